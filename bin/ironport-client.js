@@ -1,0 +1,4 @@
+#!/usr/bin/env node
+const { launch } = require('./launch.js');
+
+launch('client');

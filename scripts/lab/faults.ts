@@ -1,0 +1,94 @@
+/**
+ * Faults planted into the agent as it goes into the machine, each of which must make the lab fail:
+ * a lab that passes without confinement would show nothing. They are made in the sources while they
+ * are bundled; the checkout is not touched.
+ */
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Plugin } from 'esbuild';
+import { CHECKOUT } from './places.ts';
+
+export interface Fault {
+  readonly name: string;
+  readonly title: string;
+  /** The case that must fail by it. */
+  readonly caughtBy: string;
+  readonly edits: readonly { readonly file: string; readonly from: string; readonly to: string }[];
+}
+
+export const FAULTS: readonly Fault[] = [
+  {
+    name: 'long-map',
+    title: 'every window is mapped one page too long',
+    caughtBy: 'windows',
+    edits: [
+      {
+        file: 'agent/host/iommufd.ts',
+        from: 'length: windowLength(window),',
+        to: 'length: windowLength(window) + 4096n,',
+      },
+      {
+        file: 'agent/host/container.ts',
+        from: "size: windowLength(window),\n    });\n    ask(this.#container, 'VFIO_IOMMU_MAP_DMA'",
+        to: "size: windowLength(window) + 4096n,\n    });\n    ask(this.#container, 'VFIO_IOMMU_MAP_DMA'",
+      },
+      // So that there is memory to be reached: the page behind belongs to nobody.
+      {
+        file: 'agent/host/memory.ts',
+        from: 'const length = Number(windowLength(window));',
+        to: 'const length = Number(windowLength(window)) + 4096;',
+      },
+    ],
+  },
+  {
+    name: 'writable-map',
+    title: 'a read-only window is mapped writable',
+    caughtBy: 'windows',
+    edits: [
+      {
+        file: 'agent/host/iommufd.ts',
+        from: "(access === 'read' ? 0 : writable)",
+        to: 'writable',
+      },
+      {
+        file: 'agent/host/container.ts',
+        from: "(access === 'read' ? 0 : write)",
+        to: 'write',
+      },
+    ],
+  },
+  {
+    name: 'brake-without-detach',
+    title: 'the brake turns the bus master off and leaves the device attached',
+    caughtBy: 'brake',
+    edits: [
+      {
+        file: 'agent/confine.ts',
+        from: 'if (this.#space?.isAttached === true) this.#space.detach();',
+        to: '',
+      },
+    ],
+  },
+];
+
+/** Makes the fault's edits; a source that changed so that one does not fit is an error. */
+export function planting({ name, edits }: Fault): Plugin {
+  return {
+    name: `fault-${name}`,
+    setup(build) {
+      for (const file of new Set(edits.map((edit) => edit.file))) {
+        const path = join(CHECKOUT, file);
+        build.onLoad({ filter: new RegExp(`${file.replaceAll('.', '\\.')}$`) }, async () => {
+          let contents = await readFile(path, 'utf8');
+          for (const { from, to } of edits.filter((edit) => edit.file === file)) {
+            if (contents.split(from).length !== 2)
+              throw new Error(`the fault ${name} does not fit into ${file}: ${from}`);
+            contents = contents.replace(from, () => to);
+          }
+          return { contents, loader: 'ts' };
+        });
+      }
+    },
+  };
+}

@@ -1,0 +1,118 @@
+/**
+ * The guest's first and only file system: busybox, the Node that runs this, the native parts of two
+ * packages, and the programs and cases as bundles. It is made anew for each run, in seconds.
+ */
+
+import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { utf8 } from '../../shared/bytes.ts';
+import { Cpio } from './cpio.ts';
+import { must } from './debian.ts';
+import { type Fault, planting } from './faults.ts';
+import type { Module } from './modules.ts';
+import { CHECKOUT } from './places.ts';
+
+/**
+ * The four programs, and the guest's own. The guest's root has the layout of the published package:
+ * `/bin`, `/dist`, `/node_modules`.
+ */
+const ENTRIES = [
+  'publisher/main.ts',
+  'server/main.ts',
+  'client/main.ts',
+  'agent/main.ts',
+  'test/lab/guest/main.ts',
+  'test/lab/guest/case.ts',
+  // Their places are relative to themselves: as entries of their own they land in chunks in /dist.
+  'scripts/demo/honest.ts',
+  'scripts/demo/support/programs.ts',
+];
+/** Packages with parts that are no JavaScript: copied, not bundled. */
+const COPIED = ['koffi', '@koromix/koffi-linux-x64', 'better-sqlite3', 'web-tree-sitter'];
+const MODULES = 'node_modules';
+
+export interface InitramfsParts {
+  /** busybox, linked statically. */
+  readonly busybox: string;
+  readonly modules: readonly Module[];
+  /** A fault to plant into the programs. */
+  readonly fault?: Fault | undefined;
+}
+
+export async function makeInitramfs({
+  busybox,
+  modules,
+  fault,
+}: InitramfsParts): Promise<Uint8Array> {
+  const cpio = new Cpio();
+  cpio.file('bin/busybox', readFileSync(busybox), 0o755);
+  cpio.link('bin/sh', 'busybox');
+  cpio.file('init', readFileSync(join(CHECKOUT, 'test', 'lab', 'guest', 'init')), 0o755);
+  for (const name of ['proc', 'sys', 'dev', 'tmp', 'run', 'root', 'host', 'state', 'etc'])
+    cpio.folder(name);
+  cpio.file('etc/passwd', utf8('root:x:0:0:root:/root:/bin/sh\n'));
+  cpio.file('etc/os-release', utf8('ID=ironport-lab\n'));
+  addNode(cpio);
+  addModules(cpio, modules);
+  await addPrograms(cpio, fault);
+  return cpio.end();
+}
+
+function addNode(cpio: Cpio): void {
+  const node = realpathSync(process.execPath);
+  cpio.file('bin/node', readFileSync(node), 0o755);
+  // ldd(1): `name => path (address)`, or the path of the loader alone.
+  for (const [, path] of must('ldd', [node]).matchAll(/(\/\S+) \(0x/g)) {
+    if (path !== undefined) cpio.file(path.slice(1), readFileSync(realpathSync(path)), 0o755);
+  }
+}
+
+function addModules(cpio: Cpio, modules: readonly Module[]): void {
+  for (const { name, path } of modules) cpio.file(`lib/modules/${name}.ko`, readFileSync(path));
+  cpio.file('lib/modules/order', utf8(modules.map(({ name }) => `${name}\n`).join('')));
+}
+
+async function addPrograms(cpio: Cpio, fault: Fault | undefined): Promise<void> {
+  const { outputFiles } = await build({
+    absWorkingDir: CHECKOUT,
+    entryPoints: ENTRIES,
+    outbase: '.',
+    outdir: 'dist',
+    bundle: true,
+    splitting: true,
+    write: false,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    external: [...COPIED, 'pkcs11js'],
+    logLevel: 'error',
+    plugins: fault === undefined ? [] : [planting(fault)],
+    // Bundled CommonJS asks for the platform's modules by require().
+    banner: {
+      js: "import { createRequire as labRequire } from 'node:module'; const require = labRequire(import.meta.url);",
+    },
+  });
+  for (const { path, contents } of outputFiles) cpio.file(path.slice(CHECKOUT.length), contents);
+  for (const name of ['bin', 'package.json', 'examples/edu']) copy(cpio, name);
+  for (const name of COPIED) copy(cpio, join(MODULES, name));
+}
+
+/** What of a package is not for this machine, or not for running it. */
+const LEFT_BEHIND =
+  /^(doc|deps|vendor|CHANGELOG\.md|(darwin|win32|linuxmusl|musl|linux-arm).*)$|\.(cc|hh|h|c)$/;
+
+/** Copies a file or a folder of the checkout; sources and documents of packages stay behind. */
+function copy(cpio: Cpio, path: string): void {
+  const place = join(CHECKOUT, path);
+  const found = statSync(place, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isDirectory()) {
+    cpio.file(path, readFileSync(place), found.mode & 0o777);
+    return;
+  }
+  for (const name of readdirSync(place)) {
+    if (path.startsWith(MODULES) && LEFT_BEHIND.test(name)) continue;
+    copy(cpio, join(path, name));
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * `npm run lab`: the cases of the lab, each run inside a machine with an IOMMU that QEMU emulates.
+ * It ends with `N passed, N failed`.
+ */
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { KernelKind } from '../../test/lab/cases/case.ts';
+import { CASES, type CaseForm, formsOn } from '../../test/lab/cases/index.ts';
+import { must, unpackDebian } from './debian.ts';
+import { FAULTS, type Fault } from './faults.ts';
+import { makeInitramfs } from './initramfs.ts';
+import { findKernel, type Kernel } from './kernel.ts';
+import { cacheFolder } from './places.ts';
+import { startMachine } from './qemu.ts';
+import { type CaseResult, runSession } from './session.ts';
+
+const HELP = `npm run lab -- [options]
+
+  --kernel WHICH   lab (iommufd), stock (Debian's own) or the path of an image; may be repeated.
+                   Both lab and stock when left out.
+  --only CASE      run this case alone, in all its forms, with what it stands on; may be repeated
+  --prove          plant faults into the agent, one a boot, and see that the cases fail by them
+  --list           name the cases, and run none
+  --shell          a prompt in the machine, instead of the cases
+  --verbose        show the machine's console, and what the cases say
+  --help
+
+The first run fetches QEMU and Debian's kernel (some 200 MB) into ~/.cache/ironport-lab; nothing is
+installed. The lab kernel is one that IRONPORT_LAB_KERNEL or --kernel PATH names, or a cached one,
+or is built.
+
+Example: npm run lab -- --kernel stock --only machine
+`;
+
+const QEMU = ['qemu-system-x86', 'seabios', 'ipxe-qemu', 'busybox-static', 'e2fsprogs'];
+const SILENCE_SECONDS = 900;
+
+interface Prepared {
+  readonly qemu: string;
+  readonly kernel: Kernel;
+  readonly initramfs: string;
+  readonly disk: string;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      kernel: { type: 'string', multiple: true },
+      only: { type: 'string', multiple: true },
+      prove: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
+      shell: { type: 'boolean', default: false },
+      verbose: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (values.list) {
+    for (const { name, title, kernels } of CASES)
+      process.stdout.write(`${name}  (${(kernels ?? ['lab', 'stock']).join(', ')}): ${title}\n`);
+    return 0;
+  }
+  const unknown = values.only?.find((only) => !CASES.some(({ name }) => name === only));
+  if (unknown !== undefined) {
+    process.stderr.write(`there is no case ${unknown}; --list names them\n`);
+    return 2;
+  }
+  const work = mkdtempSync(join(tmpdir(), 'ironport-lab-work-'));
+  let passed = 0;
+  let failed = 0;
+  try {
+    for (const which of values.kernel ?? ['lab', 'stock']) {
+      if (values.prove) {
+        const caught = await prove(which, work, values.verbose);
+        passed += caught;
+        failed += FAULTS.length - caught;
+        continue;
+      }
+      const prepared = await prepare(which, work);
+      if (values.shell) return await shell(prepared, work);
+      const results = await runCases(prepared, values.only, values.verbose);
+      passed += results.filter(({ status }) => status === 0).length;
+      failed += results.filter(({ status }) => status !== 0).length;
+    }
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  if (passed + failed === 0) failed = 1;
+  process.stdout.write(`${passed} passed, ${failed} failed\n`);
+  return failed === 0 ? 0 : 1;
+}
+
+async function prepare(which: string, work: string, fault?: Fault): Promise<Prepared> {
+  const cache = cacheFolder();
+  mkdirSync(cache, { recursive: true });
+  const qemu = unpackDebian(cache, QEMU, { say }).root;
+  const kernel = findKernel(which, { cache, say });
+  const initramfs = join(work, 'initramfs.cpio');
+  const busybox = join(qemu, 'usr', 'bin', 'busybox');
+  writeFileSync(initramfs, await makeInitramfs({ busybox, modules: kernel.modules, fault }));
+  return { qemu, kernel, initramfs, disk: makeDisk(qemu, work) };
+}
+
+/** An empty file system that outlives a boot. */
+function makeDisk(qemu: string, work: string): string {
+  const disk = join(work, 'state.img');
+  rmSync(disk, { force: true });
+  must('truncate', ['-s', '256M', disk]);
+  const lib = join(qemu, 'usr', 'lib', 'x86_64-linux-gnu');
+  must(join(lib, 'ld-linux-x86-64.so.2'), [
+    ...['--library-path', lib, join(qemu, 'usr', 'sbin', 'mkfs.ext4')],
+    ...['-q', '-F', disk],
+  ]);
+  return disk;
+}
+
+/** How many of the faults were caught, in every form of the case that is to catch them. */
+async function prove(which: string, work: string, verbose: boolean): Promise<number> {
+  let caught = 0;
+  for (const fault of FAULTS) {
+    const prepared = await prepare(which, work, fault);
+    const forms = formsOn(kindOf(prepared.kernel)).filter(({ lab }) => lab.name === fault.caughtBy);
+    const results = await boot(prepared, forms, 1, () => {}, verbose);
+    // A case that fails by anything but its own assertion shows nothing about the fault.
+    const isCaught = results.every(
+      ({ status, output }) => status === 1 && output.includes('ERR_ASSERTION'),
+    );
+    if (isCaught) caught++;
+    const word = isCaught ? 'ok    ' : 'FAILED';
+    const by = results.map(({ name, status }) => `${name} ${status === 0 ? 'passed' : 'failed'}`);
+    process.stdout.write(`${word} ${which}: ${fault.name} (${fault.title}): ${by.join(', ')}\n`);
+    if (!isCaught) for (const { output } of results) process.stdout.write(`${output}\n`);
+  }
+  return caught;
+}
+
+/** The kind of a kernel that was named by its path is found out in the machine: it is a lab one. */
+function kindOf({ name }: Kernel): KernelKind {
+  return name === 'stock' ? 'stock' : 'lab';
+}
+
+async function runCases(
+  prepared: Prepared,
+  only: readonly string[] | undefined,
+  verbose: boolean,
+): Promise<CaseResult[]> {
+  const { kernel } = prepared;
+  const forms = formsOn(kindOf(kernel)).filter(
+    ({ lab }) => only === undefined || only.includes(lab.name) || lab.isGround === true,
+  );
+  say(`the ${kernel.name} kernel: ${forms.length} cases`);
+  const tell = ({ name, status, seconds, output }: CaseResult): void => {
+    const word = status === 0 ? 'ok    ' : 'FAILED';
+    const why = status === null ? ' (it never came back)' : '';
+    process.stdout.write(`${word} ${kernel.name}: ${name}${why} ${seconds.toFixed(1)} s\n`);
+    if (status !== 0 || verbose)
+      process.stdout.write(`${output.trimEnd().replaceAll(/^/gm, '         ')}\n`);
+  };
+  const results: CaseResult[] = [];
+  for (const number of [1, 2] as const) {
+    const ofBoot = forms.filter(({ lab }) => (lab.boot ?? 1) === number);
+    if (ofBoot.length > 0) results.push(...(await boot(prepared, ofBoot, number, tell, verbose)));
+  }
+  return results;
+}
+
+async function boot(
+  { qemu, kernel, initramfs, disk }: Prepared,
+  forms: readonly CaseForm[],
+  number: 1 | 2,
+  onResult: (result: CaseResult) => void,
+  verbose: boolean,
+): Promise<readonly CaseResult[]> {
+  const { results } = await runSession({
+    parts: {
+      ...{ qemu, kernel: kernel.image, initramfs, append: ['quiet'], disk },
+      // One device more: the numbers of groups are others than before the power was cut.
+      more: number === 2 ? ['-device', 'edu,addr=0x4'] : [],
+    },
+    cases: forms.map(({ name, lab }) => ({ name, limitSeconds: lab.limitSeconds ?? 400 })),
+    silenceSeconds: Math.max(SILENCE_SECONDS, ...forms.map(({ lab }) => lab.limitSeconds ?? 0)),
+    verbose,
+    onResult,
+  });
+  return results;
+}
+
+async function shell(prepared: Prepared, work: string): Promise<number> {
+  const { qemu, kernel, initramfs, disk } = prepared;
+  const run = join(work, 'run');
+  mkdirSync(run, { recursive: true });
+  const machine = startMachine({
+    ...{ qemu, kernel: kernel.image, initramfs, disk, run },
+    append: ['quiet', 'lab.shell'],
+    interactive: true,
+  });
+  machine.stderr?.pipe(process.stderr);
+  return await new Promise((resolve) => machine.once('close', (code) => resolve(code ?? 1)));
+}
+
+function say(text: string): void {
+  process.stderr.write(`lab: ${text}\n`);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+process.exitCode = await main();
