@@ -1,0 +1,225 @@
+/**
+ * Expressions of a policy, in the part of CEL that cannot run long. The evaluator has no bound of
+ * its own, so what an expression can cost is computed before it runs: from its tree and from how
+ * long the lists are that it goes over. The same inputs give the same answer on every machine.
+ */
+
+import { Environment } from '@marcbachmann/cel-js';
+import { IronError } from '../../errors.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../json/value.ts';
+import { POLICY_LIMITS } from '../../limits.ts';
+
+/** What an expression may name. Each is an object. */
+export const VARIABLES = ['artifact', 'provenance', 'sbom', 'ceiling'] as const;
+
+/** The one list among the names. */
+export const LISTS = ['statements'] as const;
+
+const FUNCTIONS = new Set(['size', 'has', 'int', 'string']);
+const METHODS = new Set(['size', 'startsWith', 'endsWith', 'contains', 'lowerAscii']);
+const MACROS = new Set(['all', 'exists', 'exists_one', 'filter', 'map']);
+const COMPARISONS = new Set(['==', '!=', 'in']);
+const OPERATORS = new Set([
+  ...COMPARISONS,
+  ...['.', '[]', 'list', 'map', '?:', '||', '&&', '!_', '-_'],
+  ...['+', '-', '*', '/', '%', '<', '<=', '>', '>='],
+]);
+
+/** Our copy of the tree: what the evaluator does to its own is its business. */
+type Tree =
+  | { readonly kind: 'literal' }
+  | { readonly kind: 'name'; readonly name: string }
+  | { readonly kind: 'member'; readonly of: Tree; readonly name: string }
+  | { readonly kind: 'compare'; readonly parts: readonly Tree[] }
+  | { readonly kind: 'loop'; readonly over: Tree; readonly body: readonly Tree[] }
+  | { readonly kind: 'list'; readonly parts: readonly Tree[] }
+  | { readonly kind: 'other'; readonly parts: readonly Tree[] };
+
+export interface Expression {
+  readonly text: string;
+  /** Whether it holds for these facts. `E_POLICY` with a reason when it cannot be told. */
+  holds(facts: JsonObject): boolean;
+}
+
+const environment = new Environment({
+  unlistedVariablesAreDyn: false,
+  homogeneousAggregateLiterals: false,
+  limits: {
+    maxAstNodes: POLICY_LIMITS.expressionNodes,
+    maxDepth: POLICY_LIMITS.expressionDepth,
+    maxListElements: 128,
+    maxMapEntries: 32,
+    maxCallArguments: 4,
+  },
+});
+for (const name of VARIABLES) environment.registerVariable(name, 'map');
+for (const name of LISTS) environment.registerVariable(name, 'list');
+
+/** Reads an expression that says yes or no. `E_SCHEMA` on any other, and on what is not available. */
+export function compileExpression(text: string): Expression {
+  if (text.length > POLICY_LIMITS.expression) {
+    throw unusable(`longer than ${POLICY_LIMITS.expression} characters`);
+  }
+  const parsed = guarded(() => environment.parse(text), unusable);
+  const tree = copy(parsed.ast as unknown as AstNode, false);
+  const { valid, type, error } = guarded(() => parsed.check(), unusable);
+  if (!valid) throw unusable(firstLine(error));
+  if (type !== 'bool' && type !== 'dyn') throw unusable(`it is of type ${type}, not a yes or no`);
+  return { text, holds: (facts) => evaluate(text, tree, facts) };
+}
+
+interface AstNode {
+  readonly op: string;
+  readonly args: unknown;
+}
+
+const isNode = (value: unknown): value is AstNode =>
+  typeof value === 'object' && value !== null && 'op' in value && 'args' in value;
+
+/** Nodes among the arguments, however the parser nests them. */
+function nodesIn(args: unknown): AstNode[] {
+  if (isNode(args)) return [args];
+  return Array.isArray(args) ? args.flatMap(nodesIn) : [];
+}
+
+function copy(node: AstNode, inLoop: boolean): Tree {
+  const { op, args } = node;
+  if (op === 'value') return { kind: 'literal' };
+  if (op === 'id') return { kind: 'name', name: String(args) };
+  const all = (nodes: readonly AstNode[], loop = inLoop): Tree[] =>
+    nodes.map((one) => copy(one, loop));
+  if (op === 'call' || op === 'rcall') {
+    const name = String((args as unknown[])[0]);
+    const nodes = nodesIn(args);
+    const known = op === 'call' ? FUNCTIONS : METHODS;
+    if (op === 'rcall' && MACROS.has(name)) {
+      const [over, ...body] = nodes;
+      return { kind: 'loop', over: copy(over as AstNode, inLoop), body: all(body, true) };
+    }
+    if (!known.has(name)) throw unusable(`the function ${name} is not available`);
+    return { kind: 'other', parts: all(nodes) };
+  }
+  if (!OPERATORS.has(op)) throw unusable(`the operator ${op} is not available`);
+  // One after another, loops that double what they are given would make any amount of it.
+  if (op === '+' && inLoop) throw unusable('+ is not available inside of all, exists, filter, map');
+  const parts = all(nodesIn(args));
+  if (op === 'list') return { kind: 'list', parts };
+  if (op === '.') {
+    const [of] = parts;
+    return { kind: 'member', of: of as Tree, name: String((args as unknown[])[1]) };
+  }
+  return { kind: COMPARISONS.has(op) ? 'compare' : 'other', parts };
+}
+
+function evaluate(text: string, tree: Tree, facts: JsonObject): boolean {
+  const measured = measure(facts);
+  const steps = stepsOf(tree, facts, measured);
+  if (steps > POLICY_LIMITS.expressionSteps) {
+    throw new IronError('E_POLICY', `the expression ${text} could take too long`, {
+      why: `up to ${steps} steps over these facts, at most ${POLICY_LIMITS.expressionSteps} are run`,
+      context: { reason: 'expression-cost' },
+    });
+  }
+  const failed = (why: string): IronError =>
+    new IronError('E_POLICY', `the expression ${text} cannot be told`, {
+      why,
+      context: { reason: 'expression' },
+    });
+  const answer: unknown = guarded(
+    () => environment.evaluate(text, toCel(facts) as Map<string, unknown>),
+    failed,
+  );
+  if (typeof answer !== 'boolean') throw failed('its answer is neither yes nor no');
+  return answer;
+}
+
+interface Size {
+  /** Values of all kinds. */
+  readonly values: number;
+  /** The longest list or object. */
+  readonly longest: number;
+}
+
+function measure(value: JsonValue): Size {
+  if (typeof value === 'string' && value.length > POLICY_LIMITS.text) {
+    throw new IronError('E_POLICY', 'a text is longer than expressions are shown', {
+      why: `${value.length} characters, at most ${POLICY_LIMITS.text}`,
+      context: { reason: 'expression-cost' },
+    });
+  }
+  if (typeof value !== 'object' || value === null) return { values: 1, longest: 0 };
+  const members: readonly JsonValue[] = isJsonObject(value) ? Object.values(value) : value;
+  let [values, longest] = [1, members.length];
+  for (const member of members) {
+    const size = measure(member);
+    values += size.values;
+    longest = Math.max(longest, size.longest);
+  }
+  return { values, longest };
+}
+
+/** At most so many steps; a loop counts its body for every item that it can meet. */
+function stepsOf(tree: Tree, facts: JsonObject, size: Size): number {
+  const sum = (trees: readonly Tree[]): number =>
+    trees.reduce((steps, one) => steps + stepsOf(one, facts, size), 1);
+  switch (tree.kind) {
+    case 'literal':
+    case 'name':
+      return 1;
+    case 'member':
+      return 1 + stepsOf(tree.of, facts, size);
+    case 'compare': {
+      // With a literal one look is enough; two things of any size are compared all through.
+      const isShort = tree.parts.some(({ kind }) => kind === 'literal');
+      return sum(tree.parts) + (isShort ? 1 : size.values);
+    }
+    case 'loop':
+      return (
+        stepsOf(tree.over, facts, size) + itemsOf(tree.over, facts, size) * (1 + sum(tree.body))
+      );
+    default:
+      return sum(tree.parts);
+  }
+}
+
+function itemsOf(tree: Tree, facts: JsonObject, size: Size): number {
+  if (tree.kind === 'list') return tree.parts.length;
+  const value = valueAt(tree, facts);
+  if (value === undefined) return Math.max(size.longest, POLICY_LIMITS.expressionNodes);
+  if (typeof value !== 'object' || value === null) return 1;
+  return isJsonObject(value) ? Object.keys(value).length : value.length;
+}
+
+/** What a plain path such as `sbom.packages` leads to. */
+function valueAt(tree: Tree, facts: JsonObject): JsonValue | undefined {
+  if (tree.kind === 'name') return facts[tree.name];
+  if (tree.kind !== 'member') return undefined;
+  const of = valueAt(tree.of, facts);
+  return isJsonObject(of) ? of[tree.name] : undefined;
+}
+
+/** Objects as maps, so that no key is anything but data; integers as CEL's. */
+function toCel(value: JsonValue): unknown {
+  if (typeof value === 'number') return BigInt(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (!isJsonObject(value)) return value.map(toCel);
+  return new Map(Object.entries(value).map(([key, member]) => [key, toCel(member)]));
+}
+
+function guarded<T>(run: () => T, failed: (why: string) => IronError): T {
+  try {
+    return run();
+  } catch (error) {
+    // Whatever the evaluator throws is about the expression; it does nothing else.
+    throw failed(firstLine(error));
+  }
+}
+
+function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return (text.split('\n', 1)[0] as string).slice(0, 200);
+}
+
+function unusable(why: string): IronError {
+  return new IronError('E_SCHEMA', `no expression that a policy may have: ${why}`);
+}

@@ -1,0 +1,72 @@
+/** The rules about what an SBOM lists. */
+
+import { readCycloneDx } from '../cyclonedx.ts';
+import type { EvidenceVerdict } from '../evidence.ts';
+import { PREDICATE_TYPES } from '../identifiers.ts';
+import { licenceHolds } from '../licences.ts';
+import { isPackage, parsePurl } from '../purl.ts';
+import type { SbomPackage } from '../sbom.ts';
+import type { SbomRule } from './rule.ts';
+import type { RuleVerdict } from './verdict.ts';
+
+/** Licences and components of the SBOM, and of a CycloneDX document among the statements. */
+export function judgeSbom(rule: SbomRule, evidence: EvidenceVerdict): RuleVerdict[] {
+  const packages = [
+    ...evidence.sbom.packages,
+    ...evidence.statements
+      .filter(({ statement }) => statement.predicateType === PREDICATE_TYPES.cyclonedx)
+      .flatMap(({ statement }) => readCycloneDx(statement.predicate).packages),
+  ];
+  const rules: RuleVerdict[] = [];
+  if (rule.allow !== undefined || rule.deny.size > 0) rules.push(judgeLicences(rule, packages));
+  if (rule.forbid.length > 0) rules.push(judgeComponents(rule, packages));
+  return rules;
+}
+
+function judgeLicences(rule: SbomRule, packages: readonly SbomPackage[]): RuleVerdict {
+  const isTaken = (licence: string): boolean =>
+    !rule.deny.has(licence) && (rule.allow?.has(licence) ?? true);
+  const refused = packages.flatMap(({ name, licences }) => {
+    if (licences.length === 0) return rule.withoutLicence === 'allow' ? [] : [`${name}: none`];
+    // What is no expression of SPDX says nothing that could be taken.
+    return licences
+      .filter((text) => licenceHolds(text, isTaken) !== true)
+      .map((text) => `${name}: ${text.slice(0, 100)}`);
+  });
+  return {
+    rule: 'sbom.licences',
+    holds: refused.length === 0,
+    what:
+      refused.length === 0
+        ? `${packages.length} packages have licences that are taken`
+        : `${refused.length} packages have licences that are not taken, or none`,
+    evidence: shorten(refused),
+    reason: 'licence',
+  };
+}
+
+function judgeComponents(rule: SbomRule, packages: readonly SbomPackage[]): RuleVerdict {
+  const refused = packages.flatMap(({ name, purls }) => {
+    const read = purls.map(parsePurl);
+    const isUnknown = read.length === 0 || read.includes(undefined);
+    if (isUnknown && rule.withoutPurl === 'refuse') return [`${name}: no package URL`];
+    return rule.forbid
+      .filter(({ purl }) => read.some((one) => one !== undefined && isPackage(purl, one)))
+      .map(({ text }) => text);
+  });
+  return {
+    rule: 'sbom.forbid',
+    holds: refused.length === 0,
+    what:
+      refused.length === 0
+        ? `none of ${packages.length} packages is forbidden`
+        : `${refused.length} packages are forbidden, or not told by a package URL`,
+    evidence: shorten(refused),
+    reason: 'component',
+  };
+}
+
+function shorten(list: readonly string[]): string {
+  const shown = list.slice(0, 4).join('; ');
+  return list.length > 4 ? `${shown}; and ${list.length - 4} more` : shown;
+}

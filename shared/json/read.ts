@@ -1,0 +1,339 @@
+/**
+ * The strict JSON reader: the only way in from outside.
+ *
+ * One linear pass. Refused, each with the byte position: more bytes than the caller's cap, deeper
+ * nesting than the limit, a key twice in one object, a number that is not a safe integer, a lone
+ * surrogate, bytes that are not UTF-8, and anything but white space after the value. RFC 8259
+ * leaves all of these to the reader; two readers that choose differently are how one file comes
+ * to mean two things.
+ */
+
+import { fromUtf8, utf8 } from '../bytes.ts';
+import { IronError } from '../errors.ts';
+import { JSON_LIMITS } from '../limits.ts';
+import { emptyObject, type JsonValue } from './value.ts';
+
+export interface ReadLimits {
+  /** Most bytes accepted. */
+  readonly length: number;
+  /** Deepest nesting of arrays and objects accepted. */
+  readonly depth?: number;
+}
+
+/** Reads one JSON text. Throws `E_TOO_LARGE` over the cap and `E_JSON` on everything else. */
+export function parseJson(bytes: Uint8Array, limits: ReadLimits): JsonValue {
+  checkLength(bytes, limits);
+  return new Reader(fromUtf8(bytes), limits).document();
+}
+
+/** A document of which one member is signed. */
+export interface SignedDocument {
+  readonly value: JsonValue;
+  /**
+   * The bytes of that member in the file, a view of them, where they are its canonical form
+   * already: it then need not be written once more to be verified. Undefined says nothing.
+   */
+  readonly canonical: Uint8Array | undefined;
+}
+
+/** As `parseJson`; `member` names what is signed, in an object that is the whole document. */
+export function parseSigned(bytes: Uint8Array, limits: ReadLimits, member: string): SignedDocument {
+  checkLength(bytes, limits);
+  const text = fromUtf8(bytes);
+  const reader = new Reader(text, limits, member);
+  const value = reader.document();
+  const span = reader.canonicalSpan;
+  // Positions in the text are positions in the bytes only where every character is one byte.
+  if (span === undefined || text.length !== bytes.length) return { value, canonical: undefined };
+  return { value, canonical: bytes.subarray(span.start, span.end) };
+}
+
+function checkLength(bytes: Uint8Array, limits: ReadLimits): void {
+  if (bytes.length > limits.length) {
+    throw new IronError(
+      'E_TOO_LARGE',
+      `${bytes.length} bytes where at most ${limits.length} are read`,
+      {
+        context: { length: bytes.length, limit: limits.length },
+      },
+    );
+  }
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  '"': '"',
+  '\\': '\\',
+  '/': '/',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+};
+
+/** A reverse solidus or a control character: what keeps a string from ending at the next quote. */
+const NOT_PLAIN = /[^\u0020-\u005b\u005d-\uffff]/;
+
+class Reader {
+  readonly #text: string;
+  /** Whether there is none of these in the whole text, as in what programs write compactly. */
+  readonly #isPlain: boolean;
+  readonly #maxDepth: number;
+  #at = 0;
+  #depth = 0;
+  /** Keys that were read, by a sum over them; another one with the same sum takes the place. */
+  readonly #keys: (string | undefined)[] = new Array(256).fill(undefined);
+  /** Where the text was last found to be written otherwise than canonical JSON is; -1: nowhere. */
+  #deviation = -1;
+  /** The member of the outermost object whose form is of interest, and where it began. */
+  readonly #member: string | undefined;
+  #memberAt = -1;
+  /** Where that member stands, when nothing in it deviates. */
+  canonicalSpan: { readonly start: number; readonly end: number } | undefined;
+
+  constructor(text: string, limits: ReadLimits, member?: string) {
+    this.#text = text;
+    this.#isPlain = !NOT_PLAIN.test(text);
+    this.#maxDepth = limits.depth ?? JSON_LIMITS.depth;
+    this.#member = member;
+  }
+
+  document(): JsonValue {
+    const value = this.#value();
+    this.#next();
+    if (this.#at !== this.#text.length) throw this.#error('something follows the value');
+    return value;
+  }
+
+  #value(): JsonValue {
+    switch (this.#next()) {
+      case QUOTE:
+        return this.#string();
+      case OPEN_OBJECT:
+        return this.#object();
+      case OPEN_ARRAY:
+        return this.#array();
+      case 0x74:
+        return this.#word('true', true);
+      case 0x66:
+        return this.#word('false', false);
+      case 0x6e:
+        return this.#word('null', null);
+      default:
+        return this.#number();
+    }
+  }
+
+  #object(): JsonValue {
+    const object = emptyObject();
+    this.#open();
+    if (this.#next() === CLOSE_OBJECT) return this.#close(object);
+    let previous = '';
+    for (;;) {
+      if (this.#next() !== QUOTE) throw this.#error('a key in double quotes is expected');
+      const keyAt = this.#at;
+      const key = this.#key();
+      if (key in object)
+        throw this.#error(`the key ${JSON.stringify(key.slice(0, 60))} stands twice`, keyAt);
+      // The order of canonical JSON; once it is lost, it need not be looked at any more.
+      if (this.#deviation < this.#memberAt && key < previous) this.#deviation = keyAt;
+      previous = key;
+      if (this.#next() !== COLON) throw this.#error('a colon is expected');
+      this.#at++;
+      object[key] = this.#depth === 1 && key === this.#member ? this.#signed() : this.#value();
+      const after = this.#next();
+      if (after === CLOSE_OBJECT) return this.#close(object);
+      if (after !== COMMA) throw this.#error('a comma or the end of the object is expected');
+      this.#at++;
+    }
+  }
+
+  /** The value of the member whose form is of interest. */
+  #signed(): JsonValue {
+    this.#next();
+    const start = this.#at;
+    this.#memberAt = start;
+    const value = this.#value();
+    if (this.#deviation < start) this.canonicalSpan = { start, end: this.#at };
+    this.#memberAt = -1;
+    return value;
+  }
+
+  #array(): JsonValue {
+    const array: JsonValue[] = [];
+    this.#open();
+    if (this.#next() === CLOSE_ARRAY) return this.#close(array);
+    for (;;) {
+      array.push(this.#value());
+      const after = this.#next();
+      if (after === CLOSE_ARRAY) return this.#close(array);
+      if (after !== COMMA) throw this.#error('a comma or the end of the array is expected');
+      this.#at++;
+    }
+  }
+
+  /**
+   * A key. Documents say the same few over and over: one that was read before is taken again, so
+   * that V8 does not have to find out for each member that it knows the name.
+   */
+  #key(): string {
+    const text = this.#text;
+    const start = this.#at + 1;
+    let slot = 0;
+    let at = start;
+    for (; ; at++) {
+      const unit = text.charCodeAt(at);
+      if (unit === QUOTE) break;
+      if (unit === BACKSLASH || !(unit >= 0x20)) return this.#string();
+      slot = (slot * 31 + unit) & 0xff;
+    }
+    this.#at = at + 1;
+    const known = this.#keys[slot];
+    if (known !== undefined && known.length === at - start && text.startsWith(known, start))
+      return known;
+    const key = text.slice(start, at);
+    this.#keys[slot] = key;
+    return key;
+  }
+
+  #string(): string {
+    const text = this.#text;
+    const start = ++this.#at;
+    if (this.#isPlain) {
+      const end = text.indexOf('"', start);
+      if (end !== -1) {
+        this.#at = end + 1;
+        return text.slice(start, end);
+      }
+    }
+    for (let at = start; ; at++) {
+      const unit = text.charCodeAt(at);
+      if (unit === QUOTE) {
+        this.#at = at + 1;
+        // The decoder yields no lone surrogate, so a string without escapes is well formed.
+        return text.slice(start, at);
+      }
+      if (unit === BACKSLASH) return this.#escaped(start, at);
+      // NaN at the end of the text fails the comparison as well.
+      if (!(unit >= 0x20)) throw this.#badUnit(at);
+    }
+  }
+
+  #escaped(start: number, first: number): string {
+    const parts = [this.#text.slice(start, first)];
+    let at = first;
+    let plain = at;
+    for (;;) {
+      const unit = this.#text.charCodeAt(at);
+      if (unit === QUOTE) break;
+      if (!(unit >= 0x20)) throw this.#badUnit(at);
+      if (unit !== BACKSLASH) {
+        at++;
+        continue;
+      }
+      parts.push(this.#text.slice(plain, at));
+      const letter = this.#text.charAt(at + 1);
+      const hex = this.#text.slice(at + 2, at + 6);
+      const single = letter === '' ? undefined : ESCAPES[letter];
+      // Canonical JSON escapes these two, and only these.
+      if (letter !== '"' && letter !== '\\') this.#deviation = at;
+      if (letter === 'u' && /^[0-9a-fA-F]{4}$/.test(hex)) {
+        parts.push(String.fromCharCode(Number.parseInt(hex, 16)));
+        at += 6;
+      } else if (single !== undefined) {
+        parts.push(single);
+        at += 2;
+      } else {
+        throw this.#error('not an escape of JSON', at);
+      }
+      plain = at;
+    }
+    parts.push(this.#text.slice(plain, at));
+    this.#at = at + 1;
+    const value = parts.join('');
+    if (!value.isWellFormed()) throw this.#error('a lone surrogate', start);
+    return value;
+  }
+
+  #number(): number {
+    const text = this.#text;
+    const start = this.#at;
+    const isNegative = text.charCodeAt(start) === 0x2d;
+    const digits = isNegative ? start + 1 : start;
+    let at = digits;
+    let sum = 0;
+    let unit = text.charCodeAt(at);
+    // Exact up to 2^53, and not below 2^53 for anything beyond.
+    while (unit >= 0x30 && unit <= 0x39) {
+      sum = sum * 10 + (unit - 0x30);
+      unit = text.charCodeAt(++at);
+    }
+    if (at === digits) throw this.#error('a value is expected');
+    if (text.charCodeAt(digits) === 0x30 && at > digits + 1)
+      throw this.#error('a number with a leading zero');
+    // '.', 'e' and 'E' make a number that has no single canonical form.
+    if (unit === 0x2e || unit === 0x65 || unit === 0x45)
+      throw this.#error('a number that is not an integer');
+    const value = isNegative ? -sum : sum;
+    if (!Number.isSafeInteger(value) || Object.is(value, -0)) {
+      throw this.#error('a number outside the safe integers');
+    }
+    this.#at = at;
+    return value;
+  }
+
+  #word<T extends JsonValue>(word: string, value: T): T {
+    if (!this.#text.startsWith(word, this.#at)) throw this.#error('a value is expected');
+    this.#at += word.length;
+    return value;
+  }
+
+  #open(): void {
+    if (++this.#depth > this.#maxDepth) throw this.#error(`nested deeper than ${this.#maxDepth}`);
+    this.#at++;
+  }
+
+  #close<T>(value: T): T {
+    this.#depth--;
+    this.#at++;
+    return value;
+  }
+
+  /** The next unit that is not white space, without passing it. */
+  #next(): number {
+    const text = this.#text;
+    let at = this.#at;
+    let unit = text.charCodeAt(at);
+    if (unit > 0x20) return unit;
+    while (unit === 0x20 || unit === 0x0a || unit === 0x0d || unit === 0x09) {
+      this.#deviation = at;
+      unit = text.charCodeAt(++at);
+    }
+    this.#at = at;
+    return unit;
+  }
+
+  #badUnit(at: number): IronError {
+    return at >= this.#text.length
+      ? this.#error('the text ends inside a string', at)
+      : this.#error('a control character inside a string', at);
+  }
+
+  #error(what: string, at = this.#at): IronError {
+    const ended = at >= this.#text.length && what.includes('expected');
+    // Bytes, not UTF-16 units: what an editor or `head -c` can find again.
+    const position = utf8(this.#text.slice(0, at)).length;
+    return new IronError('E_JSON', `${ended ? 'the text ends: ' : ''}${what} at byte ${position}`, {
+      context: { position },
+    });
+  }
+}

@@ -1,0 +1,377 @@
+/** Every bound of the project, in one place. Lengths are in bytes, times in seconds. */
+
+/** What the strict JSON reader allows when a caller names nothing smaller. */
+export const JSON_LIMITS = {
+  /** Nesting of arrays and objects. */
+  depth: 64,
+} as const;
+
+/** Metadata: the bounds that the other clients of the field have too, so that none is shut out. */
+export const METADATA_LIMITS = {
+  root: 512_000,
+  timestamp: 16_384,
+  snapshot: 2_000_000,
+  targets: 5_000_000,
+  /** Root versions followed in one refresh (TUF 5.3.3). */
+  rootRotations: 256,
+  /** Roles visited in one walk over the delegations (TUF 5.6.7). */
+  delegations: 32,
+  /** Steps of matching one path with all patterns of one file, their length included. */
+  patternSteps: 16_000_000,
+  /** Signatures in one file; more is an attempt to make us count. */
+  signatures: 256,
+  /** Keys in one role or delegation. */
+  keys: 1024,
+} as const;
+
+/** A map file (TAP 4): an operator writes it by hand, or a few lines of a program do. */
+export const MAP_LIMITS = {
+  file: 262_144,
+  repositories: 32,
+  /** Addresses of one repository. */
+  urls: 16,
+  mappings: 256,
+  /** Patterns of one mapping. */
+  paths: 1024,
+  /** Characters of one address or pattern. */
+  text: 2048,
+} as const;
+
+/** Of these, the two that grow with a repository, and that a caller may therefore set. */
+export type SizeLimits = { readonly [role in 'snapshot' | 'targets']: number };
+
+/** A table of contents of a whole repository. */
+export const LIST_LIMITS = {
+  roles: 4096,
+  targets: 1_000_000,
+  /** Steps of matching paths with patterns for all of it: ten seconds, */
+  steps: 1_000_000_000,
+  /** and for what one delegation of the top-level role leads to: a second. */
+  branchSteps: 100_000_000,
+  /** What a role visited for one path counts as, beside its patterns. */
+  visitSteps: 50,
+} as const;
+
+/** The index of a product. */
+export const INDEX_LIMITS = {
+  file: 4 * 1024 * 1024,
+  versions: 4096,
+  /** Device matches of one version. */
+  devices: 1024,
+  notes: 16_384,
+  reason: 1024,
+  fixes: 256,
+  /** What a host says about which version it takes. */
+  productPolicy: 1_048_576,
+  productPolicyEntries: 16_384,
+} as const;
+
+/** What we publish ourselves stays this far under what others read. */
+export const PUBLISHED_LIMITS = {
+  snapshot: 1_800_000,
+  targets: 4_500_000,
+  /** Versions of online roles: one a second for 34,000 years. What is above was never honest. */
+  version: 2 ** 40,
+} as const;
+
+/** Hash bins of one vendor (TAP 15), by the length of their number: at most 16,384. */
+export const BIN_LIMITS = {
+  bits: 14,
+  /** Roles of one vendor that a snapshot ever lists: bins of an earlier number stay listed. */
+  rolesPerVendor: 20_000,
+  /** Targets that a vendor may move at once, from its role into bins or from bins into others. */
+  moved: 200_000,
+} as const;
+
+export const EVIDENCE_LIMITS = {
+  /** One DSSE envelope or one line of a `.intoto.jsonl`. */
+  envelope: 16 * 1024 * 1024,
+  /** The whole of a `.intoto.jsonl`. */
+  bundle: 32 * 1024 * 1024,
+  lines: 256,
+  signatures: 64,
+  subjects: 1024,
+  digestsPerSubject: 32,
+  sbom: 32 * 1024 * 1024,
+  ceiling: 262_144,
+  /** Evidence keys that one role lists, active and retired. */
+  keys: 64,
+  /** Signatures tried with keys for one artifact, and the bytes that these tries read. */
+  verifications: 512,
+  verifiedBytes: 256 * 1024 * 1024,
+} as const;
+
+/** Kernel modules and other ELF files, and the signature at a module's end. */
+export const ELF_LIMITS = {
+  /** A file that is read whole. */
+  file: 256 * 1024 * 1024,
+  /** Sections, and program headers. */
+  headers: 65_536,
+  symbols: 4_000_000,
+  /** Names in all: undefined symbols, needed libraries, fields of .modinfo. */
+  names: 262_144,
+  name: 4096,
+  /** Bytes of notes that are looked through for the build id. */
+  notes: 1_048_576,
+  /** The signature block, certificates in it included. */
+  signature: 262_144,
+  signers: 16,
+} as const;
+
+/** A list of revocations. */
+export const REVOCATION_LIMITS = {
+  /** The whole envelope. */
+  list: 4 * 1024 * 1024,
+  /** Entries of each of its three lists. */
+  entries: 10_000,
+  /** Digests that one denied key may name as still allowed. */
+  allowed: 1024,
+  /** Bytes of a reason. */
+  reason: 500,
+  /** Keys of the security team. */
+  keys: 64,
+  /** Versions, epochs and generations, far below where counting ends. */
+  number: 2 ** 40,
+} as const;
+
+/** A host's policy, and what judging by it may cost. */
+export const POLICY_LIMITS = {
+  file: 1_048_576,
+  /** Entries of any list in it. */
+  entries: 1024,
+  /** Keys that it names, and keys of the operators that sign it. */
+  keys: 64,
+  /** One expression in CEL: characters, nodes of its tree, and how deep they stand. */
+  expression: 2048,
+  expressionNodes: 256,
+  expressionDepth: 24,
+  /** Steps that one expression may take at the most, computed before it is run. */
+  expressionSteps: 500_000,
+  /** The longest text that an expression is shown. */
+  text: 4096,
+} as const;
+
+export const HANDOFF_LIMITS = { record: 64 * 1024 * 1024, sidecars: 32 } as const;
+
+export const TIME_LIMITS = {
+  /** A clock may be so far behind the time floor before it is not believed. */
+  tolerance: 600,
+} as const;
+
+/** A bundle file. What it carries has limits of its own besides. */
+export const BUNDLE_LIMITS = {
+  /** The line before the index. */
+  header: 64,
+  index: 4 * 1024 * 1024,
+  files: 16_384,
+  /** All of its metadata, which is held in memory. */
+  metadata: 64 * 1024 * 1024,
+  artifacts: 1024,
+} as const;
+
+/** A configuration file of a program. */
+export const CONFIG_LIMITS = { file: 65_536, settings: 64 } as const;
+
+export const NAME_LIMITS = {
+  /** One path segment as Linux file systems hold it. */
+  segment: 255,
+  targetPath: 1024,
+  role: 100,
+  vendor: 32,
+} as const;
+
+export const TRANSPORT_LIMITS = {
+  connectSeconds: 10,
+  /** Longest wait for the next byte. */
+  idleSeconds: 30,
+  /** A body slower than this over a whole window is an attack of slowness (TUF 1.5.2). */
+  minimumBytesPerSecond: 1024,
+  slowWindowSeconds: 20,
+  retries: 3,
+  /** The same where another mirror can be asked instead. */
+  retriesWithMirrors: 1,
+  mirrors: 16,
+  /** The first wait before another try; each further one is twice as long, and less by chance. */
+  retrySeconds: 0.25,
+  redirects: 3,
+  /** Targets that are fetched side by side. */
+  parallel: 4,
+  /** Bytes of a file from which on loading another carrier costs less than it saves. */
+  bulk: 32 * 1024 * 1024,
+  /** What may have arrived and not been used yet, before the other side is told to wait. */
+  buffer: 1 * 1024 * 1024,
+  /** The same under a limited rate, at least. */
+  smallestBuffer: 16 * 1024,
+} as const;
+
+export const STORE_LIMITS = {
+  /** A floors file, with every role that a snapshot can list. */
+  floors: 8 * 1024 * 1024,
+  /** A note about one file. */
+  note: 4096,
+  /** How long another process may hold a client's store. */
+  waitSeconds: 300,
+} as const;
+
+export const SERVER_LIMITS = {
+  /** Largest artifact that intake takes. */
+  artifact: 8 * 1024 * 1024 * 1024,
+  /** Largest JSON body of the upload API. */
+  body: 8 * 1024 * 1024,
+  /** Bytes of such bodies that are held while they come, of vendors and of strangers each. */
+  bodies: 32 * 1024 * 1024,
+  /** Files in one hand-in of an operator: a chain of roots and a targets file. */
+  operatorFiles: 32,
+  /** A signed request is good for this long around its `created` (RFC 9421 7.2.2). */
+  requestWindowSeconds: 300,
+  /** Unpublished bytes that one vendor may have in quarantine. */
+  quarantinePerVendor: 64 * 1024 * 1024 * 1024,
+  /** Files that one vendor may have in quarantine, complete or not: all bins, and what is new. */
+  quarantineFiles: 65_536,
+  /** Blobs in one batch, whose bytes are at most `body`. */
+  batch: 4096,
+  /** What was uploaded and not published for so long is deleted. */
+  quarantineSeconds: 7 * 86_400,
+  /** Verdicts on what was refused are kept for so long, */
+  refusedSeconds: 90 * 86_400,
+  /** and of one vendor so many of them. */
+  refused: 256,
+  /** Submissions that wait for publication, of one vendor or of the operators. */
+  queued: 64,
+  /** A vendor's clock may be so far ahead when a lifetime is judged. */
+  clockSkewSeconds: 3600,
+} as const;
+
+/** Lifetimes of the roles, in seconds; ARCHITECTURE.md says who renews which. */
+export const LIFETIMES = {
+  root: 365 * 86_400,
+  targets: 182 * 86_400,
+  vendor: 90 * 86_400,
+  /** The role that lists the revocations; a timer apart from the service renews it. */
+  revocations: 7 * 86_400,
+  snapshot: 7 * 86_400,
+  timestamp: 86_400,
+} as const;
+
+export const MANIFEST_LIMITS = {
+  /** Capacity of an IronShim resource manifest, in windows. */
+  mmio: 8,
+  ports: 8,
+  /** A resource manifest as JSON, or an ISM2 blob with what may follow it. */
+  document: 65_536,
+  /** A fleet policy. */
+  policy: 1_048_576,
+  /** Entries of any list in a ceiling or a policy. */
+  entries: 1024,
+} as const;
+
+/** An admission request. */
+export const ADMISSION_LIMITS = {
+  file: 262_144,
+  /** Keys in one of its lists. */
+  keys: 32,
+  hardwareIds: 1024,
+} as const;
+
+/** Key files and what opens them. */
+export const KEY_FILE_LIMITS = {
+  file: 65_536,
+  passphrase: 4096,
+  /** What opening a key file may cost: scrypt takes 128 * N * r bytes, p times. */
+  scryptMemory: 256 * 1024 * 1024,
+  scryptPasses: 16,
+} as const;
+
+/** Signers that are not files. */
+export const SIGNER_LIMITS = {
+  /** A message to ssh-agent or from it; OpenSSH takes no longer ones. */
+  agentMessage: 256 * 1024,
+  /** All that a plugin answers to one request. */
+  pluginAnswer: 65_536,
+  /** How long somebody may take to touch a token or to confirm. */
+  patienceSeconds: 120,
+} as const;
+
+export const AGENT_LIMITS = {
+  /** One attribute of sysfs; the kernel gives no more than a page. */
+  attribute: 65_536,
+  /** Configuration space with the extended part. */
+  config: 4096,
+  /** Folders looked into below one device. */
+  deviceFolders: 4096,
+  /** Interrupts that are looked at for the kind of their chip. */
+  interrupts: 1024,
+  /** A file of the agent's own state that is read whole. */
+  state: 16 * 1024 * 1024,
+  /** One line of the audit log. */
+  auditLine: 65_536,
+  /** How long one write into sysfs may take before it is called stuck. */
+  writeSeconds: 10,
+  /** How long the kernel may take to show the effect of a write that returned. */
+  settleSeconds: 2,
+  /** How long a process may take to confine itself and become the driver. */
+  launchSeconds: 30,
+  /** What is kept of what a driver writes. */
+  driverOutput: 65_536,
+} as const;
+
+/** RSA keys (RFC 8017). */
+export const RSA_LIMITS = {
+  /** TUF 1.0.34 section 4.2.2: at least 2048 bits. */
+  minimumModulusBits: 2048,
+  /** What a verification costs grows with the square of the modulus. */
+  maximumModulusBits: 8192,
+  /** FIPS 186-5 A.1.1: odd and above 2^16; smaller ones have been broken by lax verifiers. */
+  minimumExponent: 65_537,
+  /** The cost grows with its length too; other clients of the field stop here as well. */
+  maximumExponent: 2 ** 31 - 1,
+} as const;
+
+/** The vendor's tool. */
+export const PUBLISHER_LIMITS = {
+  config: 262_144,
+  provenance: 1_048_576,
+  /** The log of signed bins; it is made shorter long before. */
+  binLog: 64 * 1024 * 1024,
+  /** A list of artifacts to publish together, and how many stand in it. */
+  list: 8 * 1024 * 1024,
+  artifacts: 10_000,
+  /** Bins that are renewed and handed in together. */
+  binsAtOnce: 1024,
+  /** Files of a folder of which a bill of materials is made, and how deep they lie. */
+  folderFiles: 50_000,
+  folderDepth: 64,
+  /** Where a file says its licence, if it does. */
+  licenceBytes: 65_536,
+  certificate: 65_536,
+  /** Waits for an answer so long: the service may have to make a gigabyte durable first. */
+  responseSeconds: 300,
+  /** Attempts before an upload that makes no progress is given up, */
+  attempts: 5,
+  /** and the bytes that are progress. */
+  progress: 1024 * 1024,
+  /** Waits so long for a submission to be judged and published. */
+  submissionSeconds: 600,
+} as const;
+
+/** The transformation pipeline (`ironport extract|apply|suggest`). */
+export const PIPELINE_LIMITS = {
+  pattern: 1_048_576,
+  /** Entries of a pattern's mapping. */
+  mapping: 65_536,
+  /** One name of a function or symbol. */
+  name: 512,
+  /** A source in C or LLVM text; the largest driver source of Linux 6.1 has 1.75 MB. */
+  source: 2 * 1024 * 1024,
+  /** How much of a processor one source may take to parse. */
+  parseSeconds: 5,
+  /** An input that is patched as bytes, and what an external build step may give back. */
+  binary: 64 * 1024 * 1024,
+  patches: 1024,
+  /** Bytes that one binary patch looks for. */
+  patch: 4096,
+  /** Pairs of calls compared for one function when a pattern is extracted. */
+  alignment: 4_000_000,
+  /** Shown of what an external build step wrote, when it failed. */
+  externalOutput: 4096,
+} as const;

@@ -1,0 +1,276 @@
+/**
+ * What a new ceiling asks for that an old one did not, in words: what a reviewer reads before a
+ * driver may have more than it had. Registers, ports and DMA windows are compared address by
+ * address and not entry by entry, so that windows written in another order are no change.
+ */
+
+import type { BarWindow, Ceiling, DmaClaim, InterruptClaim } from './ceiling.ts';
+import { DIRECTION_ACCESS, intersectAccess } from './ceiling.ts';
+import { BOOT_REQUIREMENTS } from './ceiling-requirements.ts';
+import { type DeviceMatch, showMatch } from './device.ts';
+import { showBytes, showCount } from './numbers.ts';
+import { mergeWindows, showWindow, subtractAll, type Window, windowLength } from './windows.ts';
+
+/** `wider`: the driver may have more than before. `narrower`: less. `other`: neither. */
+export interface CeilingChange {
+  readonly effect: 'wider' | 'narrower' | 'other';
+  readonly text: string;
+}
+
+/** Every difference, in the order of the document; an empty list when both allow the same. */
+export function diffCeilings(before: Ceiling, after: Ceiling): CeilingChange[] {
+  return [
+    ...diffDevices(before.devices, after.devices),
+    ...diffBars(before.bars, after.bars),
+    ...diffWindows('ports', before.ports, after.ports),
+    ...diffInterrupts(before.interrupts, after.interrupts),
+    ...diffDma(before.dma, after.dma),
+    ...diffVirtualFunctions(before, after),
+    ...diffHost(before, after),
+    ...diffAbi(before, after),
+  ];
+}
+
+/** Whether a driver under `after` may have anything that it could not have under `before`. */
+export function isWider(before: Ceiling, after: Ceiling): boolean {
+  return diffCeilings(before, after).some(({ effect }) => effect === 'wider');
+}
+
+const wider = (text: string): CeilingChange => ({ effect: 'wider', text });
+const narrower = (text: string): CeilingChange => ({ effect: 'narrower', text });
+const other = (text: string): CeilingChange => ({ effect: 'other', text });
+
+function diffDevices(before: readonly DeviceMatch[], after: readonly DeviceMatch[]) {
+  const covered = (match: DeviceMatch, by: readonly DeviceMatch[]): boolean =>
+    by.some((wide) =>
+      (Object.keys(wide) as (keyof DeviceMatch)[]).every((key) => wide[key] === match[key]),
+    );
+  return [
+    ...after
+      .filter((match) => !covered(match, before))
+      .map((match) => wider(`now also for the device ${showMatch(match)}`)),
+    ...before
+      .filter((match) => !covered(match, after))
+      .map((match) => narrower(`no longer for the device ${showMatch(match)}`)),
+  ];
+}
+
+function diffBars(before: readonly BarWindow[], after: readonly BarWindow[]): CeilingChange[] {
+  return [0, 1, 2, 3, 4, 5].flatMap((index) => {
+    const read = (bars: readonly BarWindow[]): Window[] =>
+      mergeWindows(bars.filter((bar) => bar.index === index).map(({ window }) => window));
+    const written = (bars: readonly BarWindow[]): Window[] =>
+      read(bars.filter(({ access }) => access === 'read-write'));
+    const newlyRead = subtractAll(read(after), read(before));
+    const newlyWritten = subtractAll(written(after), written(before));
+    const show = (window: Window): string =>
+      `BAR ${index}, ${showWindow(window)} (${showBytes(windowLength(window))})`;
+    return [
+      ...subtractAll(newlyRead, newlyWritten).map((w) => wider(`${show(w)}: now read`)),
+      ...subtractAll(newlyWritten, subtractAll(newlyWritten, newlyRead)).map((w) =>
+        wider(`${show(w)}: now read and written`),
+      ),
+      ...subtractAll(newlyWritten, newlyRead).map((w) =>
+        wider(`${show(w)}: becomes writable, it was read only`),
+      ),
+      ...subtractAll(read(before), read(after)).map((w) => narrower(`${show(w)}: given up`)),
+      ...subtractAll(
+        subtractAll(written(before), written(after)),
+        subtractAll(read(before), read(after)),
+      ).map((w) => narrower(`${show(w)}: only read from now on`)),
+    ];
+  });
+}
+
+function diffWindows(what: string, before: readonly Window[], after: readonly Window[]) {
+  return [
+    ...subtractAll(mergeWindows(after), before).map((w) =>
+      wider(`${what} ${showWindow(w)}: newly asked for`),
+    ),
+    ...subtractAll(mergeWindows(before), after).map((w) =>
+      narrower(`${what} ${showWindow(w)}: given up`),
+    ),
+  ];
+}
+
+function diffInterrupts(before: InterruptClaim, after: InterruptClaim): CeilingChange[] {
+  const changes: CeilingChange[] = [];
+  if (before.kind !== after.kind) {
+    const text = `interrupts: ${after.kind} instead of ${before.kind}`;
+    changes.push(after.kind === 'none' ? narrower(text) : wider(text));
+  }
+  changes.push(
+    ...diffNumber(before.vectors, after.vectors, (from, to) => `${to} vectors instead of ${from}`),
+    ...diffNumber(
+      before.perSecondBudget,
+      after.perSecondBudget,
+      (from, to) => `interrupts: up to ${to} a second instead of ${from}`,
+    ),
+  );
+  return changes;
+}
+
+function diffDma(before: DmaClaim, after: DmaClaim): CeilingChange[] {
+  const changes = [
+    ...diffNumber(before.totalBytes, after.totalBytes, (from, to) =>
+      from === 0n
+        ? `DMA: now asks for ${showBytes(to)} where it asked for none`
+        : `DMA: ${to > from ? 'grows' : 'shrinks'} from ${showBytes(from)} to ${showBytes(to)}`,
+    ),
+    ...diffNumber(
+      before.windowsMax,
+      after.windowsMax,
+      (from, to) => `DMA: up to ${showCount(to, 'window')} instead of ${from}`,
+    ),
+    ...diffNumber(
+      before.maskBits,
+      after.maskBits,
+      (from, to) => `DMA: addresses of ${to} bits instead of ${from}`,
+    ),
+    ...diffNumber(
+      before.segmentsMax ?? Number.POSITIVE_INFINITY,
+      after.segmentsMax ?? Number.POSITIVE_INFINITY,
+      (from, to) =>
+        `DMA: ${Number.isFinite(to) ? `up to ${to}` : 'any number of'} pieces a transfer instead of ${Number.isFinite(from) ? from : 'any number'}`,
+    ),
+  ];
+  const [had, has] = [DIRECTION_ACCESS[before.direction], DIRECTION_ACCESS[after.direction]];
+  if (had !== has && before.totalBytes > 0n && after.totalBytes > 0n) {
+    // Less only when everything that the device may do now was allowed before.
+    const less = intersectAccess(had, has) === has;
+    const text = `DMA: the device may ${ACCESS_WORDS[has]} memory, it could ${ACCESS_WORDS[had]} it`;
+    changes.push(less ? narrower(text) : wider(text));
+  }
+  if (before.alignmentBytes !== after.alignmentBytes)
+    changes.push(
+      other(
+        `DMA: windows begin at multiples of ${after.alignmentBytes} instead of ${before.alignmentBytes}`,
+      ),
+    );
+  if (before.boundaryBytes !== after.boundaryBytes)
+    changes.push(
+      other(
+        after.boundaryBytes === undefined
+          ? 'DMA: windows may cross any address'
+          : `DMA: no window crosses a multiple of ${showBytes(after.boundaryBytes)}`,
+      ),
+    );
+  return [...changes, ...diffDmaWindows(before, after)];
+}
+
+const ACCESS_WORDS = {
+  read: 'read',
+  write: 'write',
+  'read-write': 'read and write',
+} as const;
+
+function diffDmaWindows(before: DmaClaim, after: DmaClaim): CeilingChange[] {
+  if (before.windows === undefined && after.windows === undefined) return [];
+  if (after.windows === undefined) return [wider('DMA: the agent chooses where, it was fixed')];
+  if (before.windows === undefined)
+    return [narrower(`DMA: only at ${after.windows.map(({ window }) => showWindow(window))}`)];
+  const reach = (claim: DmaClaim, access: 'read' | 'write'): Window[] =>
+    mergeWindows(
+      (claim.windows ?? [])
+        .filter((it) => intersectAccess(it.access, access) !== undefined)
+        .map(({ window }) => window),
+    );
+  return (['read', 'write'] as const).flatMap((access) =>
+    diffWindows(`DMA, what the device may ${access}:`, reach(before, access), reach(after, access)),
+  );
+}
+
+function diffVirtualFunctions(before: Ceiling, after: Ceiling): CeilingChange[] {
+  const [had, has] = [before.virtualFunctions, after.virtualFunctions];
+  if (had === undefined && has === undefined) return [];
+  if (has === undefined) return [wider('virtual functions: no budget any more, it had one')];
+  if (had === undefined)
+    return [narrower(`virtual functions: at most ${has.countMax}, each with a budget`)];
+  return [
+    ...diffNumber(
+      had.countMax,
+      has.countMax,
+      (from, to) => `virtual functions: ${to} instead of ${from}`,
+    ),
+    ...diffNumber(
+      had.each.dmaBytes,
+      has.each.dmaBytes,
+      (from, to) => `each virtual function: ${showBytes(to)} of DMA instead of ${showBytes(from)}`,
+    ),
+    ...diffNumber(
+      had.each.mmioBytes,
+      has.each.mmioBytes,
+      (from, to) =>
+        `each virtual function: ${showBytes(to)} of registers instead of ${showBytes(from)}`,
+    ),
+    ...diffNumber(
+      had.each.interruptsPerSecond,
+      has.each.interruptsPerSecond,
+      (from, to) => `each virtual function: ${to} interrupts a second instead of ${from}`,
+    ),
+  ];
+}
+
+/** How it reaches memory, and what it asks of device and host: asking less of them is wider. */
+function diffHost(before: Ceiling, after: Ceiling): CeilingChange[] {
+  const changes: CeilingChange[] = [];
+  if (before.isolation.mode !== after.isolation.mode) {
+    changes.push(
+      after.isolation.mode === 'mapped'
+        ? narrower('no longer works in the address space of a process')
+        : wider('now works in the address space of a process (shared virtual addressing)'),
+    );
+  } else {
+    changes.push(
+      ...diffNumber(
+        before.isolation.pasidBits,
+        after.isolation.pasidBits,
+        (from, to) => `PASIDs of ${to} bits instead of ${from}`,
+      ),
+    );
+  }
+  if (before.requires.deviceAttestation !== after.requires.deviceAttestation) {
+    changes.push(
+      after.requires.deviceAttestation
+        ? narrower('now asks for a device that attests itself')
+        : wider('no longer asks for a device that attests itself'),
+    );
+  }
+  const strictness = ({ requires }: Ceiling): number =>
+    BOOT_REQUIREMENTS.indexOf(requires.bootState);
+  if (strictness(before) !== strictness(after)) {
+    const text = `asks for a boot state of ${after.requires.bootState}, it was ${before.requires.bootState}`;
+    changes.push(strictness(after) < strictness(before) ? wider(text) : narrower(text));
+  }
+  return changes;
+}
+
+function diffAbi(before: Ceiling, after: Ceiling): CeilingChange[] {
+  const changes: CeilingChange[] = [];
+  const range = ({ abi }: Ceiling): string => `${abi.min} to ${abi.max}`;
+  if (range(before) !== range(after))
+    changes.push(other(`driver ABI ${range(after)} instead of ${range(before)}`));
+  if (before.abi.features !== after.abi.features) changes.push(other('other ABI features'));
+  const layout = ({ abi: { layout } }: Ceiling): string =>
+    layout === undefined ? 'none' : `${layout.sizeBytes} bytes at ${layout.alignmentBytes}`;
+  if (layout(before) !== layout(after))
+    changes.push(other(`descriptor layout: ${layout(after)} instead of ${layout(before)}`));
+  if (after.generation > before.generation)
+    changes.push(other(`security generation ${after.generation}, it was ${before.generation}`));
+  // An older generation is what revocations refuse: going back is never a detail.
+  if (after.generation < before.generation)
+    changes.push(
+      wider(`security generation goes back to ${after.generation} from ${before.generation}`),
+    );
+  return changes;
+}
+
+/** One change when a number rises (wider) or falls. */
+function diffNumber<T extends number | bigint>(
+  before: T,
+  after: T,
+  text: (from: T, to: T) => string,
+): CeilingChange[] {
+  if (before === after) return [];
+  return [after > before ? wider(text(before, after)) : narrower(text(before, after))];
+}

@@ -1,0 +1,140 @@
+/**
+ * A lock between processes that a crash releases.
+ *
+ * Node has no flock(2). A file with a process id in it can be stale, and judging that it is goes
+ * wrong across containers; so the lock is the kernel's: an exclusive transaction of Node's own
+ * SQLite on an empty file, which is a POSIX record lock underneath. It ends with the process,
+ * however that ends, and writes nothing.
+ *
+ * The lock file is never deleted and never opened by anything else in the process: closing any
+ * descriptor of it would drop the lock (fcntl(2)).
+ */
+
+import { unlinkSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import type { DatabaseSync } from 'node:sqlite';
+import { setTimeout } from 'node:timers/promises';
+import { fromUtf8 } from '../bytes.ts';
+import { IronError } from '../errors.ts';
+import { readFileCapped } from './files.ts';
+
+export interface LockOptions {
+  /** How long to wait for another holder; 0, the default, is not at all. */
+  readonly waitMs?: number;
+  readonly signal?: AbortSignal;
+  /** What the holder does, for the message that others get: `ironport-repo start`. */
+  readonly purpose?: string;
+}
+
+export interface Lock {
+  release(): void;
+}
+
+/** Runs `act` while holding the lock at `path`. `E_LOCKED` when it does not come free in time. */
+export async function withLock<T>(
+  path: string,
+  act: () => Promise<T>,
+  options: LockOptions = {},
+): Promise<T> {
+  const lock = await takeLock(path, options);
+  try {
+    return await act();
+  } finally {
+    lock.release();
+  }
+}
+
+/** Takes the lock for as long as the process lives or until `release`. */
+export async function takeLock(path: string, options: LockOptions = {}): Promise<Lock> {
+  const { waitMs = 0, signal, purpose = 'work' } = options;
+  const until = monotonicMs() + waitMs;
+  for (;;) {
+    signal?.throwIfAborted();
+    const database = tryLock(path);
+    if (database !== undefined) {
+      await writeFile(holderFile(path), `process ${process.pid}: ${purpose}\n`).catch(() => {});
+      return { release: () => release(path, database) };
+    }
+    const left = until - monotonicMs();
+    if (left <= 0) throw await locked(path);
+    // Uneven, so that waiters do not keep meeting.
+    await setTimeout(Math.min(left, 5 + 30 * Math.random()), undefined, { signal }).catch(() =>
+      signal?.throwIfAborted(),
+    );
+  }
+}
+
+/** `performance.now()` without loading what else is in that module, at every start that locks. */
+function monotonicMs(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n);
+}
+
+/** The open transaction that is the lock, or undefined when another has it. */
+function tryLock(path: string): DatabaseSync | undefined {
+  const { DatabaseSync } = sqlite();
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(path, { timeout: 0 });
+    // A journal on the disk would be a file more for each lock, and none to be had on a full disk.
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+    return database;
+  } catch (error) {
+    database?.close();
+    if (isBusy(error)) return undefined;
+    throw new IronError(isFull(error) ? 'E_NO_SPACE' : 'E_IO', `the lock ${path} cannot be taken`, {
+      why: error instanceof Error ? error.message : String(error),
+      hint: 'nothing was changed; look whether its folder exists and can be written',
+      cause: error,
+      context: { path },
+    });
+  }
+}
+
+/** SQLITE_BUSY; the low byte is the code, the rest its variety. */
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === 5;
+}
+
+/** SQLITE_FULL: even an empty transaction wants a block for its journal. */
+function isFull(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === 13;
+}
+
+function release(path: string, database: DatabaseSync): void {
+  if (!database.isOpen) return;
+  try {
+    // Before the lock goes: the next holder writes its own.
+    unlinkSync(holderFile(path));
+  } catch {
+    // It is for messages only.
+  }
+  database.close();
+}
+
+async function locked(path: string): Promise<IronError> {
+  const holder = await readFileCapped(holderFile(path), 1024).then(
+    (bytes) => fromUtf8(bytes).trim(),
+    () => 'another process',
+  );
+  return new IronError('E_LOCKED', `${path} is held by ${holder}`, {
+    why: 'only one process at a time may change what this lock guards',
+    hint: 'nothing was changed; wait for it to end, and run this again',
+    context: { path, holder },
+  });
+}
+
+/** For messages only: nothing is ever decided by it. */
+function holderFile(path: string): string {
+  return `${path}.holder`;
+}
+
+function sqlite(): typeof import('node:sqlite') {
+  // Node 22 calls the module experimental at its first use, on stderr; Node 24 no longer does.
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    return process.getBuiltinModule('node:sqlite');
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}

@@ -1,0 +1,49 @@
+/** Making a key: the two files of it, of which none replaces another. */
+
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { PublicKey, SigningScheme } from '../../crypto/key.ts';
+import { IronError } from '../../errors.ts';
+import type { Instant } from '../../time.ts';
+import { onPath } from '../file-system.ts';
+import { writeFileExclusive } from '../files.ts';
+import { makeKeyFile } from './file.ts';
+
+export interface WrittenKey {
+  readonly key: PublicKey<SigningScheme>;
+  readonly path: string;
+  readonly publicPath: string;
+}
+
+/** `root-1.json` has its public half in `root-1.pub.json`. */
+export function publicPathOf(path: string): string {
+  return `${path.endsWith('.json') ? path.slice(0, -'.json'.length) : path}.pub.json`;
+}
+
+/** Makes a key at `path`, mode 0600, and its public half beside it. `E_EXISTS`, `E_IO`. */
+export async function writeNewKey(
+  path: string,
+  scheme: SigningScheme,
+  options: { readonly passphrase?: string; readonly created: Instant },
+): Promise<WrittenKey> {
+  const made = await makeKeyFile(scheme, options);
+  const publicPath = publicPathOf(path);
+  // Folders that are not there yet are for keys; one that is there keeps the mode it has.
+  const folder = dirname(path);
+  await onPath(folder, () => mkdir(folder, { recursive: true, mode: 0o700 }));
+  // The private half first: a public half without one would be handed around for nothing.
+  for (const [place, bytes, mode] of [
+    [path, made.file, 0o600],
+    [publicPath, made.publicFile, 0o644],
+  ] as const) {
+    await writeFileExclusive(place, bytes, { mode }).catch((error) => {
+      if (!(error instanceof IronError) || error.code !== 'E_EXISTS') throw error;
+      throw new IronError('E_EXISTS', `${place} exists already, and a key is never overwritten`, {
+        hint: 'nothing was replaced; choose another name with --out',
+        context: { path: place },
+        cause: error,
+      });
+    });
+  }
+  return { key: made.key, path, publicPath };
+}

@@ -1,0 +1,49 @@
+/** Makes many files and names durable at once: one wait for the disk instead of one for each. */
+
+import { execFile } from 'node:child_process';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { onPath } from './file-system.ts';
+
+/** From so many on, all of the file system is synced: that costs one wait, however many they are. */
+const MANY = 64;
+/** Syncs that wait for the disk side by side; the file system joins them. */
+const BESIDE = 4;
+
+/** Whether the program `sync` of this machine can sync one file system; found out once. */
+let hasProgram: boolean | undefined;
+
+/**
+ * Syncs every file and folder of `paths`, all of which lie in the file system of `folder`. Node
+ * has no syncfs(2); `sync -f` is that call, and where there is none each path is synced by itself.
+ */
+export async function syncAll(folder: string, paths: readonly string[]): Promise<void> {
+  if (paths.length >= MANY && hasProgram !== false) {
+    hasProgram = await syncFileSystem(folder);
+    if (hasProgram) return;
+  }
+  const waiting = [...paths];
+  const work = async (): Promise<void> => {
+    for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) await syncPath(path);
+  };
+  await Promise.all(Array.from({ length: Math.min(BESIDE, paths.length) }, work));
+}
+
+/** Syncs one file or folder. */
+async function syncPath(path: string): Promise<void> {
+  await onPath(path, async () => {
+    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  });
+}
+
+/** syncfs(2) of the file system of `folder`; false when it did not work, and nothing is known. */
+function syncFileSystem(folder: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    execFile('sync', ['-f', folder], { timeout: 600_000 }, (error) => resolve(error === null));
+  });
+}

@@ -1,0 +1,225 @@
+/** Writing metadata: the trees that get signed, and the files with their signatures. */
+
+import { toHex, utf8 } from '../bytes.ts';
+import type { Crypto } from '../crypto/crypto.ts';
+import type { PublicKey } from '../crypto/key.ts';
+import type { Signer } from '../crypto/signer.ts';
+import { IronError } from '../errors.ts';
+import { canonicalBytes, canonicalText } from '../json/canonical.ts';
+import { isJsonObject, type JsonObject, type JsonValue, jsonObject } from '../json/value.ts';
+import { formatInstant, type Instant } from '../time.ts';
+import type { Envelope } from './envelope.ts';
+import { keyId, keyObject, signedMessage } from './key.ts';
+import type { TopLevelRole } from './names.ts';
+
+export const SPEC_VERSION = '1.0.34';
+
+/** Keys of a role with the number of them that must sign. */
+export interface RoleSpec {
+  readonly keys: readonly PublicKey[];
+  readonly threshold: number;
+}
+
+export interface FileMeta {
+  readonly length: number;
+  readonly sha256: string;
+}
+
+const common = (type: string, version: number, expires: Instant): [string, JsonValue][] => [
+  ['_type', type],
+  ['spec_version', SPEC_VERSION],
+  ['version', version],
+  ['expires', formatInstant(expires)],
+];
+
+/** The `signed` part of a root file. Threshold and keys are checked: 1 ≤ threshold ≤ keys. */
+export function rootTree(
+  crypto: Crypto,
+  version: number,
+  expires: Instant,
+  roles: Readonly<Record<TopLevelRole, RoleSpec>>,
+): JsonObject {
+  const keys = Object.values(roles).flatMap((role) => role.keys);
+  return jsonObject([
+    ...common('root', version, expires),
+    ['consistent_snapshot', true],
+    ['keys', keyTable(crypto, keys)],
+    [
+      'roles',
+      jsonObject(Object.entries(roles).map(([name, role]) => [name, roleKeys(crypto, role)])),
+    ],
+  ]);
+}
+
+/** The `keys` object for `keys`, by key id. */
+export function keyTable(crypto: Crypto, keys: readonly PublicKey[]): JsonObject {
+  return jsonObject(keys.map((key) => [keyId(crypto, key), keyObject(key)]));
+}
+
+/** `{keyids, threshold}` of a role. */
+export function roleKeys(crypto: Crypto, role: RoleSpec): JsonObject {
+  const keyids = [...new Set(role.keys.map((key) => keyId(crypto, key)))];
+  if (role.threshold < 1 || role.threshold > keyids.length) {
+    throw new IronError(
+      'E_SCHEMA',
+      `a threshold of ${role.threshold} of ${keyids.length} keys can never be met`,
+    );
+  }
+  return jsonObject([
+    ['keyids', keyids],
+    ['threshold', role.threshold],
+  ]);
+}
+
+export function timestampTree(
+  version: number,
+  expires: Instant,
+  snapshot: FileMeta & { version: number },
+): JsonObject {
+  const entry = jsonObject([
+    ['version', snapshot.version],
+    ['length', snapshot.length],
+    ['hashes', jsonObject([['sha256', snapshot.sha256]])],
+  ]);
+  return jsonObject([
+    ...common('timestamp', version, expires),
+    ['meta', jsonObject([['snapshot.json', entry]])],
+  ]);
+}
+
+/** `roles` by role name, without `.json`. */
+export function snapshotTree(
+  version: number,
+  expires: Instant,
+  roles: ReadonlyMap<string, number>,
+): JsonObject {
+  const meta = [...roles].map(
+    ([role, v]) => [`${role}.json`, jsonObject([['version', v]])] as const,
+  );
+  return jsonObject([...common('snapshot', version, expires), ['meta', jsonObject(meta)]]);
+}
+
+/** Parts of a targets file; `extra` are further top-level fields of the signed part. */
+export interface TargetsParts {
+  readonly targets: ReadonlyMap<string, JsonObject>;
+  readonly delegations?: JsonObject | undefined;
+  readonly extra?: JsonObject | undefined;
+}
+
+export function targetsTree(version: number, expires: Instant, parts: TargetsParts): JsonObject {
+  return jsonObject([
+    ...common('targets', version, expires),
+    ['targets', jsonObject(parts.targets)],
+    ...(parts.delegations === undefined
+      ? []
+      : [['delegations', parts.delegations] as [string, JsonValue]]),
+    ...Object.entries(parts.extra ?? {}),
+  ]);
+}
+
+/** One entry of `targets`. */
+export function targetEntry(file: FileMeta, custom?: JsonObject): JsonObject {
+  return jsonObject([
+    ['length', file.length],
+    ['hashes', jsonObject([['sha256', file.sha256]])],
+    ...(custom === undefined ? [] : [['custom', custom] as [string, JsonValue]]),
+  ]);
+}
+
+/** A delegation of path patterns to a role. */
+export function delegationTree(
+  crypto: Crypto,
+  name: string,
+  role: RoleSpec,
+  paths: readonly string[],
+  terminating: boolean,
+): JsonObject {
+  return jsonObject([
+    ['name', name],
+    ...Object.entries(roleKeys(crypto, role)),
+    ['terminating', terminating],
+    ['paths', paths],
+  ]);
+}
+
+/** Delegations to hash bins that one description names (TAP 15). */
+export function succinctTree(
+  crypto: Crypto,
+  role: RoleSpec,
+  bitLength: number,
+  namePrefix: string,
+): JsonObject {
+  return jsonObject([
+    ['keys', keyTable(crypto, role.keys)],
+    [
+      'succinct_roles',
+      jsonObject([
+        ...Object.entries(roleKeys(crypto, role)),
+        ['bit_length', bitLength],
+        ['name_prefix', namePrefix],
+      ]),
+    ],
+  ]);
+}
+
+/** Signatures by key id over the canonical form of `signed`. */
+export type Signatures = ReadonlyMap<string, string>;
+
+/** Signs with every signer; signatures already there (by other signers) are kept. */
+export async function sign(
+  crypto: Crypto,
+  signed: JsonObject,
+  signers: readonly Signer[],
+  existing: Signatures = new Map(),
+): Promise<Signatures> {
+  const canonical = canonicalBytes(signed);
+  const signatures = new Map(existing);
+  for (const signer of signers) {
+    const bytes = signedMessage(crypto, signer.key, canonical);
+    const signature = await signer.sign(bytes);
+    // A token that signs something else than it was given must not be found out by the fleet.
+    if (!crypto.verify(signer.key, bytes, signature)) {
+      throw new IronError('E_SIGNATURE', 'a signer returned a signature that does not verify', {
+        hint: 'nothing was written; check which key the signer holds',
+      });
+    }
+    signatures.set(keyId(crypto, signer.key), toHex(signature));
+  }
+  return signatures;
+}
+
+/**
+ * The bytes of a metadata file. What is signed stands in it in canonical form, which readers like
+ * ours then need not make again; not where a control character would make it no JSON.
+ */
+export function formatMetadata(signed: JsonObject, signatures: Signatures): Uint8Array {
+  const list = [...signatures].map(([keyid, sig]) => ({ keyid, sig }));
+  const canonical = canonicalText(signed);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those that canonical JSON leaves as they are
+  const text = /[\u0000-\u001f]/.test(canonical) ? JSON.stringify(signed) : canonical;
+  return utf8(`{"signatures":${JSON.stringify(list)},"signed":${text}}`);
+}
+
+/** `envelope`'s file with signatures added: for signers who finish one another's work. */
+export async function addSignatures(
+  crypto: Crypto,
+  envelope: Envelope,
+  signers: readonly Signer[],
+): Promise<Uint8Array> {
+  const signed = envelope.tree;
+  return formatMetadata(signed, await sign(crypto, signed, signers, envelope.signatures));
+}
+
+/** `signed` with some top-level fields replaced; everything else stays as it came. */
+export function withFields(
+  signed: JsonObject,
+  fields: Readonly<Record<string, JsonValue>>,
+): JsonObject {
+  return jsonObject([...Object.entries(signed), ...Object.entries(fields)]);
+}
+
+/** The member `key` of `object` as an object that may be empty. */
+export function objectMember(object: JsonObject, key: string): JsonObject {
+  const value = object[key];
+  return isJsonObject(value) ? value : jsonObject([]);
+}

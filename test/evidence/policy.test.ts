@@ -1,0 +1,457 @@
+/** A host's policy: read strictly, and each rule refusing for its own reason. */
+
+import t from 'tap';
+import { utf8 } from '../../shared/bytes.ts';
+import type { PublicKey } from '../../shared/crypto/key.ts';
+import { nobleCrypto } from '../../shared/crypto/noble.ts';
+import type { Signer } from '../../shared/crypto/signer.ts';
+import { buildBundle } from '../../shared/evidence/bundle.ts';
+import { verifyEvidence } from '../../shared/evidence/evidence.ts';
+import { BUILD_TYPES, BUILDERS, PREDICATE_TYPES } from '../../shared/evidence/identifiers.ts';
+import { explainPolicy } from '../../shared/evidence/policy/explain.ts';
+import { type HostPolicy, parseHostPolicy } from '../../shared/evidence/policy/host-policy.ts';
+import { judgePolicy } from '../../shared/evidence/policy/judge.ts';
+import { type PolicyVerdict, passes, requirePolicy } from '../../shared/evidence/policy/verdict.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../shared/json/value.ts';
+import { POLICY_LIMITS } from '../../shared/limits.ts';
+import { platformCrypto } from '../../shared/node/crypto.ts';
+import { keyObject } from '../../shared/tuf/key.ts';
+import {
+  acme,
+  bytesOf,
+  EDU,
+  ed25519Signer,
+  envelopeOf,
+  make,
+  NOW,
+  other,
+  PROVENANCE,
+  refused,
+  statementOf,
+  textOf,
+  withStatements,
+} from './support.ts';
+
+const lab = ed25519Signer('lab');
+const second = ed25519Signer('second lab');
+const made = await make();
+
+/** A policy with one rule for acme, and two laboratories. */
+function policyWith(rule: JsonObject, top: JsonObject = {}): HostPolicy {
+  return parseHostPolicy(bytesOf(document([{ namespace: 'acme', ...rule }], top)));
+}
+
+function document(rules: readonly JsonObject[], top: JsonObject = {}): JsonObject {
+  return {
+    schema: 'ironport.host-policy/v1',
+    version: 3,
+    keys: { lab: keyObject(lab.key), second: keyObject(second.key) },
+    evidence: { otherwise: 'refuse', rules: [...rules] },
+    ...top,
+  };
+}
+
+interface Given {
+  readonly statements?: readonly Uint8Array[];
+  readonly provenance?: JsonObject;
+  readonly sbom?: (document: ReturnType<typeof JSON.parse>) => void;
+  readonly active?: readonly PublicKey[];
+  readonly crypto?: typeof platformCrypto;
+}
+
+const provenanceLine = (provenance: JsonObject = PROVENANCE, signer: Signer = acme) =>
+  envelopeOf(statementOf(EDU, PREDICATE_TYPES.provenance, provenance), signer);
+
+async function judge(policy: HostPolicy | undefined, given: Given = {}): Promise<PolicyVerdict> {
+  const { crypto = platformCrypto, active = [acme.key] } = given;
+  const sbom = JSON.parse(textOf(made.sbom));
+  given.sbom?.(sbom);
+  const lines = [await provenanceLine(given.provenance), ...(given.statements ?? [])];
+  const input = withStatements({ ...made, sbom: bytesOf(sbom) }, buildBundle(lines));
+  const vendorKeys = { active, retired: [] };
+  const evidence = verifyEvidence(crypto, {
+    ...input,
+    evidenceKeys: vendorKeys,
+    otherKeys: [...(policy?.keys.values() ?? [])],
+  });
+  const { sha256, length } = EDU;
+  return judgePolicy(policy, { crypto, evidence, sha256, length, vendorKeys, now: NOW });
+}
+
+/** The rules that do not hold, with their reasons. */
+const failing = ({ rules }: PolicyVerdict): [string, string][] =>
+  rules.filter(({ holds }) => !holds).map(({ rule, reason }) => [rule, reason]);
+
+const SOURCE = 'git+https://git.acme.example/edu';
+const builder = (level = 2, change: JsonObject = {}) => ({
+  builders: [{ id: BUILDERS.byHand, signers: ['vendor'], level, ...change }],
+});
+const statement = (type: string, predicate: JsonObject, signer: Signer = lab) =>
+  envelopeOf(statementOf(EDU, type, predicate), signer);
+const tested = (result: string, signer: Signer = lab) =>
+  statement(PREDICATE_TYPES.testResult, { result, configuration: [] }, signer);
+const review = (result: string, signer: Signer = lab) =>
+  statement(PREDICATE_TYPES.review, { result }, signer);
+
+t.test('without a policy the default holds, and says what it rests on', async (t) => {
+  const verdict = await judge(undefined);
+  t.match(verdict, { policy: null, namespace: null, level: 1 });
+  t.match(verdict.rules, [{ rule: 'default', holds: true, evidence: /^line 1, by ed25519 / }]);
+  t.equal(verdict.notJudged.length, 2);
+});
+
+t.test('a policy that everything holds of, word for word in both cryptographies', async (t) => {
+  const policy = policyWith({
+    ...builder(),
+    minimum_level: 2,
+    build_types: [BUILD_TYPES.byHand],
+    sources: [SOURCE],
+    external_parameters: {
+      source: { one_of: ['x', 'git+https://git.acme.example/edu@refs/tags/v1.0.0'] },
+      target: { any: true, optional: true },
+    },
+    predicates: [{ type: 'test-result', signers: ['lab', 'second'], least: 2 }],
+    reviews: { signers: ['lab'] },
+    sbom: {
+      deny_licences: ['GPL-3.0-only'],
+      without_licence: 'allow',
+      forbid: ['pkg:npm/left-pad@1.0.0'],
+      without_purl: 'allow',
+    },
+    expressions: [
+      { name: 'generation', cel: 'artifact.generation >= 1 && artifact.vendor == "acme"' },
+      { name: 'packages', cel: 'sbom.packages.all(p, p.name.startsWith("edu"))' },
+      { name: 'level', cel: 'provenance.level == 2' },
+      { name: 'lines', cel: 'statements.exists(s, s.predicate_type.endsWith("review/v1"))' },
+      { name: 'ceiling', cel: 'ceiling.bars[0].access == "rw" && !has(ceiling.ports)' },
+    ],
+  });
+  const statements = [
+    await tested('PASSED'),
+    await tested('PASSED', second),
+    await review('approved'),
+  ];
+  const verdict = await judge(policy, { statements });
+  t.strictSame(failing(verdict), []);
+  t.ok(passes(verdict));
+  t.match(verdict, { policy: 3, namespace: 'acme', level: 2, notJudged: [] });
+  t.equal(verdict.rules.length, 15);
+  t.strictSame(await judge(policy, { statements, crypto: nobleCrypto }), verdict);
+  const words = JSON.stringify(explainPolicy(policy));
+  for (const text of ['level 2', SOURCE, 'no other parameter', 'left-pad', 'GPL-3.0-only'])
+    t.ok(words.includes(text), text);
+});
+
+t.test('each rule refuses for its own reason', async (t) => {
+  const commit = {
+    ...PROVENANCE,
+    buildDefinition: {
+      ...(PROVENANCE.buildDefinition as JsonObject),
+      resolvedDependencies: [
+        { uri: 'git+ssh://git@evil.example/x@main', digest: { gitCommit: 'ab' } },
+      ],
+    },
+  };
+  const licensed = (text: string) => (document: { packages: { licenseDeclared: string }[] }) => {
+    for (const one of document.packages) one.licenseDeclared = text;
+  };
+  const purl = (text: string) => (document: { packages: { externalRefs: object }[] }) => {
+    for (const one of document.packages)
+      one.externalRefs = [
+        {
+          referenceCategory: 'PACKAGE-MANAGER',
+          referenceType: 'purl',
+          referenceLocator: text,
+        },
+      ];
+  };
+  const unlisted = { forbid: ['pkg:npm/left-pad'], without_purl: 'refuse' };
+  const rows: [name: string, rule: JsonObject, reason: string, given?: Given][] = [
+    ['another builder', builder(2, { id: 'https://builder.example/v1' }), 'builder'],
+    ["a builder that only another's key may claim", builder(2, { signers: ['lab'] }), 'builder'],
+    ['a level too low', { ...builder(1), minimum_level: 2 }, 'level'],
+    ['a level of no known builder', { minimum_level: 2 }, 'level'],
+    ['another build type', { build_types: [BUILD_TYPES.apply] }, 'build-type'],
+    ['another source', { sources: ['git+https://git.acme.example/ed'] }, 'source'],
+    ['a second source', { sources: [SOURCE] }, 'source', { provenance: commit }],
+    ['an unknown external parameter', { external_parameters: {} }, 'parameter'],
+    ['another value of one', { external_parameters: { source: { equals: SOURCE } } }, 'parameter'],
+    [
+      'one that is missing',
+      { external_parameters: { source: { any: true }, target: { any: true } } },
+      'parameter',
+    ],
+    [
+      'a predicate that is missing',
+      { predicates: [{ type: 'test-result', signers: ['lab'] }] },
+      'predicate',
+    ],
+    [
+      'tests that failed',
+      { predicates: [{ type: 'test-result', signers: ['lab'] }] },
+      'predicate',
+      { statements: [await tested('FAILED')] },
+    ],
+    [
+      'tests of a laboratory that was not asked',
+      { predicates: [{ type: 'test-result', signers: ['second'] }] },
+      'predicate',
+      { statements: [await tested('PASSED')] },
+    ],
+    [
+      'one laboratory twice where two must',
+      { predicates: [{ type: 'test-result', signers: ['lab', 'second'], least: 2 }] },
+      'predicate',
+      { statements: [await tested('PASSED'), await tested('PASSED')] },
+    ],
+    ['no review', { reviews: { signers: ['lab'] } }, 'review'],
+    [
+      'a review that says no',
+      { reviews: { signers: ['lab'] } },
+      'review',
+      { statements: [await review('rejected')] },
+    ],
+    [
+      'a review by the vendor itself',
+      { reviews: { signers: ['lab'] } },
+      'review',
+      { statements: [await review('approved', acme)] },
+    ],
+    ['no licence', { sbom: { allow_licences: ['MIT'] } }, 'licence'],
+    [
+      'a licence that is not allowed',
+      { sbom: { allow_licences: ['MIT'] } },
+      'licence',
+      { sbom: licensed('MIT AND GPL-2.0-only') },
+    ],
+    [
+      'a licence that is denied',
+      { sbom: { deny_licences: ['GPL-2.0-only'] } },
+      'licence',
+      { sbom: licensed('GPL-2.0-only') },
+    ],
+    [
+      'text that is no licence',
+      { sbom: { deny_licences: ['GPL-2.0-only'] } },
+      'licence',
+      { sbom: licensed('as you like') },
+    ],
+    ['no package URL', { sbom: unlisted }, 'component'],
+    [
+      'a forbidden component, of any version',
+      { sbom: unlisted },
+      'component',
+      { sbom: purl('pkg:npm/left-pad@9.9.9') },
+    ],
+    ['text that is no package URL', { sbom: unlisted }, 'component', { sbom: purl('pkg:') }],
+    ['an expression that is false', expression('artifact.length < 0'), 'expression'],
+    ['an expression about nothing', expression('artifact.absent == 1'), 'expression'],
+    ['an answer that is no answer', expression('artifact.length'), 'expression'],
+    [
+      'an expression that could take long',
+      expression(
+        'sbom.packages.all(a, sbom.packages.all(b, sbom.packages.all(c, a == b || b == c)))',
+      ),
+      'expression-cost',
+      {
+        sbom: (document) => {
+          for (let i = 0; i < 300; i++)
+            document.packages.push({ ...document.packages[0], SPDXID: `SPDXRef-${i}` });
+        },
+      },
+    ],
+  ];
+  for (const [name, rule, reason, given] of rows) {
+    const verdict = await judge(policyWith(rule), given);
+    t.strictSame(
+      failing(verdict).map(([, found]) => found),
+      [reason],
+      name,
+    );
+    const error = refused(t, () => requirePolicy(EDU.path, verdict), 'E_POLICY', name);
+    t.equal(error.context.reason, reason);
+    t.ok(error.hint);
+  }
+  const both = await judge(policyWith({ ...builder(0), minimum_level: 1, sources: ['x:y'] }));
+  t.strictSame(failing(both), [
+    ['minimum_level', 'level'],
+    ['sources', 'source'],
+  ]);
+  t.match(refused(t, () => requirePolicy('x', both), 'E_POLICY', 'both').why, /sources/);
+});
+
+function expression(cel: string): JsonObject {
+  return { expressions: [{ name: 'a rule', cel }] };
+}
+
+t.test('the first rule that names the driver decides, alone', async (t) => {
+  const rules = [
+    { namespace: 'acme/ed', minimum_level: 3 },
+    { namespace: 'acme/edu/1.0.0' },
+    { namespace: '*', minimum_level: 3 },
+  ];
+  const verdict = await judge(parseHostPolicy(bytesOf(document(rules))));
+  t.equal(verdict.namespace, 'acme/edu/1.0.0');
+  t.ok(passes(verdict));
+  t.strictSame(failing(await judge(parseHostPolicy(bytesOf(document(rules.slice(2)))))), [
+    ['minimum_level', 'level'],
+  ]);
+  const none = parseHostPolicy(bytesOf(document([])));
+  t.strictSame(failing(await judge(none)), [['otherwise', 'namespace']]);
+  const lenient = document([], { evidence: { otherwise: 'default', rules: [] } });
+  t.ok(passes(await judge(parseHostPolicy(bytesOf(lenient)))));
+  const old = document([{ namespace: '*' }], { expires: '2030-01-31T12:00:00Z' });
+  t.strictSame(failing(await judge(parseHostPolicy(bytesOf(old)))), [['expires', 'expired']]);
+});
+
+t.test('several builders: the best accepted pair counts, and they must agree', async (t) => {
+  const hosted = {
+    ...PROVENANCE,
+    runDetails: { builder: { id: 'https://builder.example/v1' } },
+  };
+  const policy = policyWith({
+    builders: [
+      { id: BUILDERS.byHand, signers: ['vendor'], level: 1 },
+      { id: 'https://builder.example/v1', signers: ['lab'], level: 3 },
+    ],
+    minimum_level: 3,
+  });
+  const statements = [await provenanceLine(hosted, lab)];
+  const verdict = await judge(policy, { statements, active: [acme.key, lab.key] });
+  t.strictSame(failing(verdict), []);
+  t.equal(verdict.level, 3);
+  t.strictSame(
+    failing(await judge(policy, { statements })),
+    [['minimum_level', 'level']],
+    'a key that the role of the vendor does not list vouches for no build',
+  );
+  const byVendor = [await provenanceLine(hosted)];
+  t.strictSame(failing(await judge(policy, { statements: byVendor })), [
+    ['minimum_level', 'level'],
+  ]);
+  const another = {
+    ...hosted,
+    buildDefinition: { ...(PROVENANCE.buildDefinition as JsonObject), externalParameters: {} },
+  };
+  await t.rejects(judge(policy, { statements: [await provenanceLine(another)] }), {
+    code: 'E_EVIDENCE',
+    context: { reason: 'disagree' },
+  });
+});
+
+t.test('statements that contradict each other, or the files beside them', async (t) => {
+  const policy = policyWith({});
+  const sbom = JSON.parse(textOf(made.sbom));
+  const inline = (value: JsonObject) => statement(PREDICATE_TYPES.spdx2, value, acme);
+  const pairs: [string, Uint8Array[]][] = [
+    ['two results', [await tested('PASSED'), await tested('FAILED', second)]],
+    ['two reviews', [await review('approved'), await review('rejected', second)]],
+    [
+      'two releases',
+      [
+        await statement(PREDICATE_TYPES.release, { purl: 'pkg:generic/acme/edu@1.0.0' }, acme),
+        await statement(PREDICATE_TYPES.release, { purl: 'pkg:generic/acme/edu@1.0.1' }, acme),
+      ],
+    ],
+    ['another SBOM', [await inline({ ...sbom, name: 'x' })]],
+    ['another ceiling', [await statement(PREDICATE_TYPES.ceiling, { schema: 'x' }, acme)]],
+  ];
+  for (const [name, statements] of pairs) {
+    await t.rejects(
+      judge(policy, { statements }),
+      { code: 'E_EVIDENCE', context: { reason: 'disagree' } },
+      name,
+    );
+  }
+  t.ok(passes(await judge(policy, { statements: [await inline(sbom)] })), 'the same SBOM');
+  const byNobody = [await tested('FAILED', other), await tested('PASSED')];
+  t.ok(
+    passes(await judge(policy, { statements: byNobody })),
+    'what nobody known signed is nothing',
+  );
+});
+
+t.test('a policy is read strictly', async (t) => {
+  const good = () => document([{ namespace: 'acme' }]);
+  t.equal(parseHostPolicy(bytesOf(good())).evidence.rules.length, 1);
+  const rule = (change: JsonObject) => document([{ namespace: 'acme', ...change }]);
+  const rows: [string, JsonValue][] = [
+    ['no object', []],
+    ['another schema', { ...good(), schema: 'ironport.host-policy/v2' }],
+    ['an unknown section', { ...good(), evidnce: {} }],
+    ['no version', { ...good(), version: 0 }],
+    ['a key called vendor', { ...good(), keys: { vendor: keyObject(lab.key) } }],
+    ['a key twice', { ...good(), keys: { a: keyObject(lab.key), b: keyObject(lab.key) } }],
+    [
+      'a key of an unknown kind',
+      { ...good(), keys: { a: { keytype: 'x', scheme: 'x', keyval: { public: '' } } } },
+    ],
+    ['no otherwise', { ...good(), evidence: { rules: [] } }],
+    ['an unknown field of a rule', rule({ minimum_levle: 2 })],
+    ['a namespace of half a name', document([{ namespace: 'acme/' }])],
+    ['a level that there is not', rule({ minimum_level: 4 })],
+    ['an unknown signer', rule(builder(1, { signers: ['nobody'] }))],
+    ['no signer', rule(builder(1, { signers: [] }))],
+    ['a signer twice', rule(builder(1, { signers: ['lab', 'lab'] }))],
+    ['more signatures than signers', rule({ reviews: { signers: ['lab'], least: 2 } })],
+    ['no signature', rule({ reviews: { signers: ['lab'], least: 0 } })],
+    ['a parameter with two rules', rule({ external_parameters: { a: { any: true, equals: 1 } } })],
+    ['a parameter with none', rule({ external_parameters: { a: {} } })],
+    ['any that is not', rule({ external_parameters: { a: { any: false } } })],
+    ['a type that is no URI', rule({ predicates: [{ type: 'tests', signers: ['lab'] }] })],
+    ['a licence that there is not', rule({ sbom: { allow_licences: ['Mine'] } })],
+    ['a forbidden nothing', rule({ sbom: { forbid: ['left-pad'] } })],
+    ['no CEL', rule(expression('artifact.'))],
+    ['a number', rule(expression('1 + 1'))],
+    ['an unknown name', rule(expression('artefact.length > 1'))],
+    ['a regular expression', rule(expression('artifact.path.matches("(a+)+$")'))],
+    ['a function of time', rule(expression('timestamp("2030-01-01T00:00:00Z") != null'))],
+    ['a name bound', rule(expression('cel.bind(a, 1, a == 1)'))],
+    ['text that grows', rule(expression('["a"].map(x, x + x).map(x, x + x).size() == 1'))],
+    ['a deep one', rule(expression(`${'('.repeat(300)}true${')'.repeat(300)}`))],
+    ['a wide one', rule(expression(Array(300).fill('true').join('&&')))],
+    ['a long one', rule(expression(`"${'x'.repeat(POLICY_LIMITS.expression)}" == "x"`))],
+    ['not in the end', rule(expression('true || '))],
+  ];
+  for (const [name, value] of rows)
+    refused(t, () => parseHostPolicy(bytesOf(value)), 'E_CONFIG', name);
+  const text = textOf(bytesOf(good()));
+  const twice = text.replace('"version"', '"version":2,"version"');
+  refused(t, () => parseHostPolicy(utf8(twice)), 'E_CONFIG', 'a key twice');
+  refused(t, () => parseHostPolicy(utf8(text.slice(0, -1))), 'E_CONFIG', 'cut');
+  refused(t, () => parseHostPolicy(utf8('['.repeat(1000))), 'E_CONFIG', 'nested');
+  const huge = new Uint8Array(POLICY_LIMITS.file + 1);
+  refused(t, () => parseHostPolicy(huge), 'E_CONFIG', 'huge');
+  t.ok(isJsonObject(good()));
+});
+
+t.test('names from outside are data in expressions, whatever they are called', async (t) => {
+  const predicate = {
+    ...PROVENANCE,
+    buildDefinition: {
+      buildType: BUILD_TYPES.byHand,
+      externalParameters: JSON.parse('{"__proto__":"a","constructor":"b","source":"x:y"}'),
+    },
+  };
+  const parameter = (name: string, value: string) =>
+    expression(`provenance.external_parameters["${name}"] == "${value}"`);
+  for (const [name, value] of [
+    ['__proto__', 'a'],
+    ['constructor', 'b'],
+  ] as const) {
+    const verdict = await judge(policyWith(parameter(name, value)), { provenance: predicate });
+    t.strictSame(failing(verdict), [], name);
+  }
+  const absent = await judge(policyWith(expression('has(artifact.toString)')));
+  t.strictSame(failing(absent), [['expressions[0]', 'expression']]);
+  const long = {
+    ...PROVENANCE,
+    buildDefinition: {
+      buildType: BUILD_TYPES.byHand,
+      externalParameters: { source: `x:${'y'.repeat(POLICY_LIMITS.text)}` },
+    },
+  };
+  t.strictSame(failing(await judge(policyWith(expression('true')), { provenance: long })), [
+    ['expressions[0]', 'expression-cost'],
+  ]);
+});

@@ -1,0 +1,68 @@
+// A snapshot's entries: what is plain is read in one step, and what is not is refused with its place.
+
+import t from 'tap';
+import { utf8 } from '../../shared/bytes.ts';
+import { parseSnapshot } from '../../shared/tuf/snapshot.ts';
+import { parseFloors } from '../../shared/verify/floors.ts';
+
+const parse = (meta: string) =>
+  parseSnapshot(
+    utf8(
+      `{"signatures":[],"signed":{"_type":"snapshot","expires":"2030-01-01T00:00:00Z","meta":${meta},"spec_version":"1.0.34","version":3}}`,
+    ),
+  );
+const sha256 = 'a'.repeat(64);
+
+t.test('entries, plain and not', async (t) => {
+  const { roles } = parse(
+    `{"targets.json":{"version":1},"a.json":{"version":9007199254740991,"x":[]},"b.json":{"length":5,"version":2},"__proto__.json":{"version":3},"c.json":{"hashes":{"sha256":"${sha256}"},"version":4}}`,
+  );
+  t.strictSame([...roles.keys()], ['targets', 'a', 'b', '__proto__', 'c']);
+  t.strictSame(roles.get('targets'), { version: 1, length: undefined, hashes: undefined });
+  t.strictSame(roles.get('a')?.version, Number.MAX_SAFE_INTEGER, 'unknown fields are left alone');
+  t.strictSame(roles.get('b'), { version: 2, length: 5, hashes: undefined });
+  t.strictSame(roles.get('c')?.hashes, new Map([['sha256', sha256]]));
+});
+
+t.test('what is no entry', async (t) => {
+  const cases: [entry: string, says: RegExp][] = [
+    ['{}', /meta\.a\.json: the field "version" is missing/],
+    ['{"version":0}', /meta\.a\.json\.version: an integer from 1/],
+    ['{"version":-1}', /an integer from 1/],
+    ['{"version":"1"}', /an integer is expected/],
+    ['{"version":null}', /an integer is expected/],
+    ['{"version":true}', /an integer is expected/],
+    ['{"version":[1]}', /an integer is expected/],
+    ['1', /an object is expected/],
+    ['null', /an object is expected/],
+    ['[]', /an object is expected/],
+    ['{"version":1,"length":-1}', /length: an integer from 0/],
+    ['{"version":1,"length":null}', /length: an integer/],
+    ['{"version":1,"hashes":{}}', /no sha256 or sha512/],
+    ['{"version":1,"hashes":null}', /an object is expected/],
+    ['{"version":1,"hashes":{"sha256":"a"}}', /not a sha256 digest/],
+  ];
+  for (const [entry, says] of cases)
+    t.throws(() => parse(`{"a.json":${entry}}`), { code: 'E_SCHEMA', message: says }, entry);
+  for (const file of ['', 'a', '.json', 'a.JSON', 'a.json '])
+    t.throws(() => parse(`{"${file}":{"version":1}}`), { code: 'E_SCHEMA' }, file);
+  t.throws(() => parse('{"a.json":{"version":1.5}}'), { code: 'E_JSON' });
+  t.throws(() => parse('{"a.json":{"version":1},"a.json":{"version":2}}'), { code: 'E_JSON' });
+  t.throws(() => parse('[]'), { code: 'E_SCHEMA' });
+});
+
+t.test('the floors of roles likewise', async (t) => {
+  const floors = (roles: string) =>
+    parseFloors(
+      utf8(`{"schema":"ironport.floors/v1","root":1,"timestamp":1,"snapshot":1,"roles":${roles}}`),
+    ).roles;
+  t.strictSame(
+    floors('{"a":1,"__proto__":2}'),
+    new Map([
+      ['a', 1],
+      ['__proto__', 2],
+    ]),
+  );
+  for (const bad of ['{"a":0}', '{"a":-1}', '{"a":"1"}', '{"a":null}', '{"a":{}}', '[]', '1'])
+    t.throws(() => floors(bad), { code: 'E_SCHEMA' }, bad);
+});
