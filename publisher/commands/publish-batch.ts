@@ -1,0 +1,82 @@
+/** `publish-batch`: many artifacts at once, in one version of the own role or of its bins. */
+
+import { dirname, isAbsolute, join } from 'node:path';
+import type { CommandResult, CommandSpec } from '../../shared/cli/command.ts';
+import { IronError } from '../../shared/errors.ts';
+import { Node } from '../../shared/json/decode.ts';
+import { PUBLISHER_LIMITS } from '../../shared/limits.ts';
+import { readJsonFile } from '../../shared/node/files.ts';
+import { type Claim, loadSaid, type Said } from '../evidence.ts';
+import { publishClaims } from '../publish-claims.ts';
+import { loadRelease, RELEASE_OPTIONS } from '../release.ts';
+import { REPOSITORY_OPTION, ROOT_OPTION, type Session, withSession } from '../session.ts';
+import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
+
+const SCHEMA = 'ironport.artifact-list/v1';
+
+export const publishBatch: CommandSpec = {
+  name: 'publish-batch',
+  summary: 'attest, sign and publish many artifacts together',
+  description:
+    'LIST is JSON: {"schema": "ironport.artifact-list/v1", "artifacts": [{"file", "product", "version", "ceiling", "provenance", "as"}]}; the last two may be left out, and paths are relative to LIST. All of it becomes visible at one instant, or nothing does.',
+  arguments: [{ name: 'list', description: 'the list of artifacts' }],
+  options: [...RELEASE_OPTIONS, REPOSITORY_OPTION, DIR_OPTION, ROOT_OPTION, PASSPHRASE_OPTION],
+  examples: ['ironport publish-batch artifacts.json --repository http://127.0.0.1:8080 --dir acme'],
+  schema: 'ironport/publish-batch/v1',
+  run: (context) => withSession(context, publishList),
+};
+
+async function publishList(session: Session): Promise<CommandResult> {
+  const { context, config } = session;
+  const claims: Claim[] = [];
+  for (const said of await loadList(context.args[0] as string))
+    claims.push(await loadSaid(context, config, said));
+  const { made, signed, published, file } = await publishClaims(
+    session,
+    claims,
+    await loadRelease(context),
+  );
+  const data = {
+    artifacts: made.map(({ claim, measured }) => ({ path: claim.path, ...measured })),
+    targets: made.reduce((sum, { attested }) => sum + attested.entries.size, 0),
+    role: config.vendor,
+    version: signed.own?.role.version ?? null,
+    bins: signed.bins.map(({ role, version }) => ({ role, version })),
+  };
+  if (published === undefined)
+    return {
+      data: { ...data, published: false, file },
+      text: `${file} needs more signatures; all bytes are uploaded: \`ironport sign ${file}\``,
+    };
+  return {
+    data: {
+      ...data,
+      published: true,
+      snapshot: published.snapshot,
+      timestamp: published.timestamp,
+    },
+    text: `${made.length} artifacts are published, ${data.targets} targets in all, in snapshot ${published.snapshot}`,
+  };
+}
+
+/** The lines of a list. `E_SCHEMA`, `E_NOT_FOUND`, `E_USAGE` when it is empty. */
+async function loadList(path: string): Promise<Said[]> {
+  const node = new Node(await readJsonFile(path, PUBLISHER_LIMITS.list), path);
+  node.only('schema', 'artifacts').get('schema').oneOf(SCHEMA);
+  const items = node.get('artifacts').items(PUBLISHER_LIMITS.artifacts);
+  if (items.length === 0)
+    throw new IronError('E_USAGE', `${path} lists no artifact`, { hint: 'nothing was signed' });
+  const place = (text: string): string => (isAbsolute(text) ? text : join(dirname(path), text));
+  return items.map((item) => {
+    item.only('file', 'product', 'version', 'ceiling', 'provenance', 'as');
+    const provenance = item.maybe('provenance')?.string();
+    return {
+      file: place(item.get('file').string()),
+      product: item.get('product').string(),
+      version: item.get('version').string(),
+      ceiling: place(item.get('ceiling').string()),
+      provenance: provenance === undefined ? undefined : place(provenance),
+      as: item.maybe('as')?.string(),
+    };
+  });
+}

@@ -1,0 +1,92 @@
+/** `publish`: from a file on the vendor's disk to what hosts can fetch. */
+
+import type { CommandResult, CommandSpec } from '../../shared/cli/command.ts';
+import { formatBytes } from '../../shared/cli/table.ts';
+import { formatInstant } from '../../shared/time.ts';
+import type { Targets } from '../../shared/tuf/targets.ts';
+import { ARTIFACT_OPTIONS, loadClaim } from '../evidence.ts';
+import type { SignedRole } from '../hand-in.ts';
+import { type Made, publishClaims } from '../publish-claims.ts';
+import { loadRelease, RELEASE_OPTIONS } from '../release.ts';
+import {
+  REPOSITORY_OPTION,
+  ROOT_OPTION,
+  roleWords,
+  type Session,
+  withSession,
+} from '../session.ts';
+import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
+
+export const publish: CommandSpec = {
+  name: 'publish',
+  summary: 'attest an artifact, sign it at home, upload it and wait until hosts can fetch it',
+  description:
+    'Measures FILE, makes and signs its evidence, verifies the published state from the root that is pinned here, signs the next version of the own role on top of it, uploads what the repository does not have and hands the role in. An upload that broke off goes on where it stopped.',
+  arguments: [{ name: 'file', description: 'the artifact' }],
+  options: [
+    ...ARTIFACT_OPTIONS,
+    ...RELEASE_OPTIONS,
+    REPOSITORY_OPTION,
+    DIR_OPTION,
+    ROOT_OPTION,
+    PASSPHRASE_OPTION,
+  ],
+  examples: [
+    'ironport publish edu.js --product edu --version 1.0.0 --ceiling edu.ceiling.json --repository http://127.0.0.1:8080 --dir acme --root 1.root.json',
+  ],
+  schema: 'ironport/publish/v1',
+  run: (context) => withSession(context, publishArtifact),
+};
+
+async function publishArtifact(session: Session): Promise<CommandResult> {
+  const { context, config } = session;
+  const claim = await loadClaim(context, config);
+  const released = await loadRelease(context);
+  const outcome = await publishClaims(session, [claim], released);
+  const { base, made, signed, published } = outcome;
+  const { measured, attested } = made[0] as Made;
+  // Of a role that is split only bins may have changed.
+  const own = signed.own ?? { role: base.role as Targets, have: 0, need: 0 };
+  const facts = {
+    path: claim.path,
+    ...measured,
+    sidecars: attested.sidecars.map(({ path, length, sha256 }) => ({ path, length, sha256 })),
+    channel: released.channel,
+    rollout_percent: released.rolloutPercent,
+    role: config.vendor,
+    version: own.role.version,
+    expires: formatInstant(own.role.expires),
+    signatures: { have: own.have, need: own.need },
+    bins: signed.bins.map(({ role, version }) => ({ role, version })),
+  };
+  if (published === undefined) return waiting(outcome.file, own, facts);
+  const roles =
+    signed.bins.length === 0
+      ? roleWords(config.vendor, own.role)
+      : `${signed.bins.length} bins of ${config.vendor}`;
+  return {
+    data: { ...facts, published: true, ...published },
+    text: [
+      `${claim.path} is published`,
+      `  ${formatBytes(measured.length)}, SHA-256 ${measured.sha256}`,
+      `  in ${released.channel}, for ${released.rolloutPercent} % of the hosts`,
+      `  ${roles}, in snapshot ${published.snapshot}`,
+      `  ${published.verdicts.length} checks of the repository passed, and the own client sees it`,
+    ].join('\n'),
+  };
+}
+
+/** Too few signatures: the bytes are there, the role goes on to the next signer. */
+function waiting(
+  file: string,
+  { have, need }: Pick<SignedRole, 'have' | 'need'>,
+  facts: object,
+): CommandResult {
+  return {
+    data: { ...facts, published: false, file },
+    text: [
+      `${file} has ${have} of the ${need} signatures that it needs; all bytes are uploaded`,
+      `the next signer: \`ironport sign ${file} --dir DIR --repository URL\``,
+    ].join('\n'),
+  };
+}

@@ -1,0 +1,118 @@
+/** `renew`: the own role with a new date and nothing else. */
+
+import type { CommandResult, CommandSpec } from '../../shared/cli/command.ts';
+import { IronError } from '../../shared/errors.ts';
+import type { JsonObject } from '../../shared/json/value.ts';
+import { LIFETIMES } from '../../shared/limits.ts';
+import { systemClock } from '../../shared/node/clock.ts';
+import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
+import { writeFileExclusive } from '../../shared/node/files.ts';
+import { formatInstant } from '../../shared/time.ts';
+import { formatMetadata, sign } from '../../shared/tuf/build.ts';
+import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
+import { binsOf } from '../branch.ts';
+import { handIn, signRole } from '../hand-in.ts';
+import { renewedRole } from '../next-role.ts';
+import { remember } from '../rebase/floor.ts';
+import { renewBins } from '../renew-bins.ts';
+import {
+  apiOf,
+  isOwnWork,
+  REPOSITORY_OPTION,
+  ROOT_OPTION,
+  roleWords,
+  type Session,
+  verifiedBase,
+  withSession,
+} from '../session.ts';
+import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
+
+export const renew: CommandSpec = {
+  name: 'renew',
+  summary: 'sign the own role again with a new date, and nothing else',
+  description:
+    'Refuses when what is published says something else than what was signed in this folder last; look at the difference that it prints, and go on with --adopt if it is yours.',
+  options: [
+    DIR_OPTION,
+    REPOSITORY_OPTION,
+    ROOT_OPTION,
+    {
+      flags: '-o, --out <file>',
+      description: 'write it to FILE and hand in nothing: for the operators who exchange your keys',
+    },
+    { flags: '--adopt', description: 'renew what is published although it was not signed here' },
+    PASSPHRASE_OPTION,
+  ],
+  examples: ['ironport renew --dir acme --repository http://127.0.0.1:8080'],
+  schema: 'ironport/renew/v1',
+  run: (context) => withSession(context, renewRole),
+};
+
+async function renewRole(session: Session): Promise<CommandResult> {
+  const { context, config } = session;
+  const base = await verifiedBase(session);
+  const isOurs = await isOwnWork(session, base);
+  if (base.role === undefined) {
+    throw new IronError('E_NOTHING_TO_DO', `${config.vendor} has published nothing yet`, {
+      hint: 'nothing was signed; `ironport publish` makes the first version',
+    });
+  }
+  if (!isOurs && !context.flag('adopt')) {
+    throw new IronError('E_CONFLICT', 'what is published was not signed in this folder last', {
+      why: 'to renew it would be to vouch for what this machine has not seen before',
+      hint: 'nothing was signed; look at the difference above, and give --adopt if it is yours',
+    });
+  }
+  const expires = systemClock() + LIFETIMES.vendor;
+  const tree = renewedRole(base.role, expires);
+  const out = context.text('out');
+  if (out !== undefined) return await writeOnly(session, base.role, tree, out);
+  const signed = await signRole(session, base, tree);
+  if (signed.have < signed.need) {
+    throw new IronError('E_THRESHOLD', `${signed.have} of the ${signed.need} keys are here`, {
+      hint: 'it is kept in the folder, under signed/; pass it around with `ironport sign`',
+    });
+  }
+  const api = await apiOf(session);
+  const published = await handIn(session, api, signed);
+  const succinct = binsOf(base);
+  // The delegation to them is the same: they are renewed after it, some at a time.
+  const bins =
+    succinct === undefined
+      ? 0
+      : await renewBins(session, api, base, succinct, expires, context.flag('adopt'));
+  return {
+    data: {
+      role: config.vendor,
+      version: signed.role.version,
+      expires: formatInstant(signed.role.expires),
+      was: formatInstant(base.role.expires),
+      bins,
+      ...published,
+    },
+    text: `${bins === 0 ? '' : `${bins} bins and `}${roleWords(config.vendor, signed.role)}, where it was ${formatInstant(base.role.expires)}`,
+  };
+}
+
+/** Whose signatures count, the operators' next targets will say, and not those that stand. */
+async function writeOnly(
+  { config, signers, dir }: Session,
+  { expires: was }: Targets,
+  tree: JsonObject,
+  out: string,
+): Promise<CommandResult> {
+  const bytes = formatMetadata(tree, await sign(crypto, tree, await signers.here('tuf')));
+  const role = parseTargets(bytes, config.vendor);
+  await remember(dir, 'lastSigned', bytes);
+  await writeFileExclusive(out, bytes);
+  return {
+    data: {
+      role: config.vendor,
+      version: role.version,
+      expires: formatInstant(role.expires),
+      was: formatInstant(was),
+      file: out,
+    },
+    text: `${out} is ${roleWords(config.vendor, role)}; give it to the operators, who publish it together with your new keys`,
+  };
+}

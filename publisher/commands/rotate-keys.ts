@@ -1,0 +1,118 @@
+/** `rotate-keys`: new keys in the vendor's folder, in place of those that are to go. */
+
+import { stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { CommandSpec } from '../../shared/cli/command.ts';
+import { passphraseSource } from '../../shared/cli/secret.ts';
+import { IronError } from '../../shared/errors.ts';
+import { vendorFolder } from '../../shared/layout.ts';
+import { systemClock } from '../../shared/node/clock.ts';
+import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
+import { withLock } from '../../shared/node/lock.ts';
+import { newPassphrase, type PassphraseSource } from '../../shared/node/signers/passphrase.ts';
+import { isSignerUri, openPublicKey } from '../../shared/node/signers/uri.ts';
+import { writeNewKey } from '../../shared/node/signers/write-key.ts';
+import { keyId } from '../../shared/tuf/key.ts';
+import { loadConfig, replaceConfig } from '../config.ts';
+import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
+
+const LISTS = ['tuf', 'api'] as const;
+type List = (typeof LISTS)[number];
+
+export const rotateKeys: CommandSpec = {
+  name: 'rotate-keys',
+  summary: 'put new keys in the place of those that sign metadata, or requests',
+  description:
+    'Makes as many new keys of a list as it has, or takes those that you name, and writes them into vendor.json; the old files stay. Nothing of it counts before the operators sign it: make a new request, have them exchange the keys, and give them your role signed with the new keys (`ironport renew --out`). Do not publish in between.',
+  options: [
+    DIR_OPTION,
+    { flags: '--list <list>', description: 'tuf or api; may be given twice', repeatable: true },
+    {
+      flags: '--tuf-key <uri>',
+      description: 'a key that is there already: a signer URI, or a file',
+      repeatable: true,
+    },
+    { flags: '--api-key <uri>', description: 'likewise, for requests', repeatable: true },
+    { flags: '--threshold <n>', description: 'how many TUF keys must sign from now on' },
+    { flags: '--encrypt', description: 'encrypt new keys under a passphrase' },
+    PASSPHRASE_OPTION,
+  ],
+  examples: [
+    'ironport rotate-keys --dir acme --list tuf',
+    'ironport rotate-keys --dir acme --tuf-key ssh-agent: --tuf-key pkcs11:object=acme-2 --threshold 1',
+  ],
+  schema: 'ironport/rotate-keys/v1',
+  async run(context) {
+    const dir = context.need('dir');
+    const named: Record<List, readonly string[]> = {
+      tuf: context.list('tuf-key'),
+      api: context.list('api-key'),
+    };
+    const wanted = new Set<string>(context.list('list'));
+    for (const list of LISTS) if (named[list].length > 0) wanted.add(list);
+    const [unknown] = [...wanted].filter((list) => !LISTS.some((known) => known === list));
+    if (unknown !== undefined || wanted.size === 0)
+      throw new IronError('E_USAGE', `${unknown ?? 'nothing'} cannot be exchanged`, {
+        hint: 'nothing was changed; say --list tuf, --list api or both',
+      });
+    const act = async () => {
+      const config = await loadConfig(dir);
+      const source = passphraseSource(context);
+      const passphrase = await newPassphrase('the new keys', source, context.flag('encrypt'));
+      const keys = { ...config.keys };
+      const made: { list: string; file: string; keyid: string }[] = [];
+      for (const list of LISTS.filter((it) => wanted.has(it))) {
+        const fresh =
+          named[list].length > 0
+            ? await given(list, named[list], source)
+            : await makeKeys(dir, list, config.keys[list].length, passphrase);
+        made.push(...fresh);
+        keys[list] = fresh.map(({ file }) => file);
+      }
+      const threshold = context.number('threshold', 1) ?? config.threshold;
+      if (threshold > keys.tuf.length)
+        throw new IronError('E_USAGE', `${threshold} of ${keys.tuf.length} keys can never sign`);
+      await replaceConfig(dir, { ...config, keys, threshold });
+      return { vendor: config.vendor, threshold, keys: made };
+    };
+    const result = await withLock(join(dir, vendorFolder.lock), act, { purpose: 'ironport' });
+    return {
+      data: { dir, ...result },
+      text: [
+        ...result.keys.map(
+          ({ list, file, keyid }) => `${list} key ${keyid.slice(0, 12)} in ${file}`,
+        ),
+        `next: \`ironport request --dir ${dir} --out ${result.vendor}.admission.json\`, for the operators`,
+      ].join('\n'),
+    };
+  },
+};
+
+async function given(list: List, uris: readonly string[], source: PassphraseSource) {
+  const keys = [];
+  for (const uri of uris) {
+    const file =
+      isSignerUri(uri) && !uri.startsWith('file:') ? uri : resolve(uri.replace(/^file:/, ''));
+    keys.push({ list, file, keyid: keyId(crypto, await openPublicKey(file, source)) });
+  }
+  return keys;
+}
+
+async function makeKeys(dir: string, list: List, count: number, passphrase: string | undefined) {
+  const keys = [];
+  for (let number = 1; keys.length < count; number++) {
+    const file = vendorFolder.key(list, number);
+    const isTaken = await stat(join(dir, file)).then(
+      () => true,
+      () => false,
+    );
+    if (isTaken) continue;
+    const created = systemClock();
+    const { key } = await writeNewKey(join(dir, file), 'ed25519', {
+      created,
+      ...(passphrase === undefined ? {} : { passphrase }),
+    });
+    keys.push({ list, file, keyid: keyId(crypto, key) });
+  }
+  return keys;
+}

@@ -1,0 +1,160 @@
+/** Signing a role at home, handing it in, and seeing with one's own client what became of it. */
+
+import type { SubmissionReply, Verdict } from '../shared/api/upload.ts';
+import { equalBytes } from '../shared/bytes.ts';
+import { IronError, isIronError } from '../shared/errors.ts';
+import type { JsonObject } from '../shared/json/value.ts';
+import { tree } from '../shared/layout.ts';
+import { METADATA_LIMITS } from '../shared/limits.ts';
+import { platformCrypto as crypto } from '../shared/node/crypto.ts';
+import { formatMetadata, sign } from '../shared/tuf/build.ts';
+import { parseEnvelope } from '../shared/tuf/envelope.ts';
+import { verifyThreshold } from '../shared/tuf/role.ts';
+import { parseTargets, type Targets } from '../shared/tuf/targets.ts';
+import type { SignedBin } from './branch.ts';
+import type { Base } from './rebase/base.ts';
+import { remember } from './rebase/floor.ts';
+import { type Session, verifiedBase } from './session.ts';
+import type { Api } from './upload/api.ts';
+import { RepositoryFetcher } from './upload/fetcher.ts';
+import { refusalOf, submit, verdictLine, waitFor } from './upload/submission.ts';
+
+export interface SignedRole {
+  readonly bytes: Uint8Array;
+  readonly role: Targets;
+  /** Keys that signed, of those that count. */
+  readonly have: number;
+  readonly need: number;
+}
+
+/** Signs with the TUF keys that are here, and keeps the file beside them. */
+export async function signRole(
+  session: Session,
+  base: Base,
+  signed: JsonObject,
+): Promise<SignedRole> {
+  const { dir, config, signers } = session;
+  const signatures = await sign(crypto, signed, await signers.here('tuf'));
+  const bytes = formatMetadata(signed, signatures);
+  const counted = countSignatures(base, bytes, config.vendor);
+  await remember(dir, 'lastSigned', bytes);
+  return counted;
+}
+
+/** How far a role file is signed, by the keys that the operators' targets name. */
+export function countSignatures(base: Base, bytes: Uint8Array, vendor: string): SignedRole {
+  const role = parseTargets(bytes, vendor);
+  const { delegation, keys } = base;
+  const envelope = parseEnvelope(bytes, METADATA_LIMITS.targets, vendor);
+  let have = 0;
+  try {
+    have = verifyThreshold(crypto, envelope, keys, { ...delegation, threshold: 1 }, vendor).length;
+  } catch (error) {
+    if (!isIronError(error, 'E_THRESHOLD')) throw error;
+    throw new IronError('E_NOT_AUTHORISED', 'none of the keys here may sign for this vendor', {
+      why: `the operators' targets name other TUF keys for ${vendor}`,
+      hint: 'nothing was sent; compare vendor.json with what was admitted',
+      cause: error,
+    });
+  }
+  return { bytes, role, have, need: delegation.threshold };
+}
+
+/** What became of a role that was handed in. */
+export interface Published {
+  readonly verdicts: readonly Verdict[];
+  readonly snapshot: number;
+  readonly timestamp: number;
+}
+
+/**
+ * Hands in a role with enough signatures, waits, and verifies with the client that it is what the
+ * repository now shows. Throws the service's reason when it is refused.
+ */
+export async function handIn(
+  session: Session,
+  api: Api,
+  signed: SignedRole | undefined,
+  bins: readonly SignedBin[] = [],
+): Promise<Published> {
+  const { context, config } = session;
+  const { ui } = context;
+  const { vendor } = config;
+  const own = signed === undefined ? [] : [`${vendor} ${signed.role.version}`];
+  ui.stage(
+    `handing in ${[...own, ...(bins.length === 0 ? [] : [`${bins.length} bins`])].join(' and ')}`,
+  );
+  const metadata = signed?.bytes;
+  const uploaded = bins.map(({ role, sha256 }) => ({ role, sha256 }));
+  const reply = await waitFor(api, await submit(api, vendor, { metadata, bins: uploaded }));
+  sayVerdicts(session, reply);
+  if (reply.state !== 'published') throw refusalOf(reply);
+
+  // That the service says so is no reason to believe it; its signed files are.
+  const now = await verifiedBase(session);
+  if (signed !== undefined) await demandOwn(session, now, signed);
+  await demandBins(session, now, bins);
+  return {
+    verdicts: reply.verdicts,
+    snapshot: now.trusted.snapshot().version,
+    timestamp: now.trusted.requireFreshTimestamp().version,
+  };
+}
+
+/** What is published of each bin is at least what was handed in; of this version, the very file. */
+async function demandBins(
+  { repository }: Session,
+  { trusted }: Base,
+  bins: readonly SignedBin[],
+): Promise<void> {
+  const fetcher = new RepositoryFetcher(repository);
+  for (const { role, version, bytes } of bins) {
+    const listed = trusted.snapshot().roles.get(role)?.version ?? 0;
+    if (listed < version)
+      throw new IronError(
+        'E_ROLLBACK',
+        `the service says that ${role} ${version} is published, and shows ${listed || 'none'}`,
+        { hint: 'run the command again, and report it if it stays so' },
+      );
+    if (listed > version) continue;
+    const shown = await fetcher.fetchFile(tree.metadata(role, version), METADATA_LIMITS.targets);
+    if (shown !== undefined && equalBytes(shown, bytes)) continue;
+    throw new IronError('E_CONFLICT', `another ${role} ${version} is published than this one`, {
+      why: 'two files of one version were signed with the keys of this vendor',
+      hint: 'look at what is published; if nobody of yours signed it, a key is stolen',
+    });
+  }
+}
+
+async function demandOwn(session: Session, now: Base, signed: SignedRole): Promise<void> {
+  const { dir, config } = session;
+  const { vendor } = config;
+  if (now.role === undefined || now.role.version < signed.role.version) {
+    throw new IronError(
+      'E_ROLLBACK',
+      `the service says that ${vendor} ${signed.role.version} is published, and shows ${now.role?.version ?? 'none'}`,
+      {
+        hint: 'what was signed is kept; run the command again, and report it if it stays so',
+      },
+    );
+  }
+  const isOurs = equalBytes(now.role.envelope.signedBytes(), signed.role.envelope.signedBytes());
+  if (now.role.version === signed.role.version && !isOurs) {
+    throw new IronError(
+      'E_CONFLICT',
+      `another ${vendor} ${now.role.version} is published than this one`,
+      {
+        why: 'two files of one version were signed with the keys of this vendor',
+        hint: 'look at what is published; if nobody of yours signed it, a key is stolen',
+      },
+    );
+  }
+  if (isOurs) await remember(dir, 'lastPublished', signed.bytes);
+}
+
+function sayVerdicts({ context }: Session, { verdicts }: SubmissionReply): void {
+  for (const verdict of verdicts) {
+    if (verdict.ok) context.ui.stage(verdictLine(verdict));
+    else context.ui.warn(verdictLine(verdict));
+  }
+}

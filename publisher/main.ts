@@ -1,0 +1,35 @@
+/** `ironport`: the vendor's tool. */
+
+import type { ProgramSpec } from '../shared/cli/command.ts';
+import { runProgram } from '../shared/cli/run.ts';
+import { attest } from './commands/attest.ts';
+import { init } from './commands/init.ts';
+import { manifestDiff, manifestExplain, manifestLint } from './commands/manifest.ts';
+import { promote } from './commands/promote.ts';
+import { publish } from './commands/publish.ts';
+import { publishBatch } from './commands/publish-batch.ts';
+import { renew } from './commands/renew.ts';
+import { request } from './commands/request.ts';
+import { rotateKeys } from './commands/rotate-keys.ts';
+import { sbom } from './commands/sbom.ts';
+import { sign } from './commands/sign.ts';
+import { split } from './commands/split.ts';
+import { withdraw } from './commands/withdraw.ts';
+import { pipelineCommands } from './pipeline/commands.ts';
+
+export const program: ProgramSpec = {
+  name: 'ironport',
+  summary: 'attest, sign and publish device drivers, with keys that stay at home',
+  commands: [
+    ...pipelineCommands,
+    ...[manifestLint, manifestExplain, manifestDiff],
+    sbom,
+    ...[init, request, attest, publish, publishBatch, promote, withdraw, sign, renew, rotateKeys],
+    split,
+  ],
+};
+
+/** Runs a command line; returns the exit status. */
+export function main(argv: readonly string[]): Promise<number> {
+  return runProgram(program, argv);
+}

@@ -1,0 +1,73 @@
+/** Many small blobs: sent together, as few requests as their bytes allow. */
+
+import { setTimeout } from 'node:timers/promises';
+import {
+  BATCH_TYPE,
+  type BatchBlob,
+  batchLength,
+  formatBatch,
+} from '../../shared/api/blob-batch.ts';
+import { batchReply, parseBody } from '../../shared/api/upload.ts';
+import { IronError, isIronError } from '../../shared/errors.ts';
+import { PUBLISHER_LIMITS, SERVER_LIMITS } from '../../shared/limits.ts';
+import type { Api } from './api.ts';
+
+/** What is larger goes by itself, and can be resumed. */
+export const SMALL = 1024 * 1024;
+
+/** Sends blobs as they come, in batches; what the service has already it does not write again. */
+export class BatchSender {
+  readonly #api: Api;
+  #blobs = new Map<string, BatchBlob>();
+  #length = 0;
+
+  constructor(api: Api) {
+    this.#api = api;
+  }
+
+  /** Takes a small blob; sends what was taken before when there is no room for it. */
+  async add(blob: BatchBlob): Promise<void> {
+    if (this.#blobs.has(blob.sha256)) return;
+    const length = batchLength(blob.bytes.length);
+    if (this.#length + length > SERVER_LIMITS.body || this.#blobs.size >= SERVER_LIMITS.batch)
+      await this.flush();
+    this.#blobs.set(blob.sha256, blob);
+    this.#length += length;
+  }
+
+  /** Sends what was taken and not sent yet. */
+  async flush(): Promise<void> {
+    if (this.#blobs.size === 0) return;
+    const blobs = [...this.#blobs.values()];
+    this.#blobs = new Map();
+    this.#length = 0;
+    await send(this.#api, blobs);
+  }
+}
+
+async function send(api: Api, blobs: readonly BatchBlob[]): Promise<void> {
+  const body = formatBatch(blobs);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const reply = await api.send({
+        method: 'POST',
+        path: 'blobs',
+        headers: { 'content-type': BATCH_TYPE },
+        body,
+      });
+      if (reply.status !== 200) throw await api.failure(reply);
+      const { received } = parseBody(batchReply, await reply.bytes(SERVER_LIMITS.body));
+      if (received !== blobs.length)
+        throw new IronError('E_NETWORK', 'the service did not take all blobs of a batch');
+      return;
+    } catch (error) {
+      if (
+        !isIronError(error, 'E_NETWORK', 'E_SLOW', 'E_TRY_AGAIN') ||
+        attempt >= PUBLISHER_LIMITS.attempts
+      )
+        throw error;
+      const options = api.signal === undefined ? {} : { signal: api.signal };
+      await setTimeout(250 * 2 ** attempt, undefined, options);
+    }
+  }
+}

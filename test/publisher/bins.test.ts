@@ -1,0 +1,199 @@
+/** A vendor's role in hash bins (TAP 15): split, published into, renewed, divided again, put together. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { program as clientProgram } from '../../client/main.ts';
+import { platformCrypto } from '../../shared/node/crypto.ts';
+import { binFor } from '../../shared/tuf/delegations.ts';
+import { parseSnapshot } from '../../shared/tuf/snapshot.ts';
+import { parseTargets } from '../../shared/tuf/targets.ts';
+import { run } from '../cli/support.ts';
+import { ironport, operator, Scene, vendor } from './support.ts';
+
+t.setTimeout(120_000);
+const folder = mkdtempSync(join(tmpdir(), 'ironport-bins-'));
+t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+const scene = new Scene(folder);
+await scene.start();
+t.teardown(() => scene.stop());
+await scene.admit('acme', 2);
+const at = () => ['--dir', scene.at('acme'), '--repository', scene.url];
+const metadata = (name: string) => readFile(scene.at('repo', 'tree', 'metadata', name));
+const snapshot = async () => {
+  const names = await readdir(scene.at('repo', 'tree', 'metadata'));
+  const versions = names.flatMap((name) => /^(\d+)\.snapshot\.json$/.exec(name)?.[1] ?? []);
+  return parseSnapshot(await metadata(`${Math.max(...versions.map(Number))}.snapshot.json`));
+};
+const verify = async (path: string): Promise<string> => {
+  const store = mkdtempSync(join(folder, 'store-'));
+  await run(clientProgram, [
+    'init',
+    '--store',
+    store,
+    '--root',
+    scene.at('signed', '1.root.json'),
+    '--repository',
+    scene.url,
+  ]);
+  const ran = await run(clientProgram, [
+    new URL(scene.url).host,
+    'get-verified',
+    path,
+    join(store, 'out'),
+    '--store',
+    store,
+    '--json',
+  ]);
+  return ran.exit === 0
+    ? (JSON.parse(ran.stdout).data.evidence ?? 'ok') && 'ok'
+    : ran.stdout + ran.stderr;
+};
+const whole = async () => (await ironportRepoFsck()).findings;
+const ironportRepoFsck = async () => (await operator('fsck', '--dir', scene.at('repo'))).data;
+
+await writeFile(scene.at('driver.bin'), 'one driver');
+await vendor(...scene.publishing('driver.bin', '1.0.0', ...scene.root));
+
+t.test('split: every entry goes into its bin, and the own role lists none', async (t) => {
+  const { data } = await vendor('split', '--bins', '4', ...at());
+  t.match(data, { role: 'acme', version: 2, bins: 4, targets: 6 });
+  const own = parseTargets(await metadata('2.acme.json'), 'acme');
+  t.same(own.paths(), []);
+  t.match(own.delegations?.succinct, { bitLength: 2, namePrefix: 'acme.b2' });
+  const listed = (await snapshot()).roles;
+  t.same(
+    ['0', '1', '2', '3'].map((bin) => listed.get(`acme.b2-${bin}`)?.version),
+    [1, 1, 1, 1],
+  );
+  t.equal(await verify('acme/edu/1.0.0/driver.bin'), 'ok');
+  t.same(await whole(), []);
+  t.equal((await ironport('split', '--bins', '4', ...at())).error?.code, 'E_NOTHING_TO_DO');
+  for (const bins of ['3', '0', '32768', 'x'])
+    t.equal((await ironport('split', '--bins', bins, ...at())).error?.code, 'E_USAGE', bins);
+});
+
+t.test('a publication touches the bins of its paths and nothing else', async (t) => {
+  await writeFile(scene.at('driver.bin'), 'another driver');
+  const before = (await snapshot()).roles;
+  const { data } = await vendor(...scene.publishing('driver.bin', '1.1.0'));
+  const succinct = parseTargets(await metadata('2.acme.json'), 'acme').delegations?.succinct;
+  const paths = [
+    'acme/edu/index/index.json',
+    data.path,
+    ...data.sidecars.map(({ path }: { path: string }) => path),
+  ];
+  const touched = new Set(paths.map((path) => binFor(platformCrypto, succinct as never, path)));
+  const after = (await snapshot()).roles;
+  for (const [role, { version }] of after)
+    t.equal(version, (before.get(role)?.version ?? 0) + (touched.has(role) ? 1 : 0), role);
+  t.same(data.bins.map(({ role }: { role: string }) => role).sort(), [...touched].sort());
+  t.equal(await verify('acme/edu/1.1.0/driver.bin'), 'ok');
+  t.equal(
+    (await ironport(...scene.publishing('driver.bin', '1.1.0'))).error?.code,
+    'E_NOTHING_TO_DO',
+  );
+  await writeFile(scene.at('driver.bin'), 'other bytes');
+  t.equal((await ironport(...scene.publishing('driver.bin', '1.1.0'))).error?.code, 'E_EXISTS');
+});
+
+t.test('renew: role and bins with a new date and nothing else', async (t) => {
+  const before = (await snapshot()).roles;
+  const { data } = await vendor('renew', ...at());
+  t.equal(data.bins, 4);
+  for (const [role, { version }] of (await snapshot()).roles) {
+    if (role === 'targets') continue;
+    const old = before.get(role)?.version as number;
+    t.equal(version, old + 1, role);
+    const [a, b] = [
+      parseTargets(await metadata(`${old}.${role}.json`), role),
+      parseTargets(await metadata(`${version}.${role}.json`), role),
+    ];
+    const bare = ({ envelope }: typeof a) => ({ ...envelope.tree, version: 0, expires: '' });
+    t.same(bare(a), bare(b), role);
+  }
+  t.same(await whole(), []);
+});
+
+t.test('what was signed elsewhere is not renewed unasked', async (t) => {
+  await writeFile(scene.at('acme', 'signed', 'bins.log'), '');
+  t.equal((await ironport('renew', ...at())).error?.code, 'E_CONFLICT');
+  await writeFile(scene.at('acme', 'signed', 'bins.log'), 'no line of ours\n');
+  t.equal((await ironport('renew', ...at())).error?.code, 'E_STORE');
+  await writeFile(scene.at('acme', 'signed', 'bins.log'), '');
+  t.equal((await vendor('renew', '--adopt', ...at())).data.bins, 4);
+});
+
+t.test('a list is published together', async (t) => {
+  const artifacts = [];
+  for (let i = 0; i < 12; i++) {
+    await writeFile(scene.at(`many-${i}.bin`), `driver ${i}`);
+    artifacts.push({
+      file: `many-${i}.bin`,
+      product: 'many',
+      version: '1.0.0',
+      ceiling: 'ceiling.json',
+    });
+  }
+  const list = async (content: unknown) => {
+    await writeFile(scene.at('list.json'), JSON.stringify(content));
+    return ['publish-batch', scene.at('list.json'), ...at()];
+  };
+  const schema = 'ironport.artifact-list/v1';
+  const twice = await list({ schema, artifacts: [artifacts[0], artifacts[0]] });
+  t.equal((await ironport(...twice)).error?.code, 'E_USAGE');
+  t.equal((await ironport(...(await list({ schema, artifacts: [] })))).error?.code, 'E_USAGE');
+  t.equal(
+    (await ironport(...(await list({ schema, artifacts: [{ file: 'x' }] })))).error?.code,
+    'E_SCHEMA',
+  );
+  const { version } = await snapshot();
+  const { data } = await vendor(...(await list({ schema, artifacts })));
+  t.match(data, { published: true, targets: 60, snapshot: version + 1, version: null });
+  t.equal(await verify('acme/many/1.0.0/many-11.bin'), 'ok');
+});
+
+t.test('divided again and put together: roles stay in the snapshot', async (t) => {
+  t.match((await vendor('split', '--bins', '8', ...at())).data, { bins: 8, targets: 72 });
+  t.equal(await verify('acme/edu/1.0.0/driver.bin'), 'ok');
+  t.match((await vendor('split', '--bins', '1', ...at())).data, { bins: 1, targets: 72 });
+  const listed = (await snapshot()).roles;
+  for (const role of ['acme.b2-3', 'acme.b3-7']) t.ok(listed.has(role), role);
+  t.equal(await verify('acme/many/1.0.0/many-3.bin'), 'ok');
+  const before = listed.get('acme.b2-3')?.version as number;
+  await vendor('split', '--bins', '4', ...at());
+  t.equal((await snapshot()).roles.get('acme.b2-3')?.version, before + 1, 'it is not begun anew');
+  t.same(await whole(), []);
+});
+
+t.test(
+  'new keys of the role become those of the bins, without another number of bins',
+  async (t) => {
+    const signed = (name: string): string => scene.at('signed', name);
+    await vendor('rotate-keys', '--dir', scene.at('acme'), '--list', 'tuf');
+    const request = scene.at('acme-2.admission.json');
+    const { data } = await vendor('request', '--dir', scene.at('acme'), '--out', request);
+    await operator(
+      ...['vendor', 'rotate-keys', request, '--yes', '--targets', signed('2.targets.json')],
+      ...['--root', signed('1.root.json'), '--key', scene.at('t1.json')],
+      ...['--fingerprint', data.fingerprint, '--out', signed('3.targets.json')],
+    );
+    await vendor('renew', ...at(), '--out', signed('acme.json'));
+    await scene.submit('3.targets.json', 'acme.json');
+
+    await writeFile(scene.at('driver.bin'), 'a driver by the new key');
+    const refused = await ironport(...scene.publishing('driver.bin', '9.0.0'));
+    t.match(refused, { error: { code: 'E_THRESHOLD' } }, 'the bins still want the old key');
+    t.match(refused.stdout, /ironport split/);
+    const before = (await snapshot()).roles.get('acme.b2-3')?.version as number;
+    t.match((await vendor('split', '--bins', '4', ...at())).data, { bins: 4, targets: 72 });
+    t.equal((await snapshot()).roles.get('acme.b2-3')?.version, before + 1);
+    await vendor(...scene.publishing('driver.bin', '9.0.0'));
+    t.equal(await verify('acme/edu/9.0.0/driver.bin'), 'ok');
+    t.equal(await verify('acme/edu/1.0.0/driver.bin'), 'ok');
+    t.equal((await ironport('split', '--bins', '4', ...at())).error?.code, 'E_NOTHING_TO_DO');
+    t.same(await whole(), []);
+  },
+);
