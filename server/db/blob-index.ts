@@ -1,0 +1,82 @@
+/** Which bytes were published under which path: an index of the tree, made again from it by fsck. */
+
+import { type Db, inTransaction } from './open.ts';
+
+export interface PublishedBlob {
+  readonly path: string;
+  readonly sha256: string;
+  readonly length: number;
+  readonly vendor: string;
+}
+
+/** Entries of one transaction when the index is made again. */
+const AT_ONCE = 10_000;
+
+export class BlobIndex {
+  readonly #db: Db;
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  /** A published file of this vendor with these bytes, whatever its path. */
+  find(vendor: string, sha256: string): PublishedBlob | undefined {
+    return this.#db
+      .prepare('SELECT path, sha256, length, vendor FROM blobs WHERE vendor = ? AND sha256 = ?')
+      .get(vendor, sha256) as PublishedBlob | undefined;
+  }
+
+  /** The digests that a path ever had. */
+  digestsOf(path: string): string[] {
+    const rows = this.#db.prepare('SELECT sha256 FROM blobs WHERE path = ?').all(path) as {
+      sha256: string;
+    }[];
+    return rows.map(({ sha256 }) => sha256);
+  }
+
+  add(blobs: Iterable<PublishedBlob>): void {
+    const insert = this.#db.prepare(
+      'INSERT OR IGNORE INTO blobs (path, sha256, length, vendor) VALUES (?, ?, ?, ?)',
+    );
+    for (const { path, sha256, length, vendor } of blobs) insert.run(path, sha256, length, vendor);
+  }
+
+  /** Version of the timestamp up to which the index knows the tree; undefined when nobody said. */
+  upTo(): number | undefined {
+    const row = this.#db.prepare('SELECT timestamp FROM indexed').get();
+    return (row as { timestamp: number } | undefined)?.timestamp;
+  }
+
+  /** Notes that it knows the tree up to this version, with whatever made it so. */
+  reaches(timestamp: number): void {
+    this.#db
+      .prepare('INSERT OR REPLACE INTO indexed (only, timestamp) VALUES (1, ?)')
+      .run(timestamp);
+  }
+
+  /**
+   * Replaces the whole index, which then knows the tree up to version `timestamp`; returns how many
+   * entries it has now. Cut short, it says that it knows nothing and is made again.
+   */
+  async rebuild(
+    files: AsyncIterable<readonly PublishedBlob[]>,
+    timestamp: number,
+  ): Promise<number> {
+    inTransaction(this.#db, () => {
+      for (const table of ['blobs', 'indexed']) this.#db.prepare(`DELETE FROM ${table}`).run();
+    });
+    let waiting: PublishedBlob[] = [];
+    for await (const blobs of files) {
+      for (const blob of blobs) waiting.push(blob);
+      if (waiting.length < AT_ONCE) continue;
+      const ready = waiting;
+      waiting = [];
+      inTransaction(this.#db, () => this.add(ready));
+    }
+    return inTransaction(this.#db, () => {
+      this.add(waiting);
+      this.reaches(timestamp);
+      return (this.#db.prepare('SELECT count(*) AS n FROM blobs').get() as { n: number }).n;
+    });
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * The service's database: a queue, a memory of nonces, and an index of the tree. What is in the
+ * tree is the truth; `fsck --rebuild` makes the index again from it, and all that is lost with
+ * the file are submissions that were not published yet.
+ */
+
+import Database from 'better-sqlite3';
+import { type Code, IronError } from '../../shared/errors.ts';
+
+export type Db = Database.Database;
+
+/** One step a version. A step that was released is never changed: a new one is added. */
+const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE submissions (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    vendor TEXT,
+    role TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('queued', 'published', 'refused')),
+    error TEXT,
+    snapshot INTEGER,
+    timestamp INTEGER,
+    created INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX submissions_by_state ON submissions (state, seq);
+  CREATE TABLE submission_files (
+    submission TEXT NOT NULL REFERENCES submissions (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (submission, position)
+  ) STRICT;
+  CREATE TABLE verdicts (
+    submission TEXT NOT NULL REFERENCES submissions (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    ok INTEGER NOT NULL,
+    detail TEXT NOT NULL,
+    code TEXT,
+    PRIMARY KEY (submission, position)
+  ) STRICT;
+  CREATE TABLE nonces (
+    keyid TEXT NOT NULL,
+    nonce TEXT NOT NULL,
+    expires INTEGER NOT NULL,
+    PRIMARY KEY (keyid, nonce)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX nonces_by_expiry ON nonces (expires);
+  CREATE TABLE blobs (
+    path TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    length INTEGER NOT NULL,
+    vendor TEXT NOT NULL,
+    PRIMARY KEY (path, sha256)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX blobs_by_digest ON blobs (vendor, sha256);
+  CREATE TABLE publications (
+    id TEXT PRIMARY KEY,
+    state TEXT NOT NULL CHECK (state IN ('staged', 'signed', 'preflighted', 'committed')),
+    base TEXT NOT NULL,
+    root_last INTEGER NOT NULL DEFAULT 0,
+    created INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE publication_members (
+    publication TEXT NOT NULL REFERENCES publications (id) ON DELETE CASCADE,
+    submission TEXT NOT NULL REFERENCES submissions (id),
+    PRIMARY KEY (publication, submission)
+  ) STRICT, WITHOUT ROWID;
+  `,
+  `
+  CREATE TABLE indexed (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    timestamp INTEGER NOT NULL
+  ) STRICT;
+  `,
+  `
+  CREATE TABLE submission_bins (
+    submission TEXT NOT NULL REFERENCES submissions (id) ON DELETE CASCADE,
+    role TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (submission, role)
+  ) STRICT, WITHOUT ROWID;
+  `,
+];
+
+/**
+ * Opens the database at `path` and brings it up to date. Every commit is on the disk when it
+ * returns: an answer of ours may stand on it. `E_STORE` when it is damaged or of a newer program.
+ */
+export function openDatabase(path: string): Db {
+  let db: Db | undefined;
+  try {
+    db = new Database(path, { timeout: 5000 });
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = FULL');
+    db.pragma('foreign_keys = ON');
+    migrate(db, path);
+    return db;
+  } catch (cause) {
+    db?.close();
+    if (cause instanceof IronError) throw cause;
+    throw new IronError('E_STORE', `the database ${path} cannot be opened`, {
+      why: cause instanceof Error ? cause.message : String(cause),
+      hint: 'move it away and run `ironport-repo fsck --rebuild`: the published tree is the truth',
+      cause,
+      context: { path },
+    });
+  }
+}
+
+function migrate(db: Db, path: string): void {
+  const version = db.pragma('user_version', { simple: true }) as number;
+  if (version > MIGRATIONS.length) {
+    throw new IronError('E_STORE', `the database ${path} was made by a newer version of ironport`, {
+      hint: 'nothing was changed; run the newer version',
+      context: { path, version },
+    });
+  }
+  for (let next = version; next < MIGRATIONS.length; next++) {
+    db.transaction(() => {
+      db.exec(MIGRATIONS[next] as string);
+      db.pragma(`user_version = ${next + 1}`);
+    }).immediate();
+  }
+}
+
+/**
+ * Makes a change, durably or not at all. What SQLite refuses becomes `E_NO_SPACE`, `E_STORE`,
+ * `E_LOCKED` or `E_IO`: a full disk is no defect of this program.
+ */
+export function inTransaction<T>(db: Db, act: () => T): T {
+  try {
+    return db.transaction(act).immediate();
+  } catch (error) {
+    throw error instanceof Database.SqliteError ? fromSqlite(error, db.name) : error;
+  }
+}
+
+/** By the first words of its code: extended ones say where it happened. */
+const MEANING: readonly (readonly [prefix: string, code: Code, what: string])[] = [
+  ['SQLITE_FULL', 'E_NO_SPACE', 'the disk of the database is full'],
+  ['SQLITE_CORRUPT', 'E_STORE', 'the database is damaged'],
+  ['SQLITE_NOTADB', 'E_STORE', 'the database is damaged'],
+  ['SQLITE_BUSY', 'E_LOCKED', 'another program holds the database'],
+  ['SQLITE_READONLY', 'E_IO', 'the database cannot be written'],
+  ['SQLITE_IOERR', 'E_IO', 'the database cannot be written'],
+  ['SQLITE_CANTOPEN', 'E_IO', 'the database cannot be written'],
+];
+
+function fromSqlite(error: InstanceType<typeof Database.SqliteError>, path: string): Error {
+  const row = MEANING.find(([prefix]) => error.code.startsWith(prefix));
+  if (row === undefined) return error;
+  const [, code, what] = row;
+  return new IronError(code, what, {
+    why: error.message,
+    hint: 'nothing was changed',
+    cause: error,
+    context: { path },
+  });
+}

@@ -1,0 +1,243 @@
+/** Submissions: what was handed in, what the checks said, and what became of it. */
+
+import type {
+  ErrorBody,
+  SubmissionReply,
+  SubmissionState,
+  UploadedRole,
+  Verdict,
+} from '../../shared/api/upload.ts';
+import { errorBody } from '../../shared/api/upload.ts';
+import { fromUtf8, utf8 } from '../../shared/bytes.ts';
+import { type Code, IronError } from '../../shared/errors.ts';
+import { parseJson } from '../../shared/json/read.ts';
+import { SERVER_LIMITS } from '../../shared/limits.ts';
+import type { Instant } from '../../shared/time.ts';
+import { type Db, inTransaction } from './open.ts';
+
+/** What was handed in; `vendor` is null for files of the operators. */
+export interface NewSubmission {
+  readonly id: string;
+  readonly vendor: string | null;
+  readonly role: string;
+  readonly version: number;
+  readonly verdicts: readonly Verdict[];
+  /** The signed files; none for what was refused at once. */
+  readonly files: readonly Uint8Array[];
+  /** Bins of the vendor, whose files lie in its quarantine. */
+  readonly bins?: readonly UploadedRole[];
+  readonly error?: ErrorBody | undefined;
+}
+
+/** A submission that waits. */
+export interface QueuedSubmission {
+  readonly id: string;
+  readonly vendor: string | null;
+  readonly role: string;
+  readonly version: number;
+  readonly files: readonly Uint8Array[];
+  readonly bins: readonly UploadedRole[];
+}
+
+interface Row {
+  readonly id: string;
+  readonly vendor: string | null;
+  readonly role: string;
+  readonly version: number;
+  readonly state: SubmissionState;
+  readonly error: string | null;
+  readonly snapshot: number | null;
+  readonly timestamp: number | null;
+}
+
+export class Queue {
+  readonly #db: Db;
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  /** Adds it: `refused` when it has an error, `queued` otherwise. Durable on return. `E_QUOTA`. */
+  add(submission: NewSubmission, now: Instant): void {
+    const state = submission.error === undefined ? 'queued' : 'refused';
+    inTransaction(this.#db, () => {
+      if (state === 'queued') this.#demandRoom(submission.vendor);
+      this.#db
+        .prepare(
+          `INSERT INTO submissions (id, vendor, role, version, state, error, created)
+             VALUES (@id, @vendor, @role, @version, @state, @error, @now)`,
+        )
+        .run({
+          id: submission.id,
+          vendor: submission.vendor,
+          role: submission.role,
+          version: submission.version,
+          state,
+          error: submission.error === undefined ? null : JSON.stringify(submission.error),
+          now,
+        });
+      this.#writeVerdicts(submission.id, submission.verdicts);
+      if (state === 'refused') this.#forgetOldest(submission.vendor);
+      const insert = this.#db.prepare(
+        'INSERT INTO submission_files (submission, position, bytes) VALUES (?, ?, ?)',
+      );
+      submission.files.forEach((bytes, position) => {
+        insert.run(submission.id, position, bytes);
+      });
+      const bin = this.#db.prepare(
+        'INSERT INTO submission_bins (submission, role, sha256) VALUES (?, ?, ?)',
+      );
+      for (const { role, sha256 } of submission.bins ?? []) bin.run(submission.id, role, sha256);
+    });
+  }
+
+  /** Of what a vendor was refused only the last so many are kept: to be refused costs nothing. */
+  #forgetOldest(vendor: string | null): void {
+    this.#db
+      .prepare(
+        `DELETE FROM submissions WHERE seq IN (
+           SELECT seq FROM submissions WHERE state = 'refused' AND vendor IS ?
+           ORDER BY seq DESC LIMIT -1 OFFSET ?)`,
+      )
+      .run(vendor, SERVER_LIMITS.refused);
+  }
+
+  #demandRoom(vendor: string | null): void {
+    const { waiting } = this.#db
+      .prepare("SELECT count(*) AS waiting FROM submissions WHERE state = 'queued' AND vendor IS ?")
+      .get(vendor) as { waiting: number };
+    if (waiting < SERVER_LIMITS.queued) return;
+    throw new IronError('E_QUOTA', `${waiting} submissions are waiting already`, {
+      hint: 'nothing was changed; wait until they are published',
+      context: { waiting },
+    });
+  }
+
+  get(id: string): (SubmissionReply & { readonly vendor: string | null }) | undefined {
+    const row = this.#db.prepare('SELECT * FROM submissions WHERE id = ?').get(id) as
+      | Row
+      | undefined;
+    if (row === undefined) return undefined;
+    return {
+      id: row.id,
+      vendor: row.vendor,
+      state: row.state,
+      role: row.role,
+      version: row.version,
+      verdicts: this.#verdicts(id),
+      ...(row.error === null ? {} : { error: readError(row.error) }),
+      ...(row.snapshot === null || row.timestamp === null
+        ? {}
+        : { published: { snapshot: row.snapshot, timestamp: row.timestamp } }),
+    };
+  }
+
+  #verdicts(id: string): Verdict[] {
+    const rows = this.#db
+      .prepare('SELECT name, ok, detail, code FROM verdicts WHERE submission = ? ORDER BY position')
+      .all(id) as { name: string; ok: number; detail: string; code: Code | null }[];
+    return rows.map(({ name, ok, detail, code }) => ({
+      check: name,
+      ok: ok === 1,
+      detail,
+      ...(code === null ? {} : { code }),
+    }));
+  }
+
+  #writeVerdicts(id: string, verdicts: readonly Verdict[]): void {
+    const insert = this.#db.prepare(
+      `INSERT INTO verdicts (submission, position, name, ok, detail, code)
+       VALUES (?, (SELECT count(*) FROM verdicts WHERE submission = ?), ?, ?, ?, ?)`,
+    );
+    for (const { check, ok, detail, code } of verdicts) {
+      insert.run(id, id, check, ok ? 1 : 0, detail, code ?? null);
+    }
+  }
+
+  /** The operators' first hand-in that waits. */
+  nextOfOperators(): QueuedSubmission | undefined {
+    const [first] = this.#waiting('vendor IS NULL', 1);
+    return first;
+  }
+
+  /**
+   * Of each vendor the first one that waits and came before the operators' next, in the order in
+   * which they came: a vendor's second one is judged by what its first made current.
+   */
+  nextOfVendors(limit: number): QueuedSubmission[] {
+    return this.#waiting(
+      `seq IN (SELECT min(seq) FROM submissions
+               WHERE state = 'queued' AND vendor IS NOT NULL GROUP BY vendor)
+       AND seq < coalesce((SELECT min(seq) FROM submissions
+                           WHERE state = 'queued' AND vendor IS NULL), seq + 1)`,
+      limit,
+    );
+  }
+
+  #waiting(condition: string, limit: number): QueuedSubmission[] {
+    const rows = this.#db
+      .prepare(
+        `SELECT id, vendor, role, version FROM submissions
+         WHERE state = 'queued' AND ${condition} ORDER BY seq LIMIT ?`,
+      )
+      .all(limit) as Omit<QueuedSubmission, 'files' | 'bins'>[];
+    return rows.map((row) => ({ ...row, files: this.#files(row.id), bins: this.#bins(row.id) }));
+  }
+
+  #files(id: string): Uint8Array[] {
+    const rows = this.#db
+      .prepare('SELECT bytes FROM submission_files WHERE submission = ? ORDER BY position')
+      .all(id) as { bytes: Uint8Array }[];
+    return rows.map(({ bytes }) => new Uint8Array(bytes));
+  }
+
+  #bins(id: string): UploadedRole[] {
+    return this.#db
+      .prepare('SELECT role, sha256 FROM submission_bins WHERE submission = ? ORDER BY role')
+      .all(id) as UploadedRole[];
+  }
+
+  /** It will not be published. Its files are dropped, what was found stays. */
+  refuse(id: string, error: ErrorBody, verdicts: readonly Verdict[]): void {
+    inTransaction(this.#db, () => {
+      this.#db
+        .prepare("UPDATE submissions SET state = 'refused', error = ? WHERE id = ?")
+        .run(JSON.stringify(error), id);
+      this.#dropFiles(id);
+      this.#writeVerdicts(id, verdicts);
+    });
+  }
+
+  /** It is published. Inside the transaction of the journal that says so too. */
+  publish(id: string, versions: { readonly snapshot: number; readonly timestamp: number }): void {
+    this.#db
+      .prepare(
+        "UPDATE submissions SET state = 'published', snapshot = ?, timestamp = ? WHERE id = ?",
+      )
+      .run(versions.snapshot, versions.timestamp, id);
+    this.#dropFiles(id);
+  }
+
+  #dropFiles(id: string): void {
+    for (const table of ['submission_files', 'submission_bins'])
+      this.#db.prepare(`DELETE FROM ${table} WHERE submission = ?`).run(id);
+  }
+
+  /** Forgets what was refused before `since`. */
+  prune(since: Instant): void {
+    inTransaction(this.#db, () => {
+      this.#db
+        .prepare("DELETE FROM submissions WHERE state = 'refused' AND created < ?")
+        .run(since);
+    });
+  }
+}
+
+function readError(text: string): ErrorBody {
+  const tree = parseJson(utf8(text), { length: SERVER_LIMITS.body });
+  const result = errorBody.safeParse(tree);
+  if (result.success) return result.data;
+  throw new IronError('E_STORE', 'an error in the database is unreadable', {
+    why: fromUtf8(utf8(text)).slice(0, 80),
+  });
+}

@@ -1,0 +1,113 @@
+/** The HTTP face of the service: the tree, a status page, and the upload API. */
+
+import fastify, { type FastifyInstance } from 'fastify';
+import { BATCH_TYPE } from '../../shared/api/blob-batch.ts';
+import { UPLOAD_TYPE } from '../../shared/api/upload.ts';
+import type { Crypto } from '../../shared/crypto/crypto.ts';
+import { asIronError, type IronError } from '../../shared/errors.ts';
+import { api, tree } from '../../shared/layout.ts';
+import { TRANSPORT_LIMITS } from '../../shared/limits.ts';
+import type { Clock } from '../../shared/time.ts';
+import type { Intake } from '../intake/intake.ts';
+import type { Worker } from '../jobs/worker.ts';
+import { serveFile } from '../static/serve.ts';
+import type { CurrentTree } from '../storage/published.ts';
+import { addBlobRoutes } from './blob-routes.ts';
+import { endSoon } from './body.ts';
+import { endWithError, errorDocument, isOurs, publicError } from './errors.ts';
+import { targetOf } from './head.ts';
+import { health } from './health.ts';
+import { PAGE_POLICY, statusPage } from './status-page.ts';
+import { addSubmissionRoutes } from './submission-routes.ts';
+
+export interface AppParts {
+  readonly crypto: Crypto;
+  readonly clock: Clock;
+  readonly current: CurrentTree;
+  readonly intake: Intake;
+  readonly worker: Worker;
+  /** Names under which the service is reached, as `host:port`; known once it listens. */
+  readonly names: () => ReadonlySet<string>;
+  /** Read from the private folder by commands of the machine's owner. */
+  readonly ownerToken: string;
+  /** Told of failures that are ours. */
+  readonly onFailure: (error: IronError) => void;
+}
+
+export function createApp(parts: AppParts): FastifyInstance {
+  const app = fastify({
+    logger: false,
+    // Sockets on which nothing moves are closed; bodies have a pace of their own (pace.ts).
+    connectionTimeout: TRANSPORT_LIMITS.idleSeconds * 1000,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+  });
+  // Bodies are read by the handlers, after the signature of the request was verified.
+  app.removeAllContentTypeParsers();
+  for (const type of ['application/json', UPLOAD_TYPE, BATCH_TYPE]) {
+    app.addContentTypeParser(type, (_request, payload, done) => done(null, payload));
+  }
+  app.setErrorHandler((error, request, reply) => {
+    if (isOurs(error)) parts.onFailure(asIronError(error));
+    const answer = publicError(error);
+    endSoon(request.raw);
+    return reply.code(answer.http).header('cache-control', 'no-store').send(errorDocument(answer));
+  });
+  app.setNotFoundHandler((request, reply) => {
+    endSoon(request.raw);
+    endWithError(reply.hijack().raw, Object.assign(new Error('nothing here'), { statusCode: 404 }));
+  });
+  addTree(app, parts);
+  addPages(app, parts);
+  addBlobRoutes(app, parts);
+  addSubmissionRoutes(app, parts);
+  return app;
+}
+
+function addTree(app: FastifyInstance, { current, onFailure }: AppParts): void {
+  for (const folder of [tree.metadataFolder, tree.targetsFolder]) {
+    const url = `/${folder}/*`;
+    app.route({
+      method: ['GET', 'HEAD'],
+      url,
+      handler: async (request, reply) => {
+        // From here on the response is serveFile's, down to the bytes.
+        const response = reply.hijack().raw;
+        try {
+          const { path } = targetOf(request.raw);
+          await serveFile(current.folder, path, request.raw, response);
+        } catch (error) {
+          if (isOurs(error)) onFailure(asIronError(error));
+          endWithError(response, error);
+        }
+      },
+    });
+    app.options(url, async (_request, reply) =>
+      reply
+        .code(204)
+        .header('access-control-allow-origin', '*')
+        .header('access-control-allow-methods', 'GET, HEAD')
+        .header('access-control-allow-headers', 'range, if-range, if-none-match')
+        .header('access-control-max-age', '86400')
+        .send(),
+    );
+  }
+}
+
+function addPages(app: FastifyInstance, { current, clock }: AppParts): void {
+  app.get(api.health, async (_request, reply) => {
+    const { status, document } = await health(current, clock());
+    return reply.code(status).header('cache-control', 'no-store').send(document);
+  });
+  app.get('/', async (request, reply) => {
+    const { query } = targetOf(request.raw);
+    const html = await statusPage(current, clock(), new URLSearchParams(query));
+    return reply
+      .type('text/html; charset=utf-8')
+      .header('content-security-policy', PAGE_POLICY)
+      .header('x-content-type-options', 'nosniff')
+      .header('referrer-policy', 'no-referrer')
+      .header('cache-control', 'no-cache')
+      .send(html);
+  });
+}

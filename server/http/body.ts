@@ -1,0 +1,72 @@
+/** Bodies of requests, as far as they are wanted. */
+
+import type { IncomingMessage } from 'node:http';
+import { concatBytes } from '../../shared/bytes.ts';
+import { IronError } from '../../shared/errors.ts';
+import { SERVER_LIMITS } from '../../shared/limits.ts';
+import { paced } from './pace.ts';
+
+/** The pieces of a body. Whoever stops early leaves the connection as it is, for the answer. */
+export function bodyOf(request: IncomingMessage): AsyncIterable<Uint8Array> {
+  return paced(request.iterator({ destroyOnReturn: false }));
+}
+
+/** Bytes of bodies that are held in memory at once, for those who share it. */
+export class BodyRoom {
+  readonly #limit: number;
+  #held = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** `E_TRY_AGAIN` when there is no room for so many more. */
+  take(bytes: number): void {
+    if (this.#held + bytes > this.#limit) {
+      throw new IronError('E_TRY_AGAIN', 'too many requests are being read at once', {
+        hint: 'nothing was changed; send it again a little later',
+      });
+    }
+    this.#held += bytes;
+  }
+
+  giveBack(bytes: number): void {
+    this.#held -= bytes;
+  }
+}
+
+/**
+ * The whole of a small body, for whose bytes there must be `room` while they come. `E_TOO_LARGE`,
+ * as soon as that is known; `E_TRY_AGAIN`.
+ */
+export async function readBody(request: IncomingMessage, room: BodyRoom): Promise<Uint8Array> {
+  const limit = SERVER_LIMITS.body;
+  const tooLarge = (): IronError =>
+    new IronError('E_TOO_LARGE', `a body of more than ${limit} bytes`, { context: { limit } });
+  if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge();
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const part of bodyOf(request)) {
+      if (length + part.length > limit) throw tooLarge();
+      room.take(part.length);
+      length += part.length;
+      parts.push(part);
+    }
+    return concatBytes(...parts);
+  } finally {
+    room.giveBack(length);
+  }
+}
+
+/** How long the rest of a refused body is read and dropped, so that the answer is read, too. */
+const LINGER_MS = 5000;
+
+/** Ends the connection of a request whose body nobody wants, if it does not end itself soon. */
+export function endSoon(request: IncomingMessage): void {
+  if (request.complete) return;
+  request.resume();
+  const timer = setTimeout(() => request.destroy(), LINGER_MS);
+  timer.unref();
+  request.once('close', () => clearTimeout(timer));
+}

@@ -1,0 +1,53 @@
+/** Whose request it is: by the API keys that the operators' signed targets list. */
+
+import { type RequestHead, verifyRequest } from '../../shared/api/http-signature.ts';
+import type { Crypto } from '../../shared/crypto/crypto.ts';
+import { keyIdentity, type PublicKey } from '../../shared/crypto/key.ts';
+import { IronError } from '../../shared/errors.ts';
+import type { Instant } from '../../shared/time.ts';
+import { keyId } from '../../shared/tuf/key.ts';
+import type { Vendor } from '../../shared/tuf/vendors.ts';
+import type { Nonces } from '../db/nonces.ts';
+
+/** Vendors by the ids of their API keys, as one set of signed targets lists them. */
+export interface ApiKeys {
+  readonly keys: ReadonlyMap<string, PublicKey>;
+  readonly owners: ReadonlyMap<string, string>;
+}
+
+/** A key that two vendors list stands for neither: nobody could say whose request it signed. */
+export function apiKeysOf(crypto: Crypto, vendors: Iterable<Vendor>): ApiKeys {
+  const keys = new Map<string, PublicKey>();
+  const owners = new Map<string, string>();
+  const claims = new Map<string, Set<string>>();
+  for (const { name, apiKeys } of vendors) {
+    for (const key of apiKeys) {
+      const names = claims.get(keyIdentity(key)) ?? new Set();
+      claims.set(keyIdentity(key), names.add(name));
+      keys.set(keyId(crypto, key), key);
+      owners.set(keyId(crypto, key), name);
+    }
+  }
+  for (const [keyid, key] of keys) {
+    if (claims.get(keyIdentity(key))?.size === 1) continue;
+    keys.delete(keyid);
+    owners.delete(keyid);
+  }
+  return { keys, owners };
+}
+
+/** The vendor that signed the request. `E_UNAUTHENTICATED`, `E_REPLAY`. */
+export function authenticate(
+  crypto: Crypto,
+  head: RequestHead,
+  { keys, owners }: ApiKeys,
+  nonces: Nonces,
+  now: Instant,
+): string {
+  const { keyid, nonce, expires } = verifyRequest(crypto, head, keys, now);
+  const owner = owners.get(keyid);
+  if (owner === undefined) throw new IronError('E_INTERNAL', 'a key without an owner verified');
+  // After the signature, so that strangers cannot fill the memory of nonces.
+  nonces.take(keyid, nonce, expires, now);
+  return owner;
+}

@@ -1,0 +1,55 @@
+/** The snapshot that would list the vendor's roles stays within what other clients read. */
+
+import { IronError } from '../../../shared/errors.ts';
+import { BIN_LIMITS, PUBLISHED_LIMITS } from '../../../shared/limits.ts';
+import { vendorOfRole } from '../../../shared/tuf/names.ts';
+
+/** What an entry of a role adds to a snapshot, its largest version counted. */
+const ENTRY = '"":{"version":9007199254740991},'.length + '.json'.length;
+
+/**
+ * Judges roles by name: those that a snapshot lists, which stay listed for ever, and new ones.
+ * `E_QUOTA` when a vendor would have too many, `E_TOO_LARGE` when the snapshot would be too large;
+ * both say whose share it is.
+ */
+export function demandListable(
+  vendor: string,
+  listed: Iterable<string>,
+  added: Iterable<string>,
+): string {
+  const shares = new Map<string, { roles: number; bytes: number }>();
+  let bytes = 0;
+  for (const role of new Set([...listed, ...added])) {
+    const owner = vendorOfRole(role);
+    const share = shares.get(owner) ?? { roles: 0, bytes: 0 };
+    const length = role.length + ENTRY;
+    shares.set(owner, { roles: share.roles + 1, bytes: share.bytes + length });
+    bytes += length;
+  }
+  const { roles } = shares.get(vendor) ?? { roles: 0 };
+  if (roles > BIN_LIMITS.rolesPerVendor) {
+    throw new IronError('E_QUOTA', `${vendor} would have ${roles} roles`, {
+      why: `one vendor may have ${BIN_LIMITS.rolesPerVendor}, those counted that it has left: a snapshot lists them for ever`,
+      hint: 'nothing was changed; keep the number of bins that there is',
+      context: { vendor, roles, limit: BIN_LIMITS.rolesPerVendor },
+    });
+  }
+  if (bytes > PUBLISHED_LIMITS.snapshot) throw tooLarge(bytes, shares);
+  return `${vendor} has ${roles} of at most ${BIN_LIMITS.rolesPerVendor} roles`;
+}
+
+function tooLarge(
+  bytes: number,
+  shares: ReadonlyMap<string, { readonly roles: number; readonly bytes: number }>,
+): IronError {
+  const largest = [...shares].sort(([, a], [, b]) => b.bytes - a.bytes).slice(0, 3);
+  const words = largest.map(
+    ([name, share]) =>
+      `${name} ${Math.round((100 * share.bytes) / bytes)} % with ${share.roles} roles`,
+  );
+  return new IronError('E_TOO_LARGE', `the snapshot would have ${bytes} bytes`, {
+    why: `more than ${PUBLISHED_LIMITS.snapshot} come near what clients refuse to read; the largest shares: ${words.join(', ')}`,
+    hint: 'nothing was changed; fewer bins, or fewer vendors in one repository',
+    context: { bytes, limit: PUBLISHED_LIMITS.snapshot, vendor: largest[0]?.[0] ?? '' },
+  });
+}

@@ -1,0 +1,302 @@
+/** Gathers what a vendor's submission is judged by, and has it judged. */
+
+import { join } from 'node:path';
+import type { UploadedRole } from '../../shared/api/upload.ts';
+import type { Crypto } from '../../shared/crypto/crypto.ts';
+import { IronError } from '../../shared/errors.ts';
+import type { SidecarBytes } from '../../shared/evidence/sidecars.ts';
+import { indexPath, SIDECARS, type Sidecar, sidecarPath, tree } from '../../shared/layout.ts';
+import { EVIDENCE_LIMITS, INDEX_LIMITS, METADATA_LIMITS } from '../../shared/limits.ts';
+import { readFileCapped } from '../../shared/node/files.ts';
+import type { RevocationList } from '../../shared/revocation/list.ts';
+import type { Instant } from '../../shared/time.ts';
+import { binNames } from '../../shared/tuf/delegations.ts';
+import { parseTargets, type TargetEntry, type Targets } from '../../shared/tuf/targets.ts';
+import type { BlobIndex } from '../db/blob-index.ts';
+import type { Published } from '../storage/published.ts';
+import type { Quarantine } from '../storage/quarantine.ts';
+import { Branch, binsOf, delegateAlike } from './branch.ts';
+import { isPublished, judge, type NewArtifact, type Subject } from './check.ts';
+import type { TouchedProduct } from './checks/product-index.ts';
+import { demandListable } from './checks/roles.ts';
+import { sidecars } from './checks/sidecars.ts';
+import { Delta } from './delta.ts';
+import { judgeBins } from './judge-bins.ts';
+import { type Judgement, Judgements } from './judge-submission.ts';
+import type { JudgedMemory } from './judged.ts';
+
+/** What intake and publication both look into. */
+export interface Shelves {
+  readonly crypto: Crypto;
+  readonly quarantine: Quarantine;
+  readonly index: BlobIndex;
+  readonly judged: JudgedMemory;
+}
+
+/** Role files of a vendor with what they claim to be: its own, bins of it, or both. */
+export interface RoleSubmission {
+  readonly vendor: string;
+  readonly role: string;
+  readonly bytes?: Uint8Array | undefined;
+  readonly bins?: readonly UploadedRole[] | undefined;
+}
+
+/** A target whose bytes come into the tree. */
+export interface FreshTarget {
+  readonly path: string;
+  readonly length: number;
+  readonly sha256: string;
+}
+
+/** A role file that would be published. Its bytes are in the database, or among the blobs. */
+export interface ExaminedRole {
+  readonly role: string;
+  readonly version: number;
+  readonly expires: Instant;
+  readonly source: { readonly bytes: Uint8Array } | { readonly sha256: string };
+  readonly fresh: readonly FreshTarget[];
+}
+
+export interface Examined extends Judgement {
+  /** Of the vendor's own role: submitted, or standing when only bins were. */
+  readonly version: number;
+  readonly roles: readonly ExaminedRole[];
+}
+
+/** What the checks of all files of one submission share. */
+export interface Examination {
+  readonly shelves: Shelves;
+  readonly published: Published;
+  readonly submission: RoleSubmission;
+  readonly now: Instant;
+  /** The published list; undefined without a security team. */
+  readonly revocations: RevocationList | undefined;
+  readonly branch: Branch;
+  readonly delta: Delta;
+  /** Whether paths move between roles: all of the bins are other ones, or signed by other keys. */
+  readonly moved: boolean;
+  /** Every path of the new files, when paths move. */
+  readonly seen: Set<string>;
+  /** The vendor's own role as it will stand. */
+  readonly own: Targets | undefined;
+}
+
+/**
+ * Judges role files against what is published now. Called when they come in, and again when they
+ * are published, because other things were published in between. Throws only what is no finding
+ * about content: `E_JSON`, `E_SCHEMA` and `E_TOO_LARGE` when a file cannot be read as a role.
+ */
+export async function examine(
+  shelves: Shelves,
+  published: Published,
+  submission: RoleSubmission,
+  now: Instant,
+): Promise<Examined> {
+  const { vendor, role, bytes, bins = [] } = submission;
+  const file = bytes === undefined ? undefined : parseTargets(bytes, role);
+  const current = (await published.role(role))?.targets;
+  const branch = new Branch(shelves.crypto, published, vendor);
+  const own = file ?? current;
+  const delta = new Delta(branch);
+  const moved = file !== undefined && !delegateAlike(file, current);
+  const seen = new Set<string>();
+  const revocations = (await published.revocations())?.verified.list;
+  const about = { shelves, published, submission, now, revocations };
+  const examination = { ...about, branch, delta, moved, seen, own };
+  const judgements = new Judgements();
+  const roles: ExaminedRole[] = [];
+  if (file !== undefined && bytes !== undefined) {
+    const subject = await subjectOf(examination, role, file, bytes.length);
+    judgements.ownRole(subject);
+    roles.push(examinedRole(subject, { bytes }));
+  }
+  if (bins.length > 0 || (moved && binsOf(own) !== undefined))
+    roles.push(...(await judgeBins(examination, judgements)));
+  if (judgements.error === undefined) {
+    if (moved) await dropMissing(examination);
+    const listed = published.snapshot.roles.keys();
+    const added = roles.map((one) => one.role);
+    judgements.add(judge('roles', () => demandListable(vendor, listed, added)));
+    await judgements.lookup('sidecars', () => sidecars(delta));
+    const record = published.vendors.get(vendor);
+    const owner = { crypto: shelves.crypto, vendor, record, own, revocations };
+    await judgements.artifacts(owner, () => newArtifacts(shelves, published, vendor, delta));
+    await judgements.floors(owner, current, branch, delta);
+    await judgements.products(owner, delta, () => touchedProducts(examination));
+  }
+  const { verdicts, error } = judgements;
+  return { verdicts, error, version: own?.version ?? 0, roles };
+}
+
+/** Everything that one file is judged by; its differences go into the delta. */
+export async function subjectOf(
+  examination: Examination,
+  role: string,
+  file: Targets,
+  length: number,
+): Promise<Subject> {
+  const { shelves, published, now, revocations, branch, delta, moved, seen } = examination;
+  const { vendor } = examination.submission;
+  const current = (await published.role(role))?.targets;
+  const entries: TargetEntry[] = [];
+  const paths = file.paths();
+  for (const path of paths) {
+    const entry = file.entry(path) as TargetEntry;
+    const before = current?.entry(path) ?? (moved ? await branch.entry(path) : undefined);
+    if (delta.take(entry, before)) entries.push(entry);
+  }
+  if (moved) {
+    for (const path of paths) seen.add(path);
+  } else {
+    const listed = new Set(paths);
+    for (const path of current?.paths() ?? []) if (!listed.has(path)) delta.drop(path);
+  }
+  const lengths = await measure(shelves, vendor, entries);
+  return {
+    crypto: shelves.crypto,
+    now,
+    vendor,
+    role,
+    length,
+    file,
+    entries,
+    delegation: published.delegation(role),
+    delegationKeys: published.delegations?.keys ?? new Map(),
+    record: published.vendors.get(vendor),
+    current,
+    currentVersion: published.version(role),
+    revocations,
+    digestsOf: (path) => shelves.index.digestsOf(path),
+    lengthOf: (sha256) => lengths.get(sha256),
+  };
+}
+
+/** Paths that were published under the delegations before and are in none of the new roles. */
+async function dropMissing({ branch, published, delta, seen }: Examination): Promise<void> {
+  const before = await branch.own();
+  const old = binsOf(before);
+  const gone = (paths: readonly string[]): void => {
+    for (const path of paths) if (!seen.has(path)) delta.drop(path);
+  };
+  gone(before?.paths() ?? []);
+  for (const bin of old === undefined ? [] : binNames(old))
+    gone((await published.role(bin))?.targets.paths() ?? []);
+}
+
+export function examinedRole(
+  { role, file, entries, current }: Subject,
+  source: ExaminedRole['source'],
+): ExaminedRole {
+  const fresh = entries
+    .filter((entry) => !isPublished(current, entry))
+    .map(({ path, length, hashes }) => ({ path, length, sha256: hashes.get('sha256') ?? '' }));
+  return { role, version: file.version, expires: file.expires, source, fresh };
+}
+
+/** Lengths of the blobs that entries name, of those that this vendor sent or published. */
+async function measure(
+  { quarantine, index }: Shelves,
+  vendor: string,
+  entries: readonly TargetEntry[],
+): Promise<ReadonlyMap<string, number>> {
+  const lengths = new Map<string, number>();
+  for (const entry of entries) {
+    const sha256 = entry.hashes.get('sha256');
+    if (sha256 === undefined || lengths.has(sha256)) continue;
+    const length = (await quarantine.length(vendor, sha256)) ?? index.find(vendor, sha256)?.length;
+    if (length !== undefined) lengths.set(sha256, length);
+  }
+  return lengths;
+}
+
+/**
+ * The artifacts that are new, each with its sidecars, which are dropped when the next is read. One
+ * whose evidence is replaced is judged like a new one.
+ */
+async function* newArtifacts(
+  shelves: Shelves,
+  published: Published,
+  vendor: string,
+  delta: Delta,
+): AsyncGenerator<NewArtifact> {
+  for (const path of delta.artifacts()) {
+    const entry = await delta.entry(path);
+    if (entry === undefined) continue;
+    const sidecars: Partial<Record<Sidecar, Uint8Array>> = {};
+    for (const sidecar of Object.keys(SIDECARS) as Sidecar[]) {
+      const target = await delta.entry(sidecarPath(path, sidecar));
+      if (target !== undefined)
+        sidecars[sidecar] = await readTarget(shelves, published, vendor, target);
+    }
+    yield { entry, sidecars: sidecars as Partial<SidecarBytes> };
+  }
+}
+
+/** The products of which something is new, changed or gone, with their indexes. */
+async function* touchedProducts({
+  shelves,
+  published,
+  submission: { vendor },
+  branch,
+  delta,
+}: Examination): AsyncGenerator<TouchedProduct> {
+  const touched = [...delta.changed.keys(), ...delta.removed];
+  const indexes = new Set(touched.map((path) => indexPath(vendor, path.split('/')[1] ?? '')));
+  for (const path of indexes) {
+    const read = async (target: TargetEntry | undefined): Promise<Uint8Array | undefined> =>
+      target && (await readTarget(shelves, published, vendor, target, INDEX_LIMITS.file));
+    yield {
+      path,
+      before: await read(await branch.entry(path)),
+      after: await read(await delta.entry(path)),
+    };
+  }
+}
+
+async function readTarget(
+  shelves: Shelves,
+  published: Published,
+  vendor: string,
+  target: TargetEntry,
+  cap: number = EVIDENCE_LIMITS.bundle,
+): Promise<Uint8Array> {
+  const sha256 = target.hashes.get('sha256') ?? '';
+  const place = await findBlob(shelves, published, vendor, sha256);
+  if (place === undefined)
+    throw new IronError('E_NOT_FOUND', `the bytes of ${target.path} are gone`, {
+      hint: 'nothing was changed; upload them again',
+    });
+  return await readFileCapped(place, cap, { nofollow: true });
+}
+
+/** The bytes of an uploaded role file, of this vendor's quarantine. `E_NOT_FOUND`. */
+export async function readRoleBlob(
+  { quarantine }: Shelves,
+  vendor: string,
+  { role, sha256 }: UploadedRole,
+): Promise<Uint8Array> {
+  if ((await quarantine.length(vendor, sha256)) === undefined)
+    throw new IronError('E_NOT_FOUND', `the file of ${role} was not uploaded`, {
+      why: `there is no complete blob with the SHA-256 ${sha256}`,
+      hint: 'nothing was changed; upload it first, and submit again',
+      context: { role, sha256 },
+    });
+  return await readFileCapped(quarantine.path(vendor, sha256), METADATA_LIMITS.targets, {
+    nofollow: true,
+  });
+}
+
+/** Where bytes are: in this vendor's quarantine, or published by it already. */
+export async function findBlob(
+  { quarantine, index }: Shelves,
+  published: Published | undefined,
+  vendor: string,
+  sha256: string,
+): Promise<string | undefined> {
+  if ((await quarantine.length(vendor, sha256)) !== undefined) {
+    return quarantine.path(vendor, sha256);
+  }
+  const known = index.find(vendor, sha256);
+  if (known === undefined || published === undefined) return undefined;
+  return join(published.folder, tree.target(known.path, known.sha256));
+}

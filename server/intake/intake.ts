@@ -1,0 +1,158 @@
+/**
+ * Everything that comes in: requests are somebody's, blobs are measured, submissions are judged,
+ * and what passes waits in the queue. Nothing here signs or publishes; the queue is where it ends.
+ */
+
+import type { RequestHead } from '../../shared/api/http-signature.ts';
+import { errorBodyOf, type SubmissionReply } from '../../shared/api/upload.ts';
+import { toHex } from '../../shared/bytes.ts';
+import { IronError } from '../../shared/errors.ts';
+import type { Random } from '../../shared/node/random.ts';
+import type { Clock } from '../../shared/time.ts';
+import type { Nonces } from '../db/nonces.ts';
+import type { Queue } from '../db/queue.ts';
+import type { CurrentTree, Published } from '../storage/published.ts';
+import type { Suspended } from '../storage/suspended.ts';
+import { type ApiKeys, apiKeysOf, authenticate } from './authenticate.ts';
+import { examine, type RoleSubmission, type Shelves } from './examine.ts';
+import { noteAboutVendors, type OperatorChange, verifyOperatorFiles } from './operator-files.ts';
+import type { Receiver } from './receive.ts';
+
+export interface IntakeParts extends Shelves {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly current: CurrentTree;
+  readonly nonces: Nonces;
+  readonly queue: Queue;
+  readonly receiver: Receiver;
+  readonly suspended: Suspended;
+}
+
+/** What a hand-in brings, in a word, and the version of the first of it. */
+function nameOf({ roots, root, targets, revocations }: OperatorChange): {
+  readonly role: string;
+  readonly version: number;
+} {
+  const { role } = revocations;
+  const brought: [string, number][] = [
+    ...(roots.length > 0 ? [['root', root.version] as [string, number]] : []),
+    ...(targets === undefined ? [] : [['targets', targets.version] as [string, number]]),
+    ...(role === undefined ? [] : [['revocations', role.version] as [string, number]]),
+  ];
+  const [first] = brought;
+  if (first === undefined)
+    throw new IronError('E_USAGE', 'nothing was handed in that could be published', {
+      hint: 'a list of revocations comes together with a role that lists it',
+    });
+  return { role: brought.map(([name]) => name).join(' and '), version: first[1] };
+}
+
+export class Intake {
+  readonly #parts: IntakeParts;
+  /** The API keys of the targets that were looked at last; replaced as a whole. */
+  #apiKeys: { readonly of: Published; readonly keys: ApiKeys } | undefined;
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts;
+  }
+
+  get receiver(): Receiver {
+    return this.#parts.receiver;
+  }
+
+  /** The vendor that signed the request. `E_UNAUTHENTICATED`, `E_REPLAY`, `E_NO_PIN`. */
+  async authenticate(head: RequestHead): Promise<string> {
+    const { crypto, current, nonces, clock, suspended } = this.#parts;
+    const published = await current.need();
+    if (this.#apiKeys?.of !== published) {
+      const keys = apiKeysOf(crypto, published.vendors.values());
+      this.#apiKeys = { of: published, keys };
+    }
+    const vendor = authenticate(crypto, head, this.#apiKeys.keys, nonces, clock());
+    await suspended.refuse(vendor);
+    return vendor;
+  }
+
+  /** Judges a vendor's role file. What passes is queued; what does not is kept with its verdicts. */
+  async submitRole(submission: RoleSubmission): Promise<SubmissionReply> {
+    const { current, clock, queue } = this.#parts;
+    const now = clock();
+    const published = await current.need();
+    const examined = await examine(this.#parts, published, submission, now);
+    const { version, verdicts, error } = examined;
+    const id = this.#newId();
+    const { vendor, bytes, bins = [] } = submission;
+    queue.add(
+      {
+        id,
+        vendor,
+        role: submission.role,
+        version,
+        verdicts,
+        files: error === undefined && bytes !== undefined ? [bytes] : [],
+        bins: error === undefined ? bins : [],
+        error: error === undefined ? undefined : errorBodyOf(error),
+      },
+      now,
+    );
+    // Judged on top of what is not published any more, it is judged again when its turn comes.
+    if (error === undefined && (await current.get()) === published)
+      this.#parts.judged.keep(id, vendor, published, examined);
+    return this.#reply(id);
+  }
+
+  /**
+   * Verifies the operators' files and queues them. What does not verify is refused at once and
+   * leaves no trace: anybody may call this.
+   * @param first whether the machine's owner brings them, who alone may bring a first root
+   */
+  async submitOperatorFiles(
+    files: readonly Uint8Array[],
+    first: boolean,
+  ): Promise<SubmissionReply> {
+    const { crypto, current, clock, queue } = this.#parts;
+    const now = clock();
+    const published = await current.get();
+    const change = await verifyOperatorFiles(crypto, published, files, now, first);
+    const notes = await noteAboutVendors(crypto, published, change);
+    const id = this.#newId();
+    queue.add(
+      {
+        id,
+        vendor: null,
+        ...nameOf(change),
+        verdicts: [...change.verdicts, ...notes],
+        files,
+      },
+      now,
+    );
+    return this.#reply(id);
+  }
+
+  /** A submission, for the vendor that made it; one of the operators' for whoever knows its id. */
+  find(id: string, vendor: string | undefined): SubmissionReply {
+    const found = this.#parts.queue.get(id);
+    // Another vendor's is not there, just as one that never was.
+    if (found === undefined || (found.vendor !== null && found.vendor !== vendor)) {
+      throw new IronError('E_NOT_FOUND', 'there is no such submission');
+    }
+    const { vendor: _vendor, ...reply } = found;
+    return reply;
+  }
+
+  /** Whether a submission is the operators', whose ids are all that it takes to ask for them. */
+  isOperators(id: string): boolean {
+    return this.#parts.queue.get(id)?.vendor === null;
+  }
+
+  #reply(id: string): SubmissionReply {
+    const found = this.#parts.queue.get(id);
+    if (found === undefined) throw new IronError('E_INTERNAL', 'a submission was not kept');
+    const { vendor: _vendor, ...reply } = found;
+    return reply;
+  }
+
+  #newId(): string {
+    return toHex(this.#parts.random(16));
+  }
+}

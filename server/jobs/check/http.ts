@@ -1,0 +1,90 @@
+/** Files of any repository over HTTP, with the header fields that came with them. */
+
+import { Agent, type Dispatcher, request } from 'undici';
+import { concatBytes } from '../../../shared/bytes.ts';
+import { IronError } from '../../../shared/errors.ts';
+import { TRANSPORT_LIMITS } from '../../../shared/limits.ts';
+
+export interface Got {
+  readonly status: number;
+  header(name: string): string | undefined;
+  /** Empty for HEAD. */
+  readonly bytes: Uint8Array;
+}
+
+/** Asks for a path below the repository's address. `E_TOO_LARGE` over `cap`, `E_NETWORK`. */
+export type Get = (path: string, cap: number, method?: 'GET' | 'HEAD') => Promise<Got>;
+
+export interface Opened {
+  readonly get: Get;
+  close(): Promise<void>;
+}
+
+/** `address` with or without a slash at its end. `E_USAGE` when it is none of HTTP. */
+export function openHttp(address: string, signal: AbortSignal): Opened {
+  const base = baseOf(address);
+  const agent = new Agent({
+    connect: { timeout: TRANSPORT_LIMITS.connectSeconds * 1000 },
+    headersTimeout: TRANSPORT_LIMITS.idleSeconds * 1000,
+    bodyTimeout: TRANSPORT_LIMITS.idleSeconds * 1000,
+    connections: 4,
+  });
+  const get: Get = async (path, cap, method = 'GET') => {
+    let response: Dispatcher.ResponseData;
+    try {
+      response = await request(new URL(path, base), {
+        method,
+        dispatcher: agent,
+        signal,
+        // A browser of an auditor, on a page of another origin, asks so (Fetch, CORS protocol).
+        headers: { origin: 'https://auditor.example', 'accept-encoding': 'identity' },
+      });
+      const { statusCode: status, headers } = response;
+      const bytes = await readCapped(response.body, cap, path);
+      return { status, bytes, header: (name) => oneOf(headers[name]) };
+    } catch (cause) {
+      if (cause instanceof IronError) throw cause;
+      signal.throwIfAborted();
+      throw new IronError('E_NETWORK', `${path} could not be fetched`, {
+        why: cause instanceof Error ? cause.message : String(cause),
+        cause,
+      });
+    }
+  };
+  return { get, close: () => agent.destroy() };
+}
+
+async function readCapped(
+  body: AsyncIterable<Uint8Array>,
+  cap: number,
+  path: string,
+): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of body) {
+    length += part.length;
+    // Leaving the loop ends the connection.
+    if (length > cap)
+      throw new IronError('E_TOO_LARGE', `${path} has more than ${cap} bytes`, {
+        context: { path, limit: cap },
+      });
+    parts.push(part);
+  }
+  return concatBytes(...parts);
+}
+
+function baseOf(address: string): URL {
+  try {
+    const url = new URL(address.endsWith('/') ? address : `${address}/`);
+    if (url.protocol === 'http:' || url.protocol === 'https:') return url;
+  } catch {
+    // The same refusal.
+  }
+  throw new IronError('E_USAGE', `not an address of a repository: ${address.slice(0, 80)}`, {
+    hint: 'give the address below which metadata/ and targets/ lie: https://HOST/PATH',
+  });
+}
+
+function oneOf(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.join(', ') : value;
+}

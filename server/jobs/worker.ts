@@ -1,0 +1,171 @@
+/**
+ * The one that publishes: takes up what waits in the queue, and renews the online roles before
+ * they expire. One thing at a time; what comes in meanwhile is published together afterwards.
+ */
+
+import { errorBodyOf } from '../../shared/api/upload.ts';
+import { asIronError, type IronError } from '../../shared/errors.ts';
+import { SERVER_LIMITS } from '../../shared/limits.ts';
+import type { QueuedSubmission } from '../db/queue.ts';
+import { refusal } from '../intake/check.ts';
+import { renewal } from '../publish/change.ts';
+import { type Composed, composeOperators, composeVendors, isRefusal } from '../publish/compose.ts';
+import type { PublishParts } from '../publish/parts.ts';
+import { publish } from '../publish/publisher.ts';
+import { recover } from '../publish/recovery.ts';
+import type { Published } from '../storage/published.ts';
+import { dueRenewal, isBlocked } from './due.ts';
+
+/** Most submissions in one publication. */
+const GROUP = 32;
+
+export interface WorkerOptions {
+  /** Told of failures that are not the fault of what was submitted. */
+  readonly onFailure: (error: IronError) => void;
+}
+
+export class Worker {
+  readonly #parts: PublishParts;
+  readonly #options: WorkerOptions;
+  /** The end of the line of everything that publishes: each waits for the one before it. */
+  #line: Promise<unknown> = Promise.resolve();
+  /** Those who wait for a submission's end, by its id. */
+  readonly #waiting = new Map<string, Set<() => void>>();
+  #closed = false;
+
+  constructor(parts: PublishParts, options: WorkerOptions) {
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  /** Publishes all that waits; returns when there is nothing more, or when it cannot go on. */
+  drain(): Promise<void> {
+    return this.#inLine(async () => {
+      await this.#recover();
+      while (!this.#closed && (await this.#next()));
+    });
+  }
+
+  /** The same, without waiting for it. Failures are reported and tried again at the next turn. */
+  kick(): void {
+    this.drain().catch((error) => this.#options.onFailure(asIronError(error)));
+  }
+
+  /** What the clock brings: renewal, sweeping, and whatever still waits. */
+  tick(): Promise<void> {
+    return this.#inLine(async () => {
+      const { clock, queue, quarantine, current } = this.#parts;
+      await this.#recover();
+      const now = clock();
+      queue.prune(now - SERVER_LIMITS.refusedSeconds);
+      await quarantine.sweep(now - SERVER_LIMITS.quarantineSeconds);
+      while (!this.#closed && (await this.#next()));
+      const published = await current.get();
+      const due = published === undefined ? undefined : dueRenewal(published, now);
+      if (due !== undefined) await publish(this.#parts, published, renewal(due));
+    });
+  }
+
+  /** Resolves when the submission has come to its end, or after `seconds`, or on the signal. */
+  async settled(id: string, seconds: number, signal?: AbortSignal): Promise<void> {
+    const { queue } = this.#parts;
+    if (queue.get(id)?.state !== 'queued' || seconds <= 0) return;
+    await new Promise<void>((resolve) => {
+      const listeners = this.#waiting.get(id) ?? new Set();
+      const end = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', end);
+        listeners.delete(end);
+        if (listeners.size === 0) this.#waiting.delete(id);
+        resolve();
+      };
+      const timer = setTimeout(end, seconds * 1000);
+      signal?.addEventListener('abort', end, { once: true });
+      this.#waiting.set(id, listeners.add(end));
+    });
+  }
+
+  /** Waits for the publication that runs, and begins no other. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const listeners of this.#waiting.values()) for (const end of [...listeners]) end();
+    await this.#line.catch(() => {});
+  }
+
+  #inLine<T>(act: () => Promise<T>): Promise<T> {
+    const turn = this.#line.then(act, act);
+    this.#line = turn.catch(() => {});
+    return turn;
+  }
+
+  async #recover(): Promise<void> {
+    if (this.#parts.journal.unfinished().length > 0) await recover(this.#parts);
+  }
+
+  /** Takes up the next batch; false when there is none that can be published now. */
+  async #next(): Promise<boolean> {
+    const { queue, current, clock } = this.#parts;
+    const published = await current.get();
+    const listed = (await published?.revocations())?.role.expires;
+    const batch =
+      published === undefined || isBlocked(published, clock(), listed)
+        ? []
+        : queue.nextOfVendors(GROUP);
+    if (published !== undefined && batch.length > 0) {
+      await this.#run(published, batch, () => composeVendors(this.#parts, published, batch));
+      return true;
+    }
+    // However many vendors wait before them: it may be for these that they wait.
+    const handIn = queue.nextOfOperators();
+    if (handIn === undefined) return false;
+    await this.#run(published, [handIn], () => composeOperators(this.#parts, published, handIn));
+    return true;
+  }
+
+  async #run(
+    published: Published | undefined,
+    batch: readonly QueuedSubmission[],
+    compose: () => Promise<Composed>,
+  ): Promise<void> {
+    const { change, refused } = await compose();
+    for (const { id, error } of refused) this.#refuse(id, 'publication', error);
+    if (change === undefined) return;
+    try {
+      await publish(this.#parts, published, change);
+    } catch (error) {
+      if (!isRefusal(error) || this.#parts.journal.unfinished().length > 0) throw error;
+      await this.#blame(published, batch, change.members, error);
+      return;
+    }
+    for (const id of change.members) this.#settle(id);
+  }
+
+  /** One of them cannot be published. Alone, it is the one; in company, each is tried alone. */
+  async #blame(
+    published: Published | undefined,
+    batch: readonly QueuedSubmission[],
+    members: readonly string[],
+    error: IronError,
+  ): Promise<void> {
+    const [only, ...others] = members;
+    if (only !== undefined && others.length === 0) {
+      this.#refuse(only, 'preflight', error);
+      return;
+    }
+    const { current } = this.#parts;
+    for (const submission of batch.filter(({ id }) => members.includes(id))) {
+      const now = (await current.get()) ?? published;
+      if (now === undefined) return;
+      await this.#run(now, [submission], () => composeVendors(this.#parts, now, [submission]));
+    }
+  }
+
+  #refuse(id: string, check: string, error: IronError): void {
+    this.#parts.queue.refuse(id, errorBodyOf(error), [refusal(check, error)]);
+    this.#settle(id);
+  }
+
+  #settle(id: string): void {
+    for (const end of [...(this.#waiting.get(id) ?? [])]) end();
+  }
+}

@@ -1,0 +1,23 @@
+/** `ironport-repo`: the service, and the commands of those who run it. */
+
+import type { ProgramSpec } from '../shared/cli/command.ts';
+import { runProgram } from '../shared/cli/run.ts';
+import { operatorCommands } from './ceremony/commands.ts';
+import { check } from './commands/check.ts';
+import { fsck } from './commands/fsck.ts';
+import { serve } from './commands/serve.ts';
+import { start } from './commands/start.ts';
+import { status } from './commands/status.ts';
+import { submit } from './commands/submit.ts';
+
+export const program: ProgramSpec = {
+  name: 'ironport-repo',
+  summary: 'run a repository of signed drivers',
+  takesAddress: true,
+  addressDefault: 'serve',
+  commands: [serve, start, submit, status, fsck, check, ...operatorCommands],
+};
+
+export function main(argv: string[]): Promise<number> {
+  return runProgram(program, argv);
+}

@@ -1,0 +1,145 @@
+/**
+ * Makes a staged publication visible: every file appears whole under a name that nothing had, and
+ * last of all the timestamp is replaced, which is the instant at which it is published. Doing it
+ * twice does nothing more, so a crash anywhere in it is finished by doing it again.
+ */
+
+import { lstat, mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { equalBytes, toHex } from '../../shared/bytes.ts';
+import { IronError } from '../../shared/errors.ts';
+import { tree } from '../../shared/layout.ts';
+import { METADATA_LIMITS } from '../../shared/limits.ts';
+import { isErrno } from '../../shared/node/errno.ts';
+import { onPath } from '../../shared/node/file-system.ts';
+import { readFileCapped, writeFileAtomic } from '../../shared/node/files.ts';
+import { hashFile } from '../../shared/node/hash.ts';
+import { syncAll } from '../../shared/node/sync.ts';
+import type { Publication } from '../db/journal.ts';
+import { readMetadata } from '../storage/published.ts';
+import { listFiles } from './list-files.ts';
+import { type PublishParts, scratchOf, stagingOf } from './parts.ts';
+import { addName } from './second-name.ts';
+
+/** Places every staged file. Throws `E_CONFLICT` when the tree moved under the publication. */
+export async function placeFiles(parts: PublishParts, publication: Publication): Promise<void> {
+  const staging = stagingOf(parts, publication.id);
+  const staged = await readFileCapped(join(staging, tree.timestamp), METADATA_LIMITS.timestamp);
+  const { before, after } = order(await listFiles(staging), publication.rootLast);
+  await fence(parts, publication, staged);
+  await placeAll(parts, publication.id, before);
+  // Fenced once more: this is the step that cannot be taken back.
+  if (await fence(parts, publication, staged)) {
+    await writeFileAtomic(join(parts.current.folder, tree.timestamp), staged);
+  }
+  await parts.observe('visible');
+  await placeAll(parts, publication.id, after);
+}
+
+/**
+ * Whether the timestamp still has to be replaced. It must be the one on which the publication was
+ * built, or the publication's own; any other says that somebody else wrote.
+ */
+async function fence(
+  parts: PublishParts,
+  { base }: Publication,
+  staged: Uint8Array,
+): Promise<boolean> {
+  const cap = METADATA_LIMITS.timestamp;
+  const standing = await readMetadata(parts.current.folder, tree.timestamp, cap);
+  if (standing !== undefined && equalBytes(standing, staged)) return false;
+  const found = standing === undefined ? '' : toHex(parts.crypto.sha256(standing));
+  if (found === base) return true;
+  throw new IronError('E_CONFLICT', 'the published timestamp is not the one it was built on', {
+    why: 'another process wrote into the tree',
+    hint: 'nothing was published; let one service alone write, and run `ironport-repo fsck`',
+    context: { expected: base, found },
+  });
+}
+
+/** Tree paths, in the order in which they appear, without the timestamp. */
+function order(files: readonly string[], rootLast: boolean): { before: string[]; after: string[] } {
+  const rank = (path: string): number =>
+    path.startsWith(`${tree.targetsFolder}/`) ? 0 : isSnapshot(path) ? 2 : isRoot(path) ? 3 : 1;
+  const sorted = files
+    .filter((path) => path !== tree.timestamp)
+    // Roots one after the other, by number: a reader follows them one by one.
+    .sort((a, b) => rank(a) - rank(b) || versionOf(a) - versionOf(b) || (a < b ? -1 : 1));
+  return rootLast
+    ? { before: sorted.filter((path) => !isRoot(path)), after: sorted.filter(isRoot) }
+    : { before: sorted, after: [] };
+}
+
+const isRoot = (path: string): boolean => /^metadata\/\d+\.root\.json$/.test(path);
+const isSnapshot = (path: string): boolean => /^metadata\/\d+\.snapshot\.json$/.test(path);
+const versionOf = (path: string): number => Number(/^metadata\/(\d+)\./.exec(path)?.[1] ?? 0);
+
+async function placeAll(parts: PublishParts, id: string, paths: readonly string[]): Promise<void> {
+  const staging = stagingOf(parts, id);
+  const { folder } = parts.current;
+  const touched = new Set<string>();
+  for (const path of paths) {
+    const place = join(folder, path);
+    const isNew = !touched.has(dirname(place));
+    // Every folder down to this file: a new one is a name in the one above it.
+    for (let at = dirname(path); isNew && at !== '.'; at = dirname(at))
+      touched.add(join(folder, at));
+    await onPath(place, async () => {
+      if (isNew) await mkdir(dirname(place), { recursive: true });
+      await placeFile(join(staging, path), place, scratchOf(parts, id));
+    });
+    await parts.observe(`placed ${path}`);
+  }
+  if (paths.length > 0) touched.add(folder);
+  await syncAll(folder, [...touched]);
+}
+
+/** A second name for the staged file. What has the name already must be the same bytes. */
+async function placeFile(staged: string, place: string, scratch: string): Promise<void> {
+  try {
+    await addName(staged, place, scratch);
+  } catch (error) {
+    if (!isErrno(error) || error.code !== 'EEXIST') throw error;
+    if (!(await isSame(staged, place))) throw taken(place);
+  }
+}
+
+/**
+ * Throws `E_EXISTS` when a name that the publication needs is taken by other bytes: what somebody
+ * put into the tree, or a commit whose journal was lost. Asked while the publication can still be
+ * dropped; once it must be finished, such a file would stop the service for good.
+ */
+export async function demandFree(parts: PublishParts, id: string): Promise<void> {
+  const staging = stagingOf(parts, id);
+  for (const path of await listFiles(staging)) {
+    if (path === tree.timestamp) continue;
+    const place = join(parts.current.folder, path);
+    if ((await exists(place)) && !(await isSame(join(staging, path), place))) throw taken(path);
+  }
+}
+
+async function isSame(staged: string, place: string): Promise<boolean> {
+  const [ours, theirs] = [await lstat(staged), await lstat(place)];
+  if (ours.ino === theirs.ino && ours.dev === theirs.dev) return true;
+  const [a, b] = [await hashFile(staged), await hashFile(place, { nofollow: true })];
+  return a.sha256 === b.sha256;
+}
+
+/** Whether anything has this name, a link that leads nowhere too. */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (isErrno(error) && error.code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+function taken(path: string): IronError {
+  return new IronError('E_EXISTS', `${path} is in the tree already, with other bytes`, {
+    why: 'the bytes of a file in the tree never change',
+    hint: 'nothing was published; `ironport-repo fsck` says whether anything lists it: what nothing lists, the operator may move away',
+    context: { path },
+  });
+}

@@ -1,0 +1,132 @@
+/** The snapshot and the timestamp of a publication, signed with the online keys. */
+
+import { join } from 'node:path';
+import { toHex } from '../../shared/bytes.ts';
+import type { Crypto } from '../../shared/crypto/crypto.ts';
+import { keyIdentity } from '../../shared/crypto/key.ts';
+import type { Signer } from '../../shared/crypto/signer.ts';
+import { IronError } from '../../shared/errors.ts';
+import type { JsonObject } from '../../shared/json/value.ts';
+import { revocations, tree } from '../../shared/layout.ts';
+import { LIFETIMES, PUBLISHED_LIMITS } from '../../shared/limits.ts';
+import {
+  type FileMeta,
+  formatMetadata,
+  sign,
+  snapshotTree,
+  timestampTree,
+} from '../../shared/tuf/build.ts';
+import type { Root } from '../../shared/tuf/root.ts';
+import type { Published } from '../storage/published.ts';
+import type { Change } from './change.ts';
+import { exists } from './commit.ts';
+import { isFastForwarded } from './fast-forward.ts';
+import type { OnlineKeys, OnlineRole } from './online-keys.ts';
+import { type PublishParts, stagingOf } from './parts.ts';
+import { stageFile } from './stage.ts';
+
+/** Versions that a publication makes current. */
+export interface Versions {
+  readonly snapshot: number;
+  readonly timestamp: number;
+}
+
+/** Signs into the staged folder. Versions go on from those of the tree, whatever is elsewhere. */
+export async function signOnline(
+  parts: PublishParts,
+  id: string,
+  published: Published | undefined,
+  change: Change,
+): Promise<Versions> {
+  const { crypto, clock, keys } = parts;
+  const folder = stagingOf(parts, id);
+  const now = clock();
+  const roots = [change.roots.at(-1)?.parsed, published?.root].filter((root) => root !== undefined);
+  const seal = async (role: OnlineRole, signed: JsonObject): Promise<Uint8Array> =>
+    formatMetadata(signed, await sign(crypto, signed, signersFor(keys, roots, role)));
+
+  const from = beginning(published, change);
+
+  let snapshot: FileMeta & { version: number };
+  if (change.snapshot || from.snapshot === 0) {
+    const version = await freeVersion(parts, from.snapshot + 1);
+    const signed = snapshotTree(version, now + LIFETIMES.snapshot, rolesOf(published, change));
+    const bytes = await seal('snapshot', signed);
+    demandReadable(bytes);
+    await stageFile(folder, tree.metadata('snapshot', version), bytes);
+    snapshot = { version, ...measured(crypto, bytes) };
+  } else {
+    const bytes = published?.files.get('snapshot');
+    if (bytes === undefined) throw new IronError('E_INTERNAL', 'a tree without its snapshot');
+    snapshot = { version: from.snapshot, ...measured(crypto, bytes) };
+  }
+  const version = from.timestamp + 1;
+  const signed = timestampTree(version, now + LIFETIMES.timestamp, snapshot);
+  await stageFile(folder, tree.timestamp, await seal('timestamp', signed));
+  return { snapshot: snapshot.version, timestamp: version };
+}
+
+/**
+ * The versions that are followed. Behind those that a thief of the online keys drove up to where
+ * none follows, only a root that replaces these keys leads on: clients forget the versions with the
+ * keys (TUF 5.3.11), and counting begins anew.
+ */
+function beginning(published: Published | undefined, change: Change): Versions {
+  if (published === undefined) return { snapshot: 0, timestamp: 0 };
+  const { snapshot, timestamp } = published;
+  if (!isFastForwarded(published))
+    return { snapshot: snapshot.version, timestamp: timestamp.version };
+  if (change.roots.length > 0) return { snapshot: 0, timestamp: 0 };
+  throw new IronError('E_VERSION', 'the versions of snapshot or timestamp were driven up', {
+    why: `they are ${snapshot.version} and ${timestamp.version}: whoever signed that has stolen an online key`,
+    hint: 'nothing was published; replace both online keys first: `ironport-repo root rotate`',
+    context: { snapshot: snapshot.version, timestamp: timestamp.version },
+  });
+}
+
+/**
+ * The first snapshot version from `version` on whose name is free. Others are left by a thief's
+ * versions, or by a commit whose journal was lost; what was once visible is never replaced.
+ */
+async function freeVersion({ current }: PublishParts, version: number): Promise<number> {
+  while (await exists(join(current.folder, tree.metadata('snapshot', version)))) version += 1;
+  return version;
+}
+
+/**
+ * A threshold of the root that will stand. The keys of the root that it follows sign too, when
+ * they are here: then the files hold under either root, and no reader between the two appearing
+ * in the tree finds a timestamp that its root does not know.
+ */
+function signersFor(keys: OnlineKeys, roots: readonly Root[], role: OnlineRole): Signer[] {
+  const [standing, ...before] = roots;
+  if (standing === undefined) throw new IronError('E_INTERNAL', 'nothing says who signs');
+  const signers = [
+    ...keys.need(standing, role),
+    ...before.flatMap((root) => keys.those(root, role)),
+  ];
+  return [...new Map(signers.map((signer) => [keyIdentity(signer.key), signer])).values()];
+}
+
+/** Every role that was ever listed stays listed (TUF 5.5.5), at its newest version. */
+function rolesOf(published: Published | undefined, change: Change): Map<string, number> {
+  const roles = new Map<string, number>();
+  for (const [role, { version }] of published?.snapshot.roles ?? []) roles.set(role, version);
+  if (change.targets !== undefined) roles.set('targets', change.targets.version);
+  const listing = change.revocations?.role;
+  if (listing !== undefined) roles.set(revocations.role, listing.version);
+  for (const { role, version } of change.roles) roles.set(role, version);
+  return roles;
+}
+
+function measured(crypto: Crypto, bytes: Uint8Array): FileMeta {
+  return { length: bytes.length, sha256: toHex(crypto.sha256(bytes)) };
+}
+
+function demandReadable(snapshot: Uint8Array): void {
+  if (snapshot.length <= PUBLISHED_LIMITS.snapshot) return;
+  throw new IronError('E_TOO_LARGE', `the snapshot would have ${snapshot.length} bytes`, {
+    why: `more than ${PUBLISHED_LIMITS.snapshot} come near what clients refuse to read`,
+    hint: 'nothing was changed; there are more roles than one repository can list',
+  });
+}

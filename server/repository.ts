@@ -1,0 +1,131 @@
+/**
+ * A repository as its one writer has it: the lock, the database, the tree, and what works on
+ * them. The service opens it, and so do commands when no service runs.
+ */
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Crypto } from '../shared/crypto/crypto.ts';
+import type { IronError } from '../shared/errors.ts';
+import { data } from '../shared/layout.ts';
+import { onPath } from '../shared/node/file-system.ts';
+import { ensurePrivateFolder } from '../shared/node/folders.ts';
+import { takeLock } from '../shared/node/lock.ts';
+import type { Random } from '../shared/node/random.ts';
+import type { Passphrase } from '../shared/node/signers/file.ts';
+import type { Clock } from '../shared/time.ts';
+import { BlobIndex } from './db/blob-index.ts';
+import { Journal } from './db/journal.ts';
+import { Nonces } from './db/nonces.ts';
+import { openDatabase } from './db/open.ts';
+import { Queue } from './db/queue.ts';
+import { Intake } from './intake/intake.ts';
+import { JudgedMemory } from './intake/judged.ts';
+import { Receiver } from './intake/receive.ts';
+import { Worker } from './jobs/worker.ts';
+import { OnlineKeys } from './publish/online-keys.ts';
+import type { PublishParts } from './publish/parts.ts';
+import { type Recovered, recover } from './publish/recovery.ts';
+import { everyBlob } from './storage/blobs.ts';
+import { CurrentTree } from './storage/published.ts';
+import { Quarantine } from './storage/quarantine.ts';
+import { Suspended } from './storage/suspended.ts';
+
+export interface RepositoryOptions {
+  /** The service's folder; made when it is not there. */
+  readonly home: string;
+  readonly crypto: Crypto;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** What the lock says about its holder. */
+  readonly purpose: string;
+  readonly passphrase?: Passphrase | undefined;
+  /** Told of failures of this machine, which are tried again. */
+  readonly onFailure: (error: IronError) => void;
+  /** Told of each point that a publication reaches. */
+  readonly observe?: PublishParts['observe'] | undefined;
+}
+
+export interface Repository {
+  readonly home: string;
+  readonly crypto: Crypto;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly current: CurrentTree;
+  readonly intake: Intake;
+  readonly worker: Worker;
+  /** What the last run left unfinished. */
+  readonly recovered: Recovered;
+  readonly onFailure: (error: IronError) => void;
+  /** Ends what runs, and lets the lock go. */
+  close(): Promise<void>;
+}
+
+/** Opens the repository for writing, finishing what a crash left. `E_LOCKED` when another has it. */
+export async function openRepository(options: RepositoryOptions): Promise<Repository> {
+  const { home, crypto, clock, random, onFailure } = options;
+  const at = (path: string): string => join(home, path);
+  await onPath(home, () => mkdir(at(data.tree), { recursive: true }));
+  await ensurePrivateFolder(at(data.private));
+  await ensurePrivateFolder(at(data.quarantine));
+  await ensurePrivateFolder(at(data.onlineKeys));
+  const lock = await takeLock(at(data.writerLock), { purpose: options.purpose });
+  try {
+    const db = openDatabase(at(data.database));
+    try {
+      const current = new CurrentTree(at(data.tree), crypto);
+      const quarantine = new Quarantine(home);
+      const index = new BlobIndex(db);
+      const queue = new Queue(db);
+      const keys = new OnlineKeys(at(data.onlineKeys), options.passphrase);
+      await keys.load();
+      const suspended = new Suspended(home);
+      const shelves = { crypto, quarantine, index, judged: new JudgedMemory() };
+      const parts: PublishParts = {
+        ...shelves,
+        home,
+        clock,
+        random,
+        current,
+        queue,
+        journal: new Journal(db),
+        keys,
+        suspended,
+        observe: options.observe ?? (() => {}),
+      };
+      const recovered = await recover(parts);
+      // Without its index a path could be given other bytes than it once had (invariant 6). A new
+      // database does not know the tree, and one that came back from a backup knows an older one.
+      const standing = (await current.get())?.timestamp.version ?? 0;
+      if (index.upTo() !== standing) await index.rebuild(everyBlob(current.folder), standing);
+      const nonces = new Nonces(db);
+      const receiver = new Receiver(quarantine, index, clock);
+      const worker = new Worker(parts, { onFailure });
+      return {
+        home,
+        crypto,
+        clock,
+        random,
+        current,
+        intake: new Intake({
+          ...shelves,
+          ...{ clock, random, current, nonces, queue, receiver, suspended },
+        }),
+        worker,
+        recovered,
+        onFailure,
+        async close() {
+          await worker.close();
+          db.close();
+          lock.release();
+        },
+      };
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}

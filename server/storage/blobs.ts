@@ -1,0 +1,50 @@
+/** What the tree says was published under which path: what the index is made from. */
+
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { IronError } from '../../shared/errors.ts';
+import { tree } from '../../shared/layout.ts';
+import { METADATA_LIMITS } from '../../shared/limits.ts';
+import { isErrno } from '../../shared/node/errno.ts';
+import { readFileCapped } from '../../shared/node/files.ts';
+import { vendorOfRole } from '../../shared/tuf/names.ts';
+import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
+import type { PublishedBlob } from '../db/blob-index.ts';
+import { decodeRoleFile, type RoleFileName } from './role-files.ts';
+
+/** The targets that a vendor's role file lists. */
+export function blobsOf(role: Targets, vendor: string): PublishedBlob[] {
+  return role.paths().map((path) => {
+    const entry = role.entry(path);
+    const sha256 = entry?.hashes.get('sha256');
+    if (entry === undefined || sha256 === undefined)
+      throw new IronError('E_STORE', `${vendor} lists ${path} without a SHA-256`);
+    return { path, sha256, length: entry.length, vendor };
+  });
+}
+
+/** What any version of any vendor's role ever listed, file by file. */
+export async function* everyBlob(folder: string): AsyncGenerator<PublishedBlob[]> {
+  for (const { path, role, isTopLevel } of await roleFiles(folder)) {
+    if (isTopLevel) continue;
+    const bytes = await readFileCapped(join(folder, path), METADATA_LIMITS.targets);
+    yield blobsOf(parseTargets(bytes, role), vendorOfRole(role));
+  }
+}
+
+/** Every versioned metadata file of the tree, by role and version. */
+export async function roleFiles(
+  folder: string,
+): Promise<(RoleFileName & { readonly path: string })[]> {
+  const names = await readdir(join(folder, tree.metadataFolder)).catch((error) => {
+    if (isErrno(error) && error.code === 'ENOENT') return [];
+    throw error;
+  });
+  return names
+    .map((name) => `${tree.metadataFolder}/${name}`)
+    .flatMap((path) => {
+      const file = decodeRoleFile(path);
+      return file === undefined ? [] : [{ path, ...file }];
+    })
+    .sort((a, b) => (a.role < b.role ? -1 : a.role > b.role ? 1 : a.version - b.version));
+}

@@ -1,0 +1,160 @@
+/**
+ * Bytes that were sent and not published. Each vendor has a folder of its own, so that a blob of
+ * another is neither seen nor used. The names say all: a complete blob is called by its digest, a
+ * partial one also by the length that it will have.
+ *
+ * Only this process writes here (the writer's lock); the folders are ours alone (mode 0700).
+ */
+
+import type { Dirent } from 'node:fs';
+import { lstat, readdir, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { data } from '../../shared/layout.ts';
+import { isErrno } from '../../shared/node/errno.ts';
+import { ensurePrivateFolder } from '../../shared/node/folders.ts';
+import type { Instant } from '../../shared/time.ts';
+
+/** What a vendor has here of one blob. */
+export interface HeldBlob {
+  /** Bytes that there will be. */
+  readonly length: number;
+  readonly complete: boolean;
+}
+
+export interface QuarantinedFile {
+  readonly sha256: string;
+  /** Bytes that are there. */
+  readonly held: number;
+  /** Bytes that there will be; the same for a complete one. */
+  readonly length: number;
+  readonly complete: boolean;
+  readonly path: string;
+}
+
+export class Quarantine {
+  readonly #home: string;
+  /**
+   * By vendor and digest, read from the disk at the first question and kept up by whoever writes
+   * here: a vendor may have tens of thousands of files, and each upload asks.
+   */
+  readonly #held = new Map<string, Promise<Map<string, HeldBlob>>>();
+
+  /** @param home the service's folder */
+  constructor(home: string) {
+    this.#home = home;
+  }
+
+  path(vendor: string, sha256: string): string {
+    return join(this.#home, data.blob(vendor, sha256));
+  }
+
+  partialPath(vendor: string, sha256: string, length: number): string {
+    return join(this.#home, data.partialBlob(vendor, sha256, length));
+  }
+
+  folder(vendor: string): string {
+    return join(this.#home, data.quarantine, vendor);
+  }
+
+  /** What this vendor has here, by digest. Only `note` and `remove` change it. */
+  held(vendor: string): Promise<ReadonlyMap<string, HeldBlob>> {
+    return this.#heldBy(vendor);
+  }
+
+  /** Notes a blob that was begun or is complete now. */
+  async note(vendor: string, sha256: string, blob: HeldBlob | undefined): Promise<void> {
+    const held = await this.#heldBy(vendor);
+    if (blob === undefined) held.delete(sha256);
+    else held.set(sha256, blob);
+  }
+
+  #heldBy(vendor: string): Promise<Map<string, HeldBlob>> {
+    let held = this.#held.get(vendor);
+    if (held === undefined) {
+      held = this.list(vendor).then(
+        (files) =>
+          new Map(files.map(({ sha256, length, complete }) => [sha256, { length, complete }])),
+      );
+      this.#held.set(vendor, held);
+      held.catch(() => this.#held.delete(vendor));
+    }
+    return held;
+  }
+
+  async prepare(vendor: string): Promise<void> {
+    await ensurePrivateFolder(this.folder(vendor));
+  }
+
+  /** The length of a complete blob, or undefined. */
+  async length(vendor: string, sha256: string): Promise<number | undefined> {
+    return (await statFile(this.path(vendor, sha256)))?.size;
+  }
+
+  /** Bytes that are here of a blob that is not complete; undefined for none. */
+  async partial(vendor: string, sha256: string, length: number): Promise<number | undefined> {
+    return (await statFile(this.partialPath(vendor, sha256, length)))?.size;
+  }
+
+  /** What a vendor has here. */
+  async list(vendor: string): Promise<QuarantinedFile[]> {
+    const folder = this.folder(vendor);
+    const files: QuarantinedFile[] = [];
+    for (const entry of await entries(folder)) {
+      const match = /^([0-9a-f]{64})(?:\.(\d{1,16})\.part)?$/.exec(entry.name);
+      const path = join(folder, entry.name);
+      const found = match === null ? undefined : await statFile(path);
+      if (match === null || found === undefined) continue;
+      const length = match[2] === undefined ? found.size : Number(match[2]);
+      const complete = match[2] === undefined;
+      files.push({ sha256: match[1] as string, held: found.size, length, complete, path });
+    }
+    return files;
+  }
+
+  /** Forgets a blob that is published now, or that nobody asked for any more. */
+  async remove(vendor: string, sha256: string): Promise<void> {
+    await unlink(this.path(vendor, sha256)).catch(ignoreMissing);
+    await this.note(vendor, sha256, undefined);
+  }
+
+  /** Deletes whatever nothing was added to since `since`, what a crash left of a batch too; returns how many files that were. */
+  async sweep(since: Instant): Promise<number> {
+    let removed = 0;
+    for (const folder of await entries(join(this.#home, data.quarantine))) {
+      if (!folder.isDirectory()) continue;
+      const inside = (await entries(this.folder(folder.name))).map(({ name }) => name);
+      for (const name of inside) {
+        const path = join(this.folder(folder.name), name);
+        const found = await statFile(path);
+        if (found === undefined || found.mtimeMs / 1000 >= since) continue;
+        await unlink(path).catch(ignoreMissing);
+        removed += 1;
+      }
+      this.#held.delete(folder.name);
+    }
+    return removed;
+  }
+}
+
+async function statFile(path: string) {
+  try {
+    const found = await lstat(path);
+    return found.isFile() ? found : undefined;
+  } catch (error) {
+    if (isErrno(error) && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function entries(folder: string): Promise<Dirent[]> {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    if (isErrno(error) && error.code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!isErrno(error) || error.code !== 'ENOENT') throw error;
+}

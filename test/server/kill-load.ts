@@ -1,0 +1,197 @@
+/**
+ * A service under load that is killed again and again: three vendors publish through its socket as
+ * fast as it takes them, it dies at any instant, and each time whoever reads finds one repository,
+ * and nothing is missing that it ever said was published.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
+import { checkTree } from '../../server/publish/fsck.ts';
+import { openRepository } from '../../server/repository.ts';
+import { utf8 } from '../../shared/bytes.ts';
+import { systemClock } from '../../shared/node/clock.ts';
+import { platformCrypto } from '../../shared/node/crypto.ts';
+import { TestClock } from '../support/clock.ts';
+import {
+  signedRole,
+  signedTargets,
+  type TestVendor,
+  testArtifact,
+  testVendor,
+} from '../support/repository.ts';
+import { Caller, clientOf, madeHome, repositoryOptions } from './support.ts';
+
+const BIN = fileURLToPath(new URL('../../bin/ironport-repo.js', import.meta.url));
+const NAMES = ['acme', 'beta', 'gamma'];
+
+/** A process and the address on which it serves. */
+interface Served {
+  readonly child: ChildProcess;
+  readonly url: string;
+}
+
+async function start(home: string): Promise<Served> {
+  const child = spawn(process.execPath, [BIN, '127.0.0.1:0', home], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  for await (const data of child.stderr as NonNullable<typeof child.stderr>) {
+    said += data;
+    const url = /on (http:\/\/\S+)/.exec(said)?.[1];
+    if (url !== undefined) {
+      child.stderr?.resume();
+      return { child, url };
+    }
+  }
+  throw new Error(`the service did not start: ${said}`);
+}
+
+async function kill({ child }: Served): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  child.kill('SIGKILL');
+  await gone;
+}
+
+/** A clock that goes on by itself: the service is a process of its own. */
+function liveClock(): TestClock {
+  return Object.defineProperty(new TestClock(), 'now', { get: systemClock });
+}
+
+/** What the vendors know of: versions that the service said are published, and ids that it took. */
+class Load {
+  readonly home: string;
+  readonly clock: TestClock;
+  readonly vendors: readonly TestVendor[];
+  /** By path, the version of the role that brought it. */
+  readonly published = new Map<string, number>();
+  readonly taken = new Map<string, string>();
+  /** Says 'published' each time. */
+  readonly news = new EventEmitter();
+
+  constructor(home: string, clock: TestClock, vendors: readonly TestVendor[]) {
+    this.home = home;
+    this.clock = clock;
+    this.vendors = vendors;
+  }
+
+  async pin(): Promise<Uint8Array> {
+    return await readFile(join(this.home, 'tree/metadata/1.root.json'));
+  }
+
+  /** One vendor, until the connection breaks. */
+  async publishAll(vendor: TestVendor, url: string): Promise<void> {
+    const caller = new Caller(url, vendor.api, this.clock);
+    try {
+      for (;;) {
+        const trusted = await clientOf(this.home, this.clock, await this.pin()).refresh();
+        const version = (trusted.snapshot().roles.get(vendor.name)?.version ?? 0) + 1;
+        const path = `${vendor.name}/edu/1.0.${version}/edu.js`;
+        const now = systemClock();
+        const content = utf8(`${path} of ${process.hrtime.bigint()}`);
+        const artifact = await testArtifact(vendor, path, content, { now });
+        await caller.uploadAll([artifact]);
+        // The role lists its newest artifact alone, so that a long test stays a quick one.
+        const role = await signedRole(vendor, version, [artifact], { expires: now + 86_400 });
+        const reply = await caller.submitOnly(vendor.name, role);
+        this.taken.set(reply.id, vendor.name);
+        const { state, error } = await caller.ended(reply.id);
+        if (state === 'published') {
+          this.published.set(path, version);
+          this.news.emit('published');
+        }
+        // What was queued before the last kill came first; it is looked up again.
+        else if (error?.code !== 'E_CONFLICT')
+          throw new Error(`${path} is ${state}: ${error?.message}`);
+      }
+    } catch (error) {
+      if (!isBroken(error)) throw error;
+    }
+  }
+
+  /** What a reader finds, who comes now. */
+  async look(t: Test, when: string): Promise<void> {
+    const { home, clock } = this;
+    const client = clientOf(home, clock, await this.pin());
+    const trusted = await client.refresh();
+    for (const { name } of this.vendors) {
+      const listed = trusted.snapshot().roles.get(name)?.version ?? 0;
+      const newest = [...this.published].filter(([path]) => path.startsWith(`${name}/`)).at(-1);
+      if (newest === undefined) continue;
+      const [path, version] = newest;
+      const found = listed === version ? await client.find(path) : undefined;
+      if (listed < version || (listed === version && found === undefined))
+        t.fail(`${when}: ${path} was published as ${name} ${version}, and ${listed} is there`);
+    }
+  }
+}
+
+function isBroken(error: unknown): boolean {
+  const codes = ['ECONNRESET', 'ECONNREFUSED', 'EPIPE'];
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}
+
+/** Kills a loaded service `kills` times, or for as long as there is time. */
+export async function killUnderLoad(t: Test, kills: number, seconds: number): Promise<void> {
+  const clock = liveClock();
+  const { home, operators } = await madeHome(t, clock);
+  const vendors = NAMES.map((name) => testVendor(name));
+  const load = new Load(home, clock, vendors);
+  const admitting = await openRepository(repositoryOptions(home, clock));
+  const expires = clock.now + 86_400;
+  await admitting.intake.submitOperatorFiles(
+    [await signedTargets(operators, 2, vendors, { expires })],
+    false,
+  );
+  await admitting.worker.drain();
+  await admitting.close();
+
+  const until = performance.now() + seconds * 1000;
+  let killed = 0;
+  for (; killed < kills && performance.now() < until; killed++) {
+    const served = await start(home);
+    t.teardown(() => kill(served));
+    const working = vendors.map((vendor) => load.publishAll(vendor, served.url));
+    // From before the first upload came in to some publications later; every other one hears of a
+    // publication first, so that the load is one on a slow machine as well.
+    const lives = Math.random() ** 2 * 1200;
+    if (killed % 2 === 1) await Promise.race([once(load.news, 'published'), ...working]);
+    await Promise.race([setTimeout(lives), ...working]);
+    await kill(served);
+    await Promise.all(working);
+    await load.look(t, `after kill ${killed + 1}`);
+    const { findings } = await checkTree(join(home, 'tree'), {
+      crypto: platformCrypto,
+      clock: systemClock,
+    });
+    // What the next start removes, and what it will finish, is nothing that a reader meets.
+    const wrong = findings.filter(
+      ({ what }) => !/a crash left it|nothing (lists|names) it/.test(what),
+    );
+    if (wrong.length > 0) t.same(wrong, [], `fsck after kill ${killed + 1}`);
+  }
+
+  const last = await openRepository(repositoryOptions(home, clock));
+  await last.worker.drain();
+  for (const [id, vendor] of load.taken) {
+    const { state, error } = last.intake.find(id, vendor);
+    if (state !== 'published' && error?.code !== 'E_CONFLICT')
+      t.fail(`${id} of ${vendor} is ${state}: ${error?.message}`);
+  }
+  await last.close();
+  await load.look(t, 'at the end');
+  const report = await checkTree(join(home, 'tree'), {
+    crypto: platformCrypto,
+    clock: systemClock,
+  });
+  t.same(report.findings, [], 'fsck at the end');
+  t.ok(
+    load.published.size > 0,
+    `${killed} kills, ${load.published.size} publications acknowledged`,
+  );
+}
