@@ -1,0 +1,61 @@
+/** `ironport-client ADDRESS bundle create OUT NAME…`: for machines that no network reaches. */
+
+import type { CommandSpec, Progress } from '../../shared/cli/command.ts';
+import { formatBytes } from '../../shared/cli/table.ts';
+import { formatInstant } from '../../shared/time.ts';
+import { createBundle } from '../bundle/create.ts';
+import { argument, LIMIT_RATE, MIRROR, OFFLINE, REPOSITORY, ROOT, withPinned } from './options.ts';
+
+export const bundleCreateCommand: CommandSpec = {
+  name: 'bundle create',
+  summary: 'write artifacts, with all by which they can be verified, into one file',
+  description:
+    'Each artifact is verified as `get-verified` does it; then OUT gets the chain of roots, the ' +
+    'metadata, the evidence and the bytes. Whoever reads it trusts none of it.',
+  arguments: [
+    { name: 'out', description: 'the file to write' },
+    { name: 'names', description: 'target paths: VENDOR/PRODUCT/VERSION/FILE', variadic: true },
+  ],
+  options: [
+    ...REPOSITORY,
+    MIRROR,
+    LIMIT_RATE,
+    ROOT,
+    ...OFFLINE,
+    { flags: '--replace', description: 'replace a file that stands there' },
+  ],
+  examples: ['ironport-client 127.0.0.1:8080 bundle create edu.bundle acme/edu/1.0.0/edu.js'],
+  schema: 'ironport-client/bundle-create/v1',
+  run: (context) =>
+    withPinned(context, async (repository) => {
+      const out = argument(context, 0, 'OUT');
+      let progress: Progress | undefined;
+      const { index, length, sha256 } = await createBundle({
+        repository,
+        names: context.rest,
+        out,
+        replace: context.flag('replace'),
+        onStart: (bytes) => {
+          context.ui.stage('metadata, evidence and hardware are verified');
+          progress = context.ui.progress(out, bytes);
+        },
+        onBytes: (bytes) => progress?.advance(bytes),
+      });
+      progress?.done();
+      return {
+        data: {
+          out,
+          length,
+          sha256,
+          created: formatInstant(index.created),
+          artifacts: index.artifacts,
+          files: index.files.length,
+        },
+        text: [
+          `written: ${out}, ${index.files.length} files, ${formatBytes(length)}`,
+          `  sha256 ${sha256}`,
+          ...index.artifacts.map((path) => `  for ${path}`),
+        ].join('\n'),
+      };
+    }),
+};

@@ -1,0 +1,174 @@
+/** `ironport-client policy explain|test|sign`: the rules by which this host takes drivers. */
+
+import { toHex } from '../../shared/bytes.ts';
+import type { CommandContext, CommandSpec } from '../../shared/cli/command.ts';
+import { table } from '../../shared/cli/table.ts';
+import { CODES, IronError } from '../../shared/errors.ts';
+import { parseEnvelope, signEnvelope, writeEnvelope } from '../../shared/evidence/dsse.ts';
+import { DEFAULT_WORDS, explainPolicy } from '../../shared/evidence/policy/explain.ts';
+import { parseHostPolicy } from '../../shared/evidence/policy/host-policy.ts';
+import { HOST_POLICY_PAYLOAD_TYPE } from '../../shared/evidence/policy/signed-policy.ts';
+import { passes } from '../../shared/evidence/policy/verdict.ts';
+import { Node } from '../../shared/json/decode.ts';
+import { parseJson } from '../../shared/json/read.ts';
+import { POLICY_LIMITS } from '../../shared/limits.ts';
+import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
+import { readFileCapped, writeFileAtomic } from '../../shared/node/files.ts';
+import { openSigner } from '../../shared/node/signers/uri.ts';
+import { keyId } from '../../shared/tuf/key.ts';
+import { argument, hostPolicy, POLICY, REPOSITORY, ROOT, withPinned } from './options.ts';
+import { policyData } from './show.ts';
+
+export const policyExplainCommand: CommandSpec = {
+  name: 'policy explain',
+  summary: 'say in words by which rules this host takes drivers',
+  description:
+    'Reads the policy as every command does that verifies: strictly, and with the signatures of ' +
+    'the fleet when this host has its keys. Without a policy the default is explained, which ' +
+    'holds beside every policy.',
+  options: POLICY,
+  examples: [
+    'ironport-client policy explain',
+    'ironport-client policy explain --host-policy policy.json --json',
+  ],
+  schema: 'ironport-client/policy-explain/v1',
+  async run(context) {
+    const loaded = await hostPolicy(context);
+    const explained = loaded && explainPolicy(loaded.policy);
+    const signedBy = loaded?.signedBy ?? [];
+    const lines = [
+      'every driver:',
+      ...DEFAULT_WORDS.map((words) => `  ${words}`),
+      ...(loaded === undefined || explained === undefined
+        ? ['this host has no policy: nothing else is demanded']
+        : [
+            `${loaded.path}: ${explained.head.join(', ')}`,
+            signedBy.length === 0 ? '  not signed' : `  signed by ${signedBy.join(', ')}`,
+            ...explained.rules.flatMap(({ namespace, demands }) => [
+              `${namespace === '*' ? 'any vendor' : namespace}:`,
+              ...(demands.length === 0 ? ['  nothing else'] : demands.map((one) => `  ${one}`)),
+            ]),
+            explained.otherwise,
+          ]),
+    ];
+    return {
+      data: {
+        path: loaded?.path ?? null,
+        sha256: loaded?.sha256 ?? null,
+        version: loaded?.policy.version ?? null,
+        signed_by: signedBy,
+        default: DEFAULT_WORDS,
+        rules: explained?.rules ?? [],
+        otherwise: explained?.otherwise ?? null,
+      },
+      text: lines.join('\n'),
+    };
+  },
+};
+
+export const policyTestCommand: CommandSpec = {
+  name: 'policy test',
+  summary: 'judge an artifact by the policy, and show every rule with its verdict',
+  description:
+    'Verifies everything about the artifact but its bytes, which are not fetched, and judges all ' +
+    'rules, also after one that does not hold. Exit status 16 when the policy refuses.',
+  arguments: [{ name: 'name', description: 'the target path: VENDOR/PRODUCT/VERSION/FILE' }],
+  options: [...REPOSITORY, ROOT, ...POLICY],
+  examples: [
+    'ironport-client 127.0.0.1:8080 policy test acme/edu/1.0.0/edu.js --host-policy policy.json',
+  ],
+  schema: 'ironport-client/policy-test/v1',
+  run: (context) =>
+    withPinned(context, async (repository) => {
+      const name = argument(context, 0, 'NAME');
+      const policy = (await hostPolicy(context))?.policy;
+      const { verdict } = await repository.verify(name, { policy, showsRefusals: true });
+      const passed = passes(verdict.policy);
+      const rows = verdict.policy.rules.map(({ rule, holds, what, evidence }) => [
+        holds ? 'ok' : 'REFUSED',
+        rule,
+        evidence === '' ? what : `${what} (${evidence})`,
+      ]);
+      return {
+        data: { path: name, passed, ...policyData(verdict.policy) },
+        text: [
+          table(rows),
+          ...verdict.policy.notJudged.map((what) => `not judged: ${what}`),
+          passed ? `the policy takes ${name}` : `the policy refuses ${name}`,
+        ].join('\n'),
+        ...(passed ? {} : { exit: CODES.E_POLICY.exit }),
+      };
+    }),
+};
+
+export const policySignCommand: CommandSpec = {
+  name: 'policy sign',
+  summary: "sign a policy as an operator of the fleet, or add one's signature to it",
+  description:
+    'FILE is a policy, or one that other operators signed already. What it demands is shown ' +
+    'before the key is used.',
+  arguments: [{ name: 'file', description: 'the policy' }],
+  options: [
+    { flags: '-k, --key <file>', description: 'key file of the operator', required: true },
+    { flags: '-o, --out <file>', description: 'file to write', required: true },
+    {
+      flags: '--passphrase-file <file>',
+      description: 'file with the passphrase of an encrypted key, or fd:N',
+      env: 'IRONPORT_PASSPHRASE_FILE',
+    },
+  ],
+  examples: ['ironport-client policy sign policy.json --key operator-1.json --out signed.json'],
+  schema: 'ironport-client/policy-sign/v1',
+  async run(context) {
+    const file = argument(context, 0, 'FILE');
+    const bytes = await readFileCapped(file, 2 * POLICY_LIMITS.file);
+    const { payload, before } = readSignable(bytes);
+    show(context, payload);
+    const signer = await openSigner(context.need('key'), {
+      passphraseFile: context.text('passphrase-file'),
+      env: context.env,
+    });
+    const keyid = keyId(crypto, signer.key);
+    const own = await signEnvelope(HOST_POLICY_PAYLOAD_TYPE, payload, [{ signer, keyid }]);
+    const { signatures } = parseEnvelope(own);
+    const others = before.filter((signature) => signature.keyid !== keyid);
+    const out = context.need('out');
+    await writeFileAtomic(
+      out,
+      writeEnvelope({
+        payloadType: HOST_POLICY_PAYLOAD_TYPE,
+        payload,
+        signatures: [...others, ...signatures],
+      }),
+    );
+    const sha256 = toHex(crypto.sha256(payload));
+    const count = others.length + 1;
+    return {
+      data: { out, sha256, keyid, signatures: count },
+      text: `${out} has ${count} signature${count === 1 ? '' : 's'}; policy sha256 ${sha256}`,
+    };
+  },
+};
+
+/** A policy, bare or in an envelope; its signatures are for hosts to judge. */
+function readSignable(bytes: Uint8Array): {
+  readonly payload: Uint8Array;
+  readonly before: ReturnType<typeof parseEnvelope>['signatures'];
+} {
+  const node = new Node(parseJson(bytes, { length: 2 * POLICY_LIMITS.file }), 'policy');
+  if (node.maybe('payloadType') === undefined) return { payload: bytes, before: [] };
+  const { payloadType, payload, signatures } = parseEnvelope(bytes, 'policy');
+  if (payloadType !== HOST_POLICY_PAYLOAD_TYPE) {
+    throw new IronError('E_SCHEMA', 'the envelope holds no policy', {
+      why: `its payload type is not ${HOST_POLICY_PAYLOAD_TYPE}`,
+      hint: 'nothing was signed',
+    });
+  }
+  return { payload, before: signatures };
+}
+
+function show({ ui }: CommandContext, payload: Uint8Array): void {
+  const { head, rules, otherwise } = explainPolicy(parseHostPolicy(payload));
+  const lines = rules.map(({ namespace, demands }) => `${namespace}: ${demands.join('; ')}`);
+  ui.stage(`this is what it demands:\n${[head.join(', '), ...lines, otherwise].join('\n')}`);
+}

@@ -1,0 +1,49 @@
+/** Looks a store over, mends what can be mended, and says what cannot. */
+
+import { isIronError } from '../../shared/errors.ts';
+import type { Repository } from '../repository.ts';
+import { type Finding, fromError, ok } from './finding.ts';
+import { lookAtFolder, lookAtLock, lookAtRepository, lookAtTime } from './machine.ts';
+import { lookAtTrust } from './trust.ts';
+
+/** Everything that is to be said of a repository's store, the gravest things first. */
+export async function examine(repository: Repository): Promise<readonly Finding[]> {
+  const findings = await lookAtFolder(repository);
+  if (!findings.some(({ subject, state }) => subject === 'folder' && state === 'broken')) {
+    const trust = await lookAtTrust(repository);
+    findings.push(await lookAtLock(repository), ...trust);
+    const isWhole = trust.every(({ state }) => state !== 'broken');
+    if (isWhole) findings.push(...(await lookAtTime(repository)));
+  }
+  if (repository.fetcher.isOffline !== true) findings.push(await lookAtRepository(repository));
+  const order = ['broken', 'heals', 'note', 'ok'];
+  return findings.toSorted((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
+}
+
+/**
+ * Mends what `examine` found to be mendable, and refreshes where there is a network. Pin and floors
+ * are never made up: without them, what was trusted is not known.
+ */
+export async function repair(
+  repository: Repository,
+  findings: readonly Finding[],
+): Promise<readonly Finding[]> {
+  const done: Finding[] = [];
+  await repository.store.exclusively(async () => {
+    for (const { subject, repair: mend } of findings) {
+      if (mend === undefined) continue;
+      await mend();
+      done.push(ok(subject, 'repaired'));
+    }
+  });
+  const isWhole = !findings.some(({ state }) => state === 'broken');
+  if (!isWhole || repository.fetcher.isOffline === true) return done;
+  try {
+    await repository.refresh();
+    done.push(ok('metadata', 'refreshed from the pinned root'));
+  } catch (error) {
+    if (!isIronError(error)) throw error;
+    done.push(fromError('note', 'metadata', error));
+  }
+  return done;
+}

@@ -1,0 +1,53 @@
+/**
+ * What a store holds, served as if it were a repository: the whole workflow runs over it again,
+ * offline, with every check. It has no newer root, and of targets those that bundles brought.
+ */
+
+import { IronError, isIronError } from '../../shared/errors.ts';
+import { parseMetadataPath } from '../../shared/layout.ts';
+import type { FolderStore } from '../store/folder.ts';
+import type { Fetcher, FetchOptions, OpenedFile } from './fetcher.ts';
+import { openLocal } from './local.ts';
+
+export class StoredFetcher implements Fetcher {
+  readonly origin = 'what this machine has stored';
+  readonly isOffline = true;
+  readonly #store: FolderStore;
+
+  constructor(store: FolderStore) {
+    this.#store = store;
+  }
+
+  async fetchFile(path: string, maxLength: number): Promise<Uint8Array | undefined> {
+    const role = parseMetadataPath(path)?.role;
+    // Roots are replayed by the workflow itself; a newer one than the stored is not known here.
+    if (role === undefined || role === 'root') return undefined;
+    const bytes = await this.#store.read(role);
+    if (bytes === undefined) {
+      throw new IronError('E_NOT_FOUND', `nothing is stored for the role ${JSON.stringify(role)}`, {
+        why: 'without the network only what was fetched before can be used',
+        hint: 'nothing was changed; run `ironport-client ADDRESS refresh` while the repository can be reached, or `bundle import` what somebody brings',
+        context: { role },
+      });
+    }
+    return bytes.length > maxLength ? undefined : bytes;
+  }
+
+  async openFile(
+    path: string,
+    length: number,
+    _resume?: unknown,
+    options: FetchOptions = {},
+  ): Promise<OpenedFile> {
+    try {
+      return await openLocal(this.#store.targetPath(path), length, options);
+    } catch (error) {
+      if (!isIronError(error, 'E_NOT_FOUND')) throw error;
+      throw new IronError('E_NOT_FOUND', `${path} is not stored`, {
+        why: 'without the network only targets that a bundle brought can be used',
+        hint: 'nothing was changed; `bundle import` one that has it, or leave out --offline',
+        cause: error,
+      });
+    }
+  }
+}
