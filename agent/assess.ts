@@ -1,0 +1,87 @@
+/** Whether a driver may have a device: facts, gates and grant together, without changing anything. */
+
+import { createHash } from 'node:crypto';
+import { asIronError, type IronError } from '../shared/errors.ts';
+import { canonicalBytes } from '../shared/json/canonical.ts';
+import type { JsonObject, JsonValue } from '../shared/json/value.ts';
+import type { Grant } from '../shared/manifest/grant.ts';
+import type { Agent } from './agent.ts';
+import type { AuditEvent } from './audit.ts';
+import type { Accepted } from './entry.ts';
+import { askGates, type Decision } from './gates/gates.ts';
+import { type GrantNumbers, grantFor, loadPolicy, PREVIEW } from './grant.ts';
+import { type HostFacts, readHostFacts, readInUse } from './host/host-facts.ts';
+import { type DeviceSnapshot, readDevice, snapshotJson } from './host/inventory.ts';
+import type { Sysfs } from './host/sysfs.ts';
+
+export interface Assessment {
+  readonly device: DeviceSnapshot;
+  readonly host: HostFacts;
+  readonly decisions: readonly Decision[];
+}
+
+/** Reads the device and asks every gate; with a driver also those about the two together. */
+export async function assess(
+  agent: Agent,
+  sysfs: Sysfs,
+  bdf: string,
+  driver?: Accepted,
+): Promise<Assessment> {
+  const device = await readDevice(sysfs, bdf, await readInUse(agent.proc));
+  const host = await readHostFacts(sysfs, agent.proc);
+  const decisions = askGates({ device, host, ...(driver === undefined ? {} : { driver }) });
+  return { device, host, decisions };
+}
+
+/** What would be granted, or why nothing would be. */
+export async function tryGrant(
+  agent: Agent,
+  driver: Accepted,
+  device: DeviceSnapshot,
+  policyFile: string | undefined,
+  numbers: GrantNumbers = PREVIEW,
+): Promise<{ readonly grant: Grant } | { readonly error: IronError }> {
+  try {
+    const policy = await loadPolicy(agent, policyFile);
+    return { grant: grantFor(agent, driver, device, policy, numbers) };
+  } catch (error) {
+    return { error: asIronError(error) };
+  }
+}
+
+/** One audit line a gate, each with the hashes of what it was decided from. */
+export function gateEvents(
+  { device, host, decisions }: Assessment,
+  driver: Accepted,
+): AuditEvent[] {
+  const inputs = {
+    device: sha256Of(snapshotJson(device)),
+    host: sha256Of(hostJson(host)),
+    driver: driver.artifact.sha256,
+    ceiling: driver.sidecars.get('ceiling')?.sha256 ?? null,
+  };
+  return decisions.map(({ gate, objection }) => ({
+    event: 'gate',
+    device: device.path,
+    path: driver.artifact.path,
+    gate: gate.reason,
+    decision: objection === undefined ? 'pass' : 'refuse',
+    what: objection?.what ?? null,
+    inputs,
+  }));
+}
+
+/** The facts about the host as the document whose hash the audit log keeps. */
+function hostJson(host: HostFacts): JsonObject {
+  return {
+    parameters: { ...host.parameters },
+    has_vfio_driver: host.hasVfioDriver,
+    has_iommu: host.hasIommu,
+    interrupt_remapping: host.interruptRemapping,
+    kernel_options: [...host.kernelOptions],
+  };
+}
+
+function sha256Of(value: JsonValue): string {
+  return createHash('sha256').update(canonicalBytes(value)).digest('hex');
+}

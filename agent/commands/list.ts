@@ -1,0 +1,79 @@
+/** `ironport-agent list`: every device, whether it could be bound, and if not why. */
+
+import type { CommandSpec } from '../../shared/cli/command.ts';
+import { table } from '../../shared/cli/table.ts';
+import { asIronError } from '../../shared/errors.ts';
+import type { JsonObject } from '../../shared/json/value.ts';
+import { matchesDevice } from '../../shared/manifest/device.ts';
+import { hexId } from '../../shared/manifest/numbers.ts';
+import type { Agent } from '../agent.ts';
+import { assess } from '../assess.ts';
+import { type Accepted, listAccepted } from '../entry.ts';
+import { listDevices, snapshotJson } from '../host/inventory.ts';
+import type { Sysfs } from '../host/sysfs.ts';
+import { openAgent, openSysfs, STATE, SYSFS } from './options.ts';
+import { gatesJson } from './show.ts';
+
+export const listCommand: CommandSpec = {
+  name: 'list',
+  summary: 'show the devices of this host, whether each could be bound, and if not why',
+  options: [STATE, SYSFS],
+  examples: ['ironport-agent list', 'ironport-agent list --json'],
+  schema: 'ironport-agent/list/v1',
+  async run(context) {
+    const agent = openAgent(context);
+    const sysfs = await openSysfs(context);
+    const accepted = await listAccepted(agent);
+    const rows: Row[] = [];
+    for (const bdf of await listDevices(sysfs)) rows.push(await rowOf(agent, sysfs, bdf, accepted));
+    const heading = ['ADDRESS', 'ID', 'DRIVER', 'GROUP', 'BINDABLE', 'WHY NOT, OR DRIVERS FOR IT'];
+    return {
+      data: { devices: rows.map(({ data }) => data) },
+      text: table([heading, ...rows.map(({ cells }) => cells)]),
+    };
+  },
+};
+
+interface Row {
+  readonly data: JsonObject;
+  readonly cells: readonly string[];
+}
+
+async function rowOf(
+  agent: Agent,
+  sysfs: Sysfs,
+  bdf: string,
+  accepted: readonly Accepted[],
+): Promise<Row> {
+  try {
+    const { device, decisions } = await assess(agent, sysfs, bdf);
+    const refused = decisions.flatMap(({ objection }) => objection?.what ?? []);
+    const drivers = accepted
+      .filter(({ ceiling }) => ceiling.devices.some((match) => matchesDevice(match, device)))
+      .map(({ artifact }) => artifact.path);
+    const id = `${hexId(device.vendor, 4).slice(2)}:${hexId(device.device, 4).slice(2)}`;
+    return {
+      data: {
+        ...snapshotJson(device),
+        bindable: refused.length === 0,
+        gates: gatesJson(decisions),
+        drivers,
+      },
+      cells: [
+        bdf,
+        id,
+        device.binding.driver ?? '-',
+        device.group === null ? '-' : String(device.group.id),
+        refused.length === 0 ? 'yes' : 'no',
+        refused[0] ?? drivers.join(', '),
+      ],
+    };
+  } catch (thrown) {
+    // One device that cannot be read hides none of the others.
+    const { code, message } = asIronError(thrown);
+    return {
+      data: { address: bdf, bindable: false, error: { code, message } },
+      cells: [bdf, '?', '?', '?', 'no', message],
+    };
+  }
+}

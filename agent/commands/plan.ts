@@ -1,0 +1,69 @@
+/** `ironport-agent plan NAME --device ADDRESS`. */
+
+import type { CommandSpec } from '../../shared/cli/command.ts';
+import { assess, tryGrant } from '../assess.ts';
+import { planConfinement } from '../confine-plan.ts';
+import { loadAccepted } from '../entry.ts';
+import { requirePassed } from '../gates/gates.ts';
+import { snapshotJson } from '../host/inventory.ts';
+import { boundState, makePlan } from '../plan.ts';
+import {
+  argument,
+  DEVICE,
+  deviceOf,
+  openAgent,
+  openSysfs,
+  POLICY,
+  STATE,
+  SYSFS,
+} from './options.ts';
+import {
+  confinementJson,
+  confinementText,
+  deviceText,
+  limitsJson,
+  limitsText,
+  planJson,
+  planText,
+} from './show.ts';
+
+export const planCommand: CommandSpec = {
+  name: 'plan',
+  summary: 'show what `apply` would do and grant, step by step with its inverse',
+  description: 'Changes nothing. Refused exactly when `apply` would be refused.',
+  arguments: [{ name: 'name', description: 'the target path of an accepted driver' }],
+  options: [DEVICE, POLICY, STATE, SYSFS],
+  examples: [
+    'ironport-agent plan acme/edu/1.0.0/edu-driver.mjs --device 0000:00:05.0 --policy fleet.json',
+  ],
+  schema: 'ironport-agent/plan/v1',
+  async run(context) {
+    const agent = openAgent(context);
+    const bdf = deviceOf(context);
+    const driver = await loadAccepted(agent, argument(context, 0, 'the name of the driver'));
+    const sysfs = await openSysfs(context);
+    const { device, decisions } = await assess(agent, sysfs, bdf, driver);
+    requirePassed(bdf, decisions);
+    const tried = await tryGrant(agent, driver, device, context.text('policy'));
+    if ('error' in tried) throw tried.error;
+    const plan = makePlan(bdf, device.binding, boundState(device.binding));
+    const steps = (await sysfs.isKernels())
+      ? planConfinement(tried.grant, plan.steps.length + 1)
+      : [];
+    return {
+      data: {
+        driver: driver.artifact.path,
+        device: snapshotJson(device),
+        plan: planJson(plan),
+        confinement: confinementJson(steps),
+        grant: limitsJson(tried.grant),
+      },
+      text: [
+        deviceText(device),
+        planText(plan),
+        confinementText(steps),
+        limitsText(tried.grant),
+      ].join('\n'),
+    };
+  },
+};

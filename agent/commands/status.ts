@@ -1,0 +1,117 @@
+/** `ironport-agent status`: what is accepted, what is bound, and what did not end. */
+
+import type { CommandSpec } from '../../shared/cli/command.ts';
+import { table } from '../../shared/cli/table.ts';
+import { isIronError } from '../../shared/errors.ts';
+import type { JsonObject } from '../../shared/json/value.ts';
+import { findRevocation } from '../../shared/revocation/judge.ts';
+import { formatInstant } from '../../shared/time.ts';
+import type { Agent } from '../agent.ts';
+import { type Binding, listBindings } from '../binding.ts';
+import { type BindingState, describeState, sameState, stateJson } from '../binding-state.ts';
+import { listAccepted } from '../entry.ts';
+import { readBootId } from '../host/host-facts.ts';
+import { readBinding } from '../host/inventory.ts';
+import type { Sysfs } from '../host/sysfs.ts';
+import { findWriters } from '../host/write.ts';
+import { unfinished } from '../recover.ts';
+import { findHits, loadInForce, subjectOf } from '../revocations.ts';
+import { openAgent, openSysfs, STATE, SYSFS } from './options.ts';
+import { hitText } from './show.ts';
+
+export const statusCommand: CommandSpec = {
+  name: 'status',
+  summary: 'show what was accepted, what is bound, and changes that did not end',
+  options: [STATE, SYSFS],
+  examples: ['ironport-agent status'],
+  schema: 'ironport-agent/status/v1',
+  async run(context) {
+    const agent = openAgent(context);
+    const sysfs = await openSysfs(context);
+    const now = agent.clock();
+    const accepted = await listAccepted(agent);
+    const inForce = await loadInForce(agent);
+    const hits = new Map((await findHits(agent)).map((hit) => [hit.binding.device, hit]));
+    const bindings: JsonObject[] = [];
+    for (const binding of await listBindings(agent)) {
+      const revoked = hits.get(binding.device)?.revoked.what ?? null;
+      bindings.push({ ...(await bindingJson(agent, sysfs, binding)), revoked });
+    }
+    const changes: JsonObject[] = [];
+    for (const { head, entries } of await unfinished(agent)) {
+      const writers = await findWriters(sysfs, head.device, agent.proc);
+      changes.push({
+        device: head.device,
+        purpose: head.purpose,
+        last: entries.at(-1)?.detail ?? 'nothing begun',
+        stuck_process: writers[0] ?? null,
+      });
+    }
+    return {
+      data: {
+        accepted: accepted.map((entry) => ({
+          path: entry.artifact.path,
+          sha256: entry.artifact.sha256,
+          generation: entry.generation,
+          fresh_until: formatInstant(entry.freshUntil),
+          fresh: entry.freshUntil > now,
+          revoked: findRevocation(inForce, subjectOf(entry))?.what ?? null,
+        })),
+        bindings,
+        unfinished: changes,
+      },
+      text: [
+        `accepted (${accepted.length})`,
+        table(
+          accepted.map((entry) => [
+            '',
+            entry.artifact.path,
+            entry.freshUntil > now ? `fresh until ${formatInstant(entry.freshUntil)}` : 'stale',
+            findRevocation(inForce, subjectOf(entry)) === undefined ? '' : 'REVOKED',
+          ]),
+        ),
+        `bound (${bindings.length})`,
+        table(bindings.map((one) => ['', `${one.device}`, `${one.driver}`, `${one.state}`])),
+        ...[...hits.values()].map(hitText),
+        ...changes.map(
+          (one) =>
+            `not ended: ${one.purpose} of ${one.device}, at "${one.last}"${one.stuck_process === null ? '; run `ironport-agent recover`' : `; process ${one.stuck_process} waits in the kernel`}`,
+        ),
+      ]
+        .filter((line) => line !== '')
+        .join('\n'),
+    };
+  },
+};
+
+async function bindingJson(agent: Agent, sysfs: Sysfs, binding: Binding): Promise<JsonObject> {
+  const found = await look(sysfs, binding.device);
+  const isThisBoot = binding.boot === (await readBootId(agent.proc));
+  const state =
+    found === undefined
+      ? 'the device is gone'
+      : !isThisBoot
+        ? 'made before the last start of the machine'
+        : sameState(found, binding.bound)
+          ? 'as it was left'
+          : `changed by somebody: ${describeState(found)}`;
+  return {
+    device: binding.device,
+    driver: binding.driver.path,
+    grant_sha256: binding.grantSha256,
+    domain: binding.domain,
+    bound_at: formatInstant(binding.boundAt),
+    found: stateJson(binding.found),
+    now: found === undefined ? null : stateJson(found),
+    state,
+  };
+}
+
+async function look(sysfs: Sysfs, device: string): Promise<BindingState | undefined> {
+  try {
+    return await readBinding(sysfs, await sysfs.deviceFolder(device));
+  } catch (error) {
+    if (isIronError(error, 'E_NOT_FOUND')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,28 @@
+/** What a gate is: one reason not to bind a device, decided from facts alone. */
+
+import type { Code } from '../../shared/errors.ts';
+import type { Accepted } from '../entry.ts';
+import type { HostFacts } from '../host/host-facts.ts';
+import type { DeviceSnapshot } from '../host/inventory.ts';
+
+export interface GateInput {
+  readonly device: DeviceSnapshot;
+  readonly host: HostFacts;
+  /** Absent when it is only asked whether a device could be bound at all. */
+  readonly driver?: Accepted;
+}
+
+/** Why a device is not bound, and what would make it viable. */
+export interface Objection {
+  readonly what: string;
+  readonly remedy: string;
+}
+
+export interface Gate {
+  /** The name of the refusal: `context.reason` of its error. */
+  readonly reason: string;
+  /** Where the rule comes from. */
+  readonly rule: string;
+  readonly code: Code;
+  check(input: GateInput): Objection | undefined;
+}

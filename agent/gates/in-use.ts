@@ -1,0 +1,24 @@
+import type { UseKind } from '../host/usage.ts';
+import type { Gate } from './gate.ts';
+
+const WORDS: Readonly<Record<UseKind, string>> = {
+  mounted: 'has a file system that is mounted',
+  swap: 'is swapped to',
+  holders: 'is part of another block device',
+  'net-up': 'is a network interface that is up',
+  'net-member': 'is part of a bridge or bond',
+};
+
+/** Taking a device away from those who use it takes the machine down with it. */
+export const inUse: Gate = {
+  reason: 'in-use',
+  rule: 'a device whose loss somebody would notice is not taken',
+  code: 'E_DEVICE_IN_USE',
+  check({ device: { uses } }) {
+    if (uses.length === 0) return undefined;
+    return {
+      what: uses.map(({ kind, name }) => `${name} ${WORDS[kind]}`).join('; '),
+      remedy: 'unmount it, take it out of the array, or set the interface down',
+    };
+  },
+};

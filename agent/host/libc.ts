@@ -1,0 +1,127 @@
+/**
+ * The few calls that Node has no form of: ioctl, mmap, memfd_create, eventfd, and seals. koffi is
+ * loaded when the first is needed, so that a host without VFIO never loads native code.
+ *
+ * koffi reads errno on the main thread only: every call here is made there and returns at once.
+ */
+
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import type { Errno } from '../../shared/node/errno.ts';
+import { LANDLOCK } from '../sandbox/landlock.ts';
+import { SYSCALL } from '../sandbox/syscalls.ts';
+
+export interface Libc {
+  /** The result, which is never negative; throws an `Errno`. `what` names the request. */
+  ioctl(fd: number, request: number, argument: Uint8Array | number, what: string): number;
+  /** The address of `length` bytes of `fd`, shared and writable. */
+  map(fd: number, length: number): bigint;
+  unmap(address: bigint, length: number): void;
+  /** Memory behind a descriptor, close-on-exec, which can be sealed; `run`: and be run. */
+  memory(name: string, use?: 'run'): number;
+  /** Adds seals (fcntl(2), F_ADD_SEALS). */
+  seal(fd: number, seals: number): void;
+  seals(fd: number): number;
+  /** An event counter, close-on-exec and not blocking. */
+  eventfd(): number;
+  /** The end to read and the end to write of a pipe, close-on-exec. */
+  pipe(): [read: number, write: number];
+  /** Calls `then` whenever `fd` can be read, until the function that it returns is called. */
+  watch(fd: number, then: () => void): () => void;
+  /** Which version of Landlock this kernel has; 0 for none. */
+  landlockAbi(): number;
+  /** Where bytes are, for structures that point to others. They must not be moved meanwhile. */
+  addressOf(bytes: Uint8Array): bigint;
+}
+
+/** include/uapi/linux/fcntl.h */
+export const SEALS = { seal: 1, shrink: 2, grow: 4, write: 8 } as const;
+
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+/** Linux 6.3; before, all such memory could be run, and the flag is not known. */
+const MFD_EXEC = 16;
+const O_CLOEXEC = 0o2000000;
+const EFD_CLOEXEC = 0o2000000;
+const EFD_NONBLOCK = 0o4000;
+const F_ADD_SEALS = 1033;
+const F_GET_SEALS = 1034;
+
+let loaded: Libc | undefined;
+
+/** `E_IO` is not thrown here: a host on which koffi does not load throws what loading threw. */
+export function libc(): Libc {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Libc {
+  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+  const library = koffi.load(null);
+  const ioctl = library.func('int ioctl(int fd, unsigned long request, ...)');
+  const mmap = library.func(
+    'uintptr_t mmap(uintptr_t addr, size_t length, int prot, int flags, int fd, int64_t offset)',
+  );
+  const munmap = library.func('int munmap(uintptr_t addr, size_t length)');
+  const memfd = library.func('int memfd_create(const char *name, unsigned int flags)');
+  const fcntl = library.func('int fcntl(int fd, int command, ...)');
+  const syscall = library.func('int64_t syscall(int64_t number, uintptr_t, size_t, uint32_t)');
+  const pipe2 = library.func('int pipe2(void *ends, int flags)');
+  const eventfd = library.func('int eventfd(unsigned int initial, int flags)');
+
+  const checked = (result: number, syscall: string): number => {
+    if (result < 0) throw errnoError(koffi.errno(), syscall);
+    return result;
+  };
+  return {
+    ioctl: (fd, request, argument, what) =>
+      checked(
+        typeof argument === 'number'
+          ? ioctl(fd, request, 'int', argument)
+          : ioctl(fd, request, 'void *', argument),
+        what,
+      ),
+    map(fd, length) {
+      const address = BigInt(mmap(0, length, PROT_READ_WRITE, MAP_SHARED, fd, 0));
+      // mmap(2): MAP_FAILED is (void *) -1
+      if (BigInt.asIntN(64, address) === -1n) throw errnoError(koffi.errno(), 'mmap');
+      return address;
+    },
+    unmap: (address, length) => void checked(munmap(address, length), 'munmap'),
+    memory(name, use) {
+      const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+      if (use === 'run') {
+        const fd = memfd(name, flags | MFD_EXEC);
+        if (fd >= 0 || koffi.errno() !== os.constants.errno.EINVAL)
+          return checked(fd, 'memfd_create');
+      }
+      return checked(memfd(name, flags), 'memfd_create');
+    },
+    seal: (fd, seals) => void checked(fcntl(fd, F_ADD_SEALS, 'int', seals), 'fcntl F_ADD_SEALS'),
+    seals: (fd) => checked(fcntl(fd, F_GET_SEALS, 'int', 0), 'fcntl F_GET_SEALS'),
+    eventfd: () => checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'eventfd'),
+    pipe() {
+      const ends = Buffer.alloc(8);
+      checked(pipe2(ends, O_CLOEXEC), 'pipe2');
+      return [ends.readInt32LE(0), ends.readInt32LE(4)];
+    },
+    watch(fd, then) {
+      const handle = koffi.node.poll(fd, { readable: true }, then);
+      return () => handle.close();
+    },
+    // landlock_create_ruleset(2) without a ruleset, and the flag that asks for the version
+    landlockAbi: () =>
+      Math.max(0, Number(syscall(SYSCALL.landlock_create_ruleset, 0, 0, LANDLOCK.version))),
+    addressOf: (bytes) => BigInt(koffi.address(bytes)),
+  };
+}
+
+/** As Node's own: with the name of the error and of the call. */
+function errnoError(number: number, syscall: string): Errno {
+  const code =
+    Object.entries(os.constants.errno).find(([, value]) => value === number)?.[0] ??
+    `errno ${number}`;
+  return Object.assign(new Error(`${syscall}: ${code}`), { code, errno: -number, syscall });
+}

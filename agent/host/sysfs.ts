@@ -1,0 +1,106 @@
+/**
+ * Reading sysfs under a root that can be named: `/sys`, or a copy of it. Paths are made of words of
+ * this program, of PCI addresses that were parsed and of names that the kernel gave; where a link
+ * leads is looked at, and nothing outside the root is read.
+ */
+
+import { readdir, readlink, realpath, statfs } from 'node:fs/promises';
+import { basename, join, relative, sep } from 'node:path';
+import { fromUtf8 } from '../../shared/bytes.ts';
+import { IronError, isIronError } from '../../shared/errors.ts';
+import { AGENT_LIMITS } from '../../shared/limits.ts';
+import { isErrno } from '../../shared/node/errno.ts';
+import { onPath } from '../../shared/node/file-system.ts';
+import { readFileCapped } from '../../shared/node/files.ts';
+import { quoted } from '../../shared/tuf/names.ts';
+import { parseBdf } from './bdf.ts';
+
+/** statfs(2), include/uapi/linux/magic.h */
+const SYSFS_MAGIC = 0x6265_6572;
+
+export class Sysfs {
+  /** Absolute, with every symbolic link resolved. */
+  readonly root: string;
+
+  private constructor(root: string) {
+    this.root = root;
+  }
+
+  /** `E_NOT_FOUND` when there is no such folder. */
+  static async open(root: string): Promise<Sysfs> {
+    return new Sysfs(await onPath(root, () => realpath(root), 'E_NOT_FOUND'));
+  }
+
+  /** Whether this is the kernel's own, so that what it shows can be opened through VFIO. */
+  async isKernels(): Promise<boolean> {
+    return this.root === '/sys' && (await statfs(this.root)).type === SYSFS_MAGIC;
+  }
+
+  /** The absolute place of a relative path. `E_NAME` when its words lead out of the root. */
+  place(path: string): string {
+    if (path.split('/').some((part) => part === '' || part === '.' || part === '..')) {
+      throw new IronError('E_NAME', `the path ${quoted(path)} leaves the tree of devices`);
+    }
+    return join(this.root, path);
+  }
+
+  /** The text of an attribute as the kernel gives it, or undefined when there is none. */
+  async text(path: string): Promise<string | undefined> {
+    const bytes = await this.bytes(path, AGENT_LIMITS.attribute);
+    return bytes === undefined ? undefined : fromUtf8(bytes);
+  }
+
+  /** An attribute's bytes. Pipes and devices are `E_IO`: reading one could take for ever. */
+  async bytes(path: string, cap: number): Promise<Uint8Array | undefined> {
+    try {
+      return await readFileCapped(this.place(path), cap, { nofollow: true });
+    } catch (error) {
+      if (isIronError(error, 'E_NOT_FOUND')) return undefined;
+      throw error;
+    }
+  }
+
+  /** The last name of what a link leads to (`driver` leads to the driver's folder). */
+  async linkName(path: string): Promise<string | undefined> {
+    const place = this.place(path);
+    try {
+      return basename(await onPath(place, () => readlink(place), 'E_NOT_FOUND'));
+    } catch (error) {
+      if (isIronError(error, 'E_NOT_FOUND')) return undefined;
+      throw error;
+    }
+  }
+
+  /** The names in a folder, sorted; none when there is no such folder. */
+  async names(path: string): Promise<string[]> {
+    const place = this.place(path);
+    try {
+      return (await readdir(place)).sort();
+    } catch (error) {
+      if (isErrno(error) && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return [];
+      return await onPath(place, () => Promise.reject(error));
+    }
+  }
+
+  /**
+   * The folder of a device, relative to the root: `devices/pci0000:00/0000:00:05.0`. `E_NOT_FOUND`
+   * when there is no such device, `E_NAME` when its link leads somewhere else.
+   */
+  async deviceFolder(bdf: string): Promise<string> {
+    const link = this.place(`bus/pci/devices/${parseBdf(bdf)}`);
+    const missing = new IronError('E_NOT_FOUND', `there is no PCI device ${bdf}`, {
+      hint: 'nothing was changed; `ironport-agent list` shows the devices of this host',
+      context: { device: bdf },
+    });
+    const found = await onPath(link, () => realpath(link), 'E_NOT_FOUND').catch((error) => {
+      throw isIronError(error, 'E_NOT_FOUND') ? missing : error;
+    });
+    const way = relative(this.root, found);
+    if (way.startsWith('..') || basename(way) !== bdf) {
+      throw new IronError('E_NAME', `the link of ${bdf} leads out of the tree of devices`, {
+        context: { device: bdf },
+      });
+    }
+    return way.split(sep).join('/');
+  }
+}

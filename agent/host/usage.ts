@@ -1,0 +1,99 @@
+/**
+ * Signs that somebody uses a device, as far as the tree below it shows: file systems and swap on
+ * its disks, other block devices built on them, network interfaces that are up or part of another.
+ */
+
+import { readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { IronError } from '../../shared/errors.ts';
+import { AGENT_LIMITS } from '../../shared/limits.ts';
+import { onPath } from '../../shared/node/file-system.ts';
+import { isBdf } from './bdf.ts';
+import type { Sysfs } from './sysfs.ts';
+
+export type UseKind = 'mounted' | 'swap' | 'holders' | 'net-up' | 'net-member';
+
+export interface DeviceUse {
+  readonly kind: UseKind;
+  /** The block device or interface: `nvme0n1p1`, `eth0`. */
+  readonly name: string;
+}
+
+/** What the processes of this host use, from /proc. */
+export interface InUse {
+  /** `major:minor` of every mounted block device. */
+  readonly mounted: ReadonlySet<string>;
+  /** Names of block devices with swap on them. */
+  readonly swap: ReadonlySet<string>;
+}
+
+const IFF_UP = 1; // include/uapi/linux/if.h
+
+/** What is in use below the device's folder. */
+export async function findUses(sysfs: Sysfs, folder: string, inUse: InUse): Promise<DeviceUse[]> {
+  const uses: DeviceUse[] = [];
+  for (const path of await foldersBelow(sysfs, folder)) {
+    const parent = basename(path.slice(0, path.lastIndexOf('/')));
+    const names = await sysfs.names(path);
+    if (parent === 'net' && names.includes('flags')) {
+      uses.push(...(await usesOfInterface(sysfs, path, names)));
+    } else if (names.includes('holders')) {
+      uses.push(...(await usesOfDisk(sysfs, path, inUse)));
+    }
+  }
+  return uses;
+}
+
+async function usesOfDisk(
+  sysfs: Sysfs,
+  path: string,
+  { mounted, swap }: InUse,
+): Promise<DeviceUse[]> {
+  const name = basename(path);
+  const uses: DeviceUse[] = [];
+  const number = (await sysfs.text(`${path}/dev`))?.trim();
+  if (number !== undefined && mounted.has(number)) uses.push({ kind: 'mounted', name });
+  if (swap.has(name)) uses.push({ kind: 'swap', name });
+  // device mapper, md, bcache and zfs vdevs through partitions show up here
+  if ((await sysfs.names(`${path}/holders`)).length > 0) uses.push({ kind: 'holders', name });
+  return uses;
+}
+
+async function usesOfInterface(
+  sysfs: Sysfs,
+  path: string,
+  names: readonly string[],
+): Promise<DeviceUse[]> {
+  const name = basename(path);
+  const flags = Number(await sysfs.text(`${path}/flags`));
+  return [
+    // A text that is no number is no proof of being down.
+    ...(!Number.isInteger(flags) || (flags & IFF_UP) !== 0
+      ? [{ kind: 'net-up' as const, name }]
+      : []),
+    ...(names.includes('master') ? [{ kind: 'net-member' as const, name }] : []),
+  ];
+}
+
+/** Every real folder below, without the folders of other PCI functions: those are not this device. */
+async function foldersBelow(sysfs: Sysfs, folder: string): Promise<string[]> {
+  const found: string[] = [];
+  const pending = [folder];
+  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+    const place = sysfs.place(path);
+    const entries = await onPath(place, () => readdir(place, { withFileTypes: true }));
+    for (const entry of entries) {
+      if (!entry.isDirectory() || isBdf(entry.name)) continue;
+      const child = join(path, entry.name);
+      found.push(child);
+      pending.push(child);
+      if (found.length > AGENT_LIMITS.deviceFolders) {
+        throw new IronError(
+          'E_TOO_LARGE',
+          `more than ${AGENT_LIMITS.deviceFolders} folders below ${folder}`,
+        );
+      }
+    }
+  }
+  return found;
+}

@@ -1,0 +1,98 @@
+/**
+ * After a crash: a journal that is there belongs to a change that did not end. Whether it counts is
+ * told by the binding file alone, which is written after the last step of binding and removed after
+ * the last step of releasing; what did not count is undone, from whatever state is found.
+ */
+
+import { readdir } from 'node:fs/promises';
+import { agentState } from '../shared/layout.ts';
+import type { Agent } from './agent.ts';
+import { stuckWriteError, undo } from './apply.ts';
+import { loadBinding, removeFile } from './binding.ts';
+import { applyingTo } from './device-hands.ts';
+import { isBdf } from './host/bdf.ts';
+import { readBootId } from './host/host-facts.ts';
+import type { Sysfs } from './host/sysfs.ts';
+import { findWriters } from './host/write.ts';
+import { type FoundJournal, Journal, loadJournal } from './journal.ts';
+
+export type Recovery =
+  /** There was nothing to recover. */
+  | 'none'
+  /** The change had reached its end; only its journal was left. */
+  | 'complete'
+  /** The change was undone. */
+  | 'undone'
+  /** It was made before the last start of the kernel, which undid it in its own way. */
+  | 'closed';
+
+export interface Recovered {
+  readonly device: string;
+  readonly outcome: Recovery;
+  readonly undone: readonly string[];
+}
+
+/**
+ * Recovers one device, if there is something to recover. `E_BIND_STUCK` while a write still waits
+ * in the kernel, and when the way back fails; then the journal stays. The caller holds the lock.
+ */
+export async function recoverDevice(
+  agent: Agent,
+  sysfs: Sysfs,
+  device: string,
+): Promise<Recovered> {
+  const path = agent.place(agentState.journal(device));
+  const found = await loadJournal(path);
+  if (found === undefined) return { device, outcome: 'none', undone: [] };
+  const journal = Journal.resume(path);
+  const finish = async (outcome: Recovery, undone: readonly string[] = []): Promise<Recovered> => {
+    // The grant of a binding that does not count goes; that of one that does stays.
+    if ((await loadBinding(agent, device)) === undefined)
+      await removeFile(agent, agentState.grant(found.head.domain));
+    await journal.end();
+    await agent.audit.append({
+      event: 'recovered',
+      device,
+      outcome,
+      purpose: found.head.purpose,
+      undone: [...undone],
+    });
+    return { device, outcome, undone };
+  };
+
+  if (await isComplete(agent, found)) return await finish('complete');
+  // sysfs is made anew at every start: a journal of another one says nothing about it any more.
+  if (found.head.boot !== (await readBootId(agent.proc))) return await finish('closed');
+  const [writer] = await findWriters(sysfs, device, agent.proc);
+  if (writer !== undefined) throw stuckWriteError(device, writer);
+  const stations = found.head.stations.slice(0, reached(found));
+  // Without an intent nothing was touched, and whatever changed since is somebody else's.
+  if (stations.length === 0) return await finish('undone');
+  const undone = await undo(stations, await applyingTo(agent, sysfs, device, journal));
+  return await finish('undone', undone);
+}
+
+/** Whether the change counts: the binding file says so. */
+async function isComplete(agent: Agent, { head }: FoundJournal): Promise<boolean> {
+  const binding = await loadBinding(agent, head.device);
+  return head.purpose === 'bind' ? binding?.domain === head.domain : binding === undefined;
+}
+
+/** How many steps had begun. */
+function reached({ entries }: FoundJournal): number {
+  const begun = entries.filter(({ event }) => event === 'intent').map(({ step }) => step);
+  return Math.max(0, ...begun);
+}
+
+/** The devices with a change that did not end. */
+export async function unfinished(agent: Agent): Promise<FoundJournal[]> {
+  const names = await readdir(agent.place(agentState.journalsFolder)).catch((): string[] => []);
+  const found: FoundJournal[] = [];
+  for (const name of names.filter((one) => one.endsWith('.jsonl')).sort()) {
+    const device = decodeURIComponent(name.slice(0, -'.jsonl'.length));
+    if (!isBdf(device)) continue;
+    const journal = await loadJournal(agent.place(agentState.journal(device)));
+    if (journal !== undefined) found.push(journal);
+  }
+  return found;
+}

@@ -1,0 +1,99 @@
+/** Giving a device back: driver and override are again what they were before it was bound. */
+
+import { asIronError, IronError, isIronError } from '../shared/errors.ts';
+import { agentState } from '../shared/layout.ts';
+import type { Agent } from './agent.ts';
+import { applyPlan } from './apply.ts';
+import { type Binding, loadBinding, removeBinding } from './binding.ts';
+import { describeState, sameState } from './binding-state.ts';
+import type { Confined } from './confine.ts';
+import { applyingTo } from './device-hands.ts';
+import { readBootId } from './host/host-facts.ts';
+import { readBinding } from './host/inventory.ts';
+import type { Sysfs } from './host/sysfs.ts';
+import { Journal } from './journal.ts';
+import { makePlan, type Plan } from './plan.ts';
+import { recoverDevice } from './recover.ts';
+
+export interface Released {
+  readonly binding: Binding;
+  /** Empty when the machine was started anew since, and nothing was left to restore. */
+  readonly plan: Plan;
+}
+
+export interface ReleaseRequest {
+  readonly bdf: string;
+  /** What holds the device, when this process does: it is ended first. */
+  readonly confined?: Confined | undefined;
+  readonly signal?: AbortSignal;
+  readonly onStep?: (text: string) => void;
+}
+
+/** Releases the device. `E_NOT_FOUND`, `E_AGENT_REFUSED`, `E_BIND_ROLLED_BACK`, `E_BIND_STUCK`. */
+export function release(agent: Agent, sysfs: Sysfs, request: ReleaseRequest): Promise<Released> {
+  const { bdf } = request;
+  return agent.alone(async () => {
+    await recoverDevice(agent, sysfs, bdf);
+    const binding = await loadBinding(agent, bdf);
+    if (binding === undefined) {
+      throw new IronError('E_NOT_FOUND', `${bdf} is not bound by this agent`, {
+        hint: 'nothing was changed; `ironport-agent status` shows what is bound',
+        context: { device: bdf },
+      });
+    }
+    const plan = await planRelease(agent, sysfs, binding);
+    // Before it is unbound: the kernel waits for whoever holds the device.
+    const undone = request.confined?.end();
+    if (undone !== undefined)
+      await agent.audit.append({ event: 'let-go', device: bdf, undone: [...undone] });
+    await carryOut(agent, sysfs, plan, binding, request);
+    return { binding, plan };
+  });
+}
+
+/** From what is found now to what was found then. */
+async function planRelease(agent: Agent, sysfs: Sysfs, binding: Binding): Promise<Plan> {
+  const { device, bound, found } = binding;
+  const now = await readBinding(sysfs, await sysfs.deviceFolder(device));
+  // sysfs forgot the binding at the last start: what is found is the kernel's own choice, and stays.
+  if (binding.boot !== (await readBootId(agent.proc))) return makePlan(device, now, now);
+  if (!sameState(now, bound) && !sameState(now, found)) {
+    throw new IronError('E_AGENT_REFUSED', `${device} is not as this agent left it`, {
+      why: `expected ${describeState(bound)}; found ${describeState(now)}`,
+      hint: `nothing was changed; bring it to "${describeState(found)}" by hand, then release it`,
+      context: { reason: 'changed-meanwhile', device },
+    });
+  }
+  return makePlan(device, now, found);
+}
+
+async function carryOut(
+  agent: Agent,
+  sysfs: Sysfs,
+  plan: Plan,
+  binding: Binding,
+  request: ReleaseRequest,
+): Promise<void> {
+  const { device, domain } = binding;
+  const journal = await Journal.begin(agent.place(agentState.journal(device)), {
+    purpose: 'release',
+    device,
+    domain,
+    boot: await readBootId(agent.proc),
+    from: plan.from,
+    to: plan.to,
+    stations: plan.steps.map(({ before }) => before),
+  });
+  try {
+    await applyPlan(plan, await applyingTo(agent, sysfs, device, journal, request));
+  } catch (error) {
+    if (isIronError(error, 'E_BIND_STUCK')) throw error;
+    await journal.end();
+    const { code, message } = asIronError(error);
+    await agent.audit.append({ event: 'not-released', device, domain, code, message });
+    throw error;
+  }
+  await removeBinding(agent, binding);
+  await journal.end();
+  await agent.audit.append({ event: 'released', device, path: binding.driver.path, domain });
+}

@@ -1,0 +1,130 @@
+/**
+ * A seccomp filter, from a list of what is allowed to the instructions of classic BPF
+ * (include/uapi/linux/seccomp.h, bpf_common.h). Everything that is not on the list is answered with
+ * EPERM; a call of another architecture or of the x32 table ends the process. Pure.
+ */
+
+import { IronError } from '../../shared/errors.ts';
+import { SYSCALL, type SyscallName } from './syscalls.ts';
+
+/**
+ * `argument & mask` must be `value`. Only the low 32 bits are looked at: every argument that a rule
+ * names is an int or an unsigned int to the kernel, which drops the others too.
+ */
+export interface Condition {
+  readonly argument: 0 | 1 | 2 | 3 | 4 | 5;
+  readonly mask: number;
+  readonly value: number;
+}
+
+/** A call that is allowed: always, or when all conditions of one of `when` hold. */
+export interface Rule {
+  readonly call: SyscallName;
+  readonly when?: readonly (readonly Condition[])[];
+}
+
+export interface Profile {
+  readonly name: string;
+  readonly rules: readonly Rule[];
+  /** Calls answered as if the kernel were too old for them, so that libraries take the older way. */
+  readonly absent: readonly SyscallName[];
+}
+
+export interface Instruction {
+  readonly code: number;
+  readonly jt: number;
+  readonly jf: number;
+  readonly k: number;
+}
+
+/** include/uapi/linux/audit.h: EM_X86_64 | __AUDIT_ARCH_64BIT | __AUDIT_ARCH_LE */
+export const AUDIT_ARCH_X86_64 = 0xc000003e;
+/** arch/x86/include/uapi/asm/unistd.h: __X32_SYSCALL_BIT */
+const X32_BIT = 0x40000000;
+
+export const ACTION = {
+  allow: 0x7fff0000,
+  killProcess: 0x80000000,
+  eperm: 0x00050000 | 1,
+  enosys: 0x00050000 | 38,
+} as const;
+
+/** BPF_LD | BPF_W | BPF_ABS and the like. */
+export const OPCODE = { load: 0x20, and: 0x54, equal: 0x15, atLeast: 0x35, return: 0x06 } as const;
+
+/** struct seccomp_data: nr, arch, instruction pointer, six arguments. */
+export const DATA = { nr: 0, arch: 4, arguments: 16, size: 64 } as const;
+
+/** BPF_MAXINSNS */
+const LONGEST = 4096;
+
+export function compileFilter({ name, rules, absent }: Profile): Instruction[] {
+  const calls = [...rules.map(({ call }) => call), ...absent];
+  if (new Set(calls).size !== calls.length)
+    throw new IronError('E_INTERNAL', `the profile ${name} names a call twice`);
+  const program = [
+    load(DATA.arch),
+    { code: OPCODE.equal, jt: 1, jf: 0, k: AUDIT_ARCH_X86_64 },
+    result(ACTION.killProcess),
+    load(DATA.nr),
+    { code: OPCODE.atLeast, jt: 0, jf: 1, k: X32_BIT },
+    result(ACTION.killProcess),
+    ...rules.flatMap(({ call, when }) =>
+      onCall(call, when === undefined ? [result(ACTION.allow)] : conditional(when)),
+    ),
+    ...absent.flatMap((call) => onCall(call, [result(ACTION.enosys)])),
+    result(ACTION.eperm),
+  ];
+  if (program.length > LONGEST)
+    throw new IronError('E_INTERNAL', `the profile ${name} is too long for a filter`);
+  return program;
+}
+
+/** struct sock_filter: 8 bytes each. */
+export function encodeFilter(program: readonly Instruction[]): Buffer {
+  const bytes = Buffer.alloc(8 * program.length);
+  for (const [i, { code, jt, jf, k }] of program.entries()) {
+    bytes.writeUInt16LE(code, 8 * i);
+    bytes.writeUInt8(jt, 8 * i + 2);
+    bytes.writeUInt8(jf, 8 * i + 3);
+    bytes.writeUInt32LE(k, 8 * i + 4);
+  }
+  return bytes;
+}
+
+/** `block` for this call; the number is in the accumulator before it, and after it too. */
+function onCall(call: SyscallName, block: readonly Instruction[]): Instruction[] {
+  return [{ code: OPCODE.equal, jt: 0, jf: skip(block), k: SYSCALL[call] }, ...block];
+}
+
+/** Never falls through: the accumulator holds an argument by then. */
+function conditional(when: readonly (readonly Condition[])[]): Instruction[] {
+  return [...when.flatMap(alternative), result(ACTION.eperm)];
+}
+
+function alternative(conditions: readonly Condition[]): Instruction[] {
+  let block = [result(ACTION.allow)];
+  for (const { argument, mask, value } of conditions.toReversed()) {
+    const test = [
+      load(DATA.arguments + 8 * argument),
+      { code: OPCODE.and, jt: 0, jf: 0, k: mask >>> 0 },
+      { code: OPCODE.equal, jt: 0, jf: skip(block), k: value >>> 0 },
+    ];
+    block = [...test, ...block];
+  }
+  return block;
+}
+
+/** Jumps are 8 bits wide. */
+function skip(block: readonly Instruction[]): number {
+  if (block.length > 255) throw new IronError('E_INTERNAL', 'a rule is too long for a jump');
+  return block.length;
+}
+
+function load(k: number): Instruction {
+  return { code: OPCODE.load, jt: 0, jf: 0, k };
+}
+
+function result(k: number): Instruction {
+  return { code: OPCODE.return, jt: 0, jf: 0, k };
+}

@@ -1,0 +1,170 @@
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { BRIDGE, EDU_DEVICE } from '../../scripts/demo/kernel/devices.ts';
+import { parseEnvelope, verifyEnvelope } from '../../shared/evidence/dsse.ts';
+import { parseStatement } from '../../shared/evidence/statement.ts';
+import { GRANT_PREDICATE } from '../../shared/manifest/grant-document.ts';
+import { platformCrypto } from '../../shared/node/crypto.ts';
+import { loadPublicKey } from '../../shared/node/signers/file.ts';
+import { agent, apply, BDF, NAME, POLICY, picture, refused, scene } from './support.ts';
+
+const DRIVER_LINK = `devices/pci0000:00/${BDF}/driver`;
+
+t.test('plan, apply, status, release, from a driver and from none', async (t) => {
+  for (const driver of ['edu_legacy', null]) {
+    const place = await scene(t, { devices: [BRIDGE, { ...EDU_DEVICE, driver }] });
+    const plan = await agent('plan', NAME, ...place.device, '--policy', POLICY);
+    t.equal(plan.exit, 0, plan.error?.message);
+    t.strictSame(
+      plan.data.plan.steps.map((step: { action: string }) => step.action),
+      [
+        ...(driver === null ? [] : ['unbind edu_legacy']),
+        ...['set the override to vfio-pci', 'probe, for vfio-pci', 'clear the override'],
+      ],
+    );
+    t.strictSame(picture(place.sysfs), place.untouched, 'a plan changes nothing');
+
+    const applied = await apply(place);
+    t.equal(applied.exit, 0, applied.error?.message);
+    const bound = picture(place.sysfs);
+    t.match(bound[DRIVER_LINK], /drivers\/vfio-pci$/);
+    const override = `devices/pci0000:00/${BDF}/driver_override`;
+    t.equal(bound[override], place.untouched[override], 'the override is put back');
+
+    const status = await agent('status', ...place.device.slice(0, 4));
+    t.equal(status.data.bindings[0].state, 'as it was left');
+    refused(t, await apply(place), 'E_NOTHING_TO_DO', 'a second time');
+
+    const released = await agent('release', ...place.device);
+    t.equal(released.exit, 0, released.error?.message);
+    t.strictSame(picture(place.sysfs), place.untouched, 'release restores the tree, byte for byte');
+    refused(t, await agent('release', ...place.device), 'E_NOT_FOUND', 'nothing is bound any more');
+  }
+});
+
+t.test('the grant is a signed statement about the driver', async (t) => {
+  const place = await scene(t);
+  const first = (await apply(place)).data;
+  const file = readFileSync(join(place.state, 'grants', '1.json'));
+  const key = await loadPublicKey(join(place.state, 'keys', 'grant.pub.json'));
+  const envelope = parseEnvelope(file);
+  verifyEnvelope(platformCrypto, envelope, [key], 1);
+  const statement = parseStatement(envelope);
+  t.equal(statement.predicateType, GRANT_PREDICATE);
+  t.equal(statement.subjects[0]?.name, NAME);
+  t.equal(statement.predicate.get('device').get('path').string(), BDF);
+  t.strictSame(JSON.parse(JSON.stringify(statement.predicate.value)), first.grant);
+
+  await agent('release', ...place.device);
+  t.notOk(picture(place.state)['grants/1.json'], 'a grant ends with its binding');
+  const second = (await apply(place)).data;
+  const [a, b] = [first.grant.resource_manifest, second.grant.resource_manifest];
+  t.equal(a.iommu_domain, 1);
+  t.equal(b.iommu_domain, 2, 'a domain number is used once');
+  t.equal(a.driver_id, b.driver_id);
+  t.not(a.binding_nonce, b.binding_nonce);
+  const used = readFileSync(join(place.state, 'unique', 'nonces'), 'utf8');
+  const hex = (nonce: number): string => nonce.toString(16).padStart(8, '0');
+  t.equal(used, `${hex(a.binding_nonce)}\n${hex(b.binding_nonce)}\n`);
+});
+
+t.test('an override that was there before is there afterwards', async (t) => {
+  const place = await scene(t);
+  const path = join(place.sysfs, 'devices', 'pci0000:00', BDF, 'driver_override');
+  writeFileSync(path, 'edu_legacy\n');
+  const before = picture(place.sysfs);
+  t.equal((await apply(place)).exit, 0);
+  t.equal(readFileSync(path, 'utf8'), 'edu_legacy\n', 'also while it is bound');
+  t.equal((await agent('release', ...place.device)).exit, 0);
+  t.strictSame(picture(place.sysfs), before);
+});
+
+t.test('without a policy nothing is granted', async (t) => {
+  const place = await scene(t);
+  refused(t, await agent('apply', NAME, ...place.device), 'E_POLICY', 'no policy');
+  const other = join(place.folder, 'policy.json');
+  const policy = JSON.parse(readFileSync(POLICY, 'utf8'));
+  policy.allow[0].namespace = 'other';
+  writeFileSync(other, JSON.stringify(policy));
+  const args = ['apply', NAME, ...place.device, '--policy', other];
+  refused(t, await agent(...args), 'E_POLICY', 'a policy for somebody else');
+  writeFileSync(other, '{');
+  refused(t, await agent(...args), 'E_CONFIG', 'half a policy');
+  t.strictSame(picture(place.sysfs), place.untouched);
+  t.notOk(picture(place.state)['journal/0000%3A00%3A05.0.jsonl']);
+});
+
+t.test('release stops where somebody else changed the device', async (t) => {
+  const place = await scene(t);
+  await apply(place);
+  const link = join(place.sysfs, DRIVER_LINK);
+  rmSync(link);
+  symlinkSync('../../../bus/pci/drivers/pci-stub', link);
+  const changed = picture(place.sysfs);
+  refused(
+    t,
+    await agent('release', ...place.device),
+    'E_AGENT_REFUSED',
+    'changed',
+    'changed-meanwhile',
+  );
+  t.strictSame(picture(place.sysfs), changed, 'nothing was touched');
+});
+
+t.test('an artifact that was changed in the state folder is not bound', async (t) => {
+  const place = await scene(t);
+  const [entry] = Object.keys(picture(place.state)).filter((path) => /\/artifact$/.test(path));
+  writeFileSync(join(place.state, entry as string), 'something else');
+  refused(t, await apply(place), 'E_STORE', 'changed');
+  t.strictSame(picture(place.sysfs), place.untouched);
+});
+
+t.test('what is named wrongly', async (t) => {
+  const place = await scene(t);
+  const at = (device: string): string[] => [...place.device.slice(0, 4), '--device', device];
+  for (const text of [
+    '00:05.0',
+    '0000:00:20.0',
+    '0000:00:05.8',
+    '0000:00:05.0/..',
+    '../0000:00:05.0',
+  ])
+    refused(t, await agent('plan', NAME, ...at(text), '--policy', POLICY), 'E_USAGE', text);
+  refused(t, await agent('plan', NAME, ...at('0000:00:06.0')), 'E_NOT_FOUND', 'no such device');
+  refused(t, await agent('plan', NAME, ...at('10000:00:06.0')), 'E_NOT_FOUND', 'a VMD domain');
+  refused(
+    t,
+    await agent('apply', 'acme/edu/9.9.9/x', ...place.device),
+    'E_NOT_FOUND',
+    'not accepted',
+  );
+  refused(t, await agent('apply', '../../etc', ...place.device), 'E_NAME', 'no path of ours');
+
+  const outside = join(place.folder, 'elsewhere', '0000:00:07.0');
+  mkdirSync(outside, { recursive: true });
+  symlinkSync(outside, join(place.sysfs, 'bus', 'pci', 'devices', '0000:00:07.0'));
+  refused(t, await agent('plan', NAME, ...at('0000:00:07.0')), 'E_NAME', 'a link out of the tree');
+});
+
+t.test('list and why', async (t) => {
+  const place = await scene(t);
+  const list = await agent('list', ...place.device.slice(0, 4));
+  const [bridge, edu] = list.data.devices;
+  t.equal(bridge.bindable, false);
+  t.strictSame(
+    bridge.gates
+      .filter((gate: { pass: boolean }) => !gate.pass)
+      .map((gate: { gate: string }) => gate.gate),
+    ['bridge-device'],
+  );
+  t.equal(edu.bindable, true);
+  t.strictSame(edu.drivers, [NAME]);
+
+  const why = await agent('why', NAME, ...place.device, '--policy', POLICY);
+  t.equal(why.data.bindable, true);
+  t.match(why.data.grant.narrowings, []);
+  const unsure = await agent('why', NAME, ...place.device);
+  t.equal(unsure.data.bindable, false);
+  t.equal(unsure.data.grant_error.code, 'E_POLICY');
+});

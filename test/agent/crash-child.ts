@@ -1,0 +1,36 @@
+/**
+ * An agent that is killed: `node crash-child.ts bind|release STATE SYSFS N before|after`. It ends
+ * itself by SIGKILL just before or after the N-th durable write of the change.
+ */
+
+import process from 'node:process';
+import { Agent } from '../../agent/agent.ts';
+import { bind } from '../../agent/bind.ts';
+import { Sysfs } from '../../agent/host/sysfs.ts';
+import { Journal } from '../../agent/journal.ts';
+import { release } from '../../agent/release.ts';
+import { BDF, NAME, POLICY } from './support.ts';
+
+const [, , what, state = '', root = '', number, when] = process.argv;
+let left = Number(number);
+
+/** Wraps a method that writes durably. */
+function deadly<A extends unknown[], R>(write: (this: Journal, ...args: A) => Promise<R>) {
+  return async function (this: Journal, ...args: A): Promise<R> {
+    const isLast = --left === 0;
+    if (isLast && when === 'before') process.kill(process.pid, 'SIGKILL');
+    const result = await write.apply(this, args);
+    if (isLast) process.kill(process.pid, 'SIGKILL');
+    return result;
+  };
+}
+
+Journal.prototype.append = deadly(Journal.prototype.append);
+Journal.prototype.end = deadly(Journal.prototype.end);
+const begin = Journal.begin;
+Journal.begin = deadly((...args: Parameters<typeof begin>) => begin.apply(Journal, args));
+
+const agent = new Agent({ state });
+const sysfs = await Sysfs.open(root);
+if (what === 'bind') await bind(agent, sysfs, { name: NAME, bdf: BDF, policy: POLICY });
+else await release(agent, sysfs, { bdf: BDF });

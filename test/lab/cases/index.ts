@@ -1,0 +1,37 @@
+/** Every case of the lab, in the order in which it runs. */
+
+import { BACKENDS, type Backend, type KernelKind, type LabCase } from './case.ts';
+import { crashes } from './crash.ts';
+import { drivers } from './drivers.ts';
+import { machine } from './machine.ts';
+import { refusals } from './refusals.ts';
+import { steps } from './steps.ts';
+import { wholeWay } from './whole-way.ts';
+import { windows } from './windows.ts';
+
+export const CASES: readonly LabCase[] = [
+  ...machine,
+  ...windows,
+  ...wholeWay,
+  ...steps,
+  ...drivers,
+  ...refusals,
+  ...crashes,
+];
+
+export interface CaseForm {
+  readonly name: string;
+  readonly lab: LabCase;
+  readonly backend: Backend;
+}
+
+/** The forms of all cases on a kernel, with the chosen backend for those that name none. */
+export function formsOn(kernel: KernelKind): CaseForm[] {
+  const backends = BACKENDS[kernel];
+  return CASES.filter(({ kernels }) => kernels === undefined || kernels.includes(kernel)).flatMap(
+    (lab) =>
+      lab.eachBackend === true
+        ? backends.map((backend) => ({ name: `${lab.name}/${backend}`, lab, backend }))
+        : [{ name: lab.name, lab, backend: backends[0] as Backend }],
+  );
+}

@@ -1,0 +1,35 @@
+/** `node case.js NAME`: runs one case; its exit status is the verdict. */
+
+import { existsSync } from 'node:fs';
+import type { KernelKind, Lab } from '../cases/case.ts';
+import { formsOn } from '../cases/index.ts';
+
+const kernel: KernelKind = existsSync('/dev/iommu') ? 'lab' : 'stock';
+const [, , name = ''] = process.argv;
+const form = formsOn(kernel).find((one) => one.name === name);
+if (form === undefined) throw new Error(`no case ${name} on the ${kernel} kernel`);
+
+const lab: Lab = {
+  kernel,
+  backend: form.backend,
+  say: (text) => console.log(text),
+  monitor(command) {
+    const answer = new Promise<string>((resolve) =>
+      process.once('message', (message: { answer: string }) => resolve(message.answer)),
+    );
+    process.send?.({ kind: 'monitor', command });
+    return answer;
+  },
+  cut() {
+    process.send?.({ kind: 'cut' });
+    return new Promise<never>(() => setTimeout(() => {}, 2 ** 30));
+  },
+};
+
+try {
+  await form.lab.run(lab);
+  process.exit(0);
+} catch (error) {
+  console.error(error);
+  process.exit(1);
+}

@@ -1,0 +1,31 @@
+/** What the first case made: a repository, a client, and an agent that accepted a driver. */
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Agent } from '../../../agent/agent.ts';
+import { Sysfs } from '../../../agent/host/sysfs.ts';
+
+/** On the disk that outlives the power being cut. */
+export const STATE = '/state';
+const FILE = `${STATE}/scene.json`;
+export const POLICY = '/examples/edu/policy.json';
+
+export interface Accepted {
+  /** The agent's own folder. */
+  readonly state: string;
+  /** Target path of the driver. */
+  readonly name: string;
+}
+
+export function keepScene(accepted: Accepted): void {
+  writeFileSync(FILE, JSON.stringify(accepted));
+}
+
+export function scene(): Accepted {
+  return JSON.parse(readFileSync(FILE, 'utf8')) as Accepted;
+}
+
+/** The agent over that folder, patient with a machine that is emulated. */
+export async function openAgent(): Promise<{ agent: Agent; sysfs: Sysfs }> {
+  const agent = new Agent({ state: scene().state, writeSeconds: 200, settleSeconds: 60 });
+  return { agent, sysfs: await Sysfs.open('/sys') };
+}

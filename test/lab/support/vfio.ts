@@ -1,0 +1,49 @@
+/** Binding in the plainest way, for cases about what lies below the agent. */
+
+import { existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+
+export const EDU = ['0000:00:05.0', '0000:00:06.0'] as const;
+
+export function driverOf(bdf: string): string | null {
+  const link = `/sys/bus/pci/devices/${bdf}/driver`;
+  return existsSync(link) ? basename(readlinkSync(link)) : null;
+}
+
+/** Gives the device to `vfio-pci` and leaves no override. */
+export function giveToVfio(bdf: string): void {
+  const override = `/sys/bus/pci/devices/${bdf}/driver_override`;
+  writeFileSync(override, 'vfio-pci');
+  writeFileSync('/sys/bus/pci/drivers_probe', bdf);
+  writeFileSync(override, '\n');
+}
+
+export function takeFromVfio(bdf: string): void {
+  writeFileSync('/sys/bus/pci/drivers/vfio-pci/unbind', bdf);
+}
+
+/** What a binding changes of a device, and what it leaves: read from sysfs. */
+export function stateOf(bdf: string): {
+  driver: string | null;
+  override: string;
+  busMaster: boolean;
+} {
+  const folder = `/sys/bus/pci/devices/${bdf}`;
+  return {
+    driver: driverOf(bdf),
+    override: readFileSync(`${folder}/driver_override`, 'utf8').trim(),
+    busMaster: (readFileSync(`${folder}/config`).readUInt16LE(4) & 4) !== 0,
+  };
+}
+
+/** Gives the device to a driver by its name, and leaves the override set: a state to come back to. */
+export function giveTo(bdf: string, driver: string): void {
+  writeFileSync(`/sys/bus/pci/devices/${bdf}/driver_override`, driver);
+  writeFileSync('/sys/bus/pci/drivers_probe', bdf);
+}
+
+export function unbindAll(bdf: string): void {
+  const driver = driverOf(bdf);
+  if (driver !== null) writeFileSync(`/sys/bus/pci/drivers/${driver}/unbind`, bdf);
+  writeFileSync(`/sys/bus/pci/devices/${bdf}/driver_override`, '\n');
+}
