@@ -1,0 +1,169 @@
+/**
+ * The guides for operators and for vendors, word for word and in their order, each in one shell
+ * and a folder of its own, with SoftHSM2 and a real ssh-agent: what begins with `$ ` is typed, a
+ * line `error[CODE]: …` below it is the refusal that must come, and each other line must be
+ * printed; `…` stands for anything.
+ */
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import { freePort } from '../../scripts/demo/support/port.ts';
+import { CODES, type Code } from '../../shared/errors.ts';
+import { Scene } from '../publisher/support.ts';
+import { steps } from '../support/guide.ts';
+
+t.setTimeout(600_000);
+
+const MODULE = ['/usr/lib/softhsm/libsofthsm2.so', '/usr/lib64/pkcs11/libsofthsm2.so'].find(
+  (path) => existsSync(path),
+);
+for (const [program, ...argv] of [
+  ['softhsm2-util', '--version'],
+  ['ssh-agent', '-h'],
+] as const) {
+  if (MODULE !== undefined && spawnSync(program, argv).error === undefined) continue;
+  t.pass(`${program} is not here`, { skip: 'install the packages softhsm2 and openssh-client' });
+  process.exit();
+}
+
+interface Done {
+  readonly exit: number;
+  readonly printed: string;
+}
+
+/** One bash for a whole page, so that what a line exports is there for the next. */
+class Shell {
+  readonly #bash: ChildProcess;
+  #printed = '';
+
+  constructor(folder: string) {
+    const programs = join(folder, '.programs');
+    mkdirSync(programs);
+    for (const name of ['ironport', 'ironport-repo', 'ironport-client'])
+      spawnSync('ln', ['-s', resolve('bin', `${name}.js`), join(programs, name)]);
+    const env: NodeJS.ProcessEnv = {
+      ...process.env,
+      PATH: [programs, dirname(process.execPath), process.env.PATH].join(delimiter),
+      HOME: folder,
+      NO_COLOR: '1',
+      XDG_STATE_HOME: join(folder, '.state'),
+    };
+    for (const name of ['SSH_AUTH_SOCK', 'SSH_AGENT_PID', 'SOFTHSM2_CONF']) delete env[name];
+    // A group of its own, so that what it leaves running ends with it.
+    this.#bash = spawn('bash', ['--norc', '--noprofile'], { cwd: folder, env, detached: true });
+    for (const stream of [this.#bash.stdout, this.#bash.stderr])
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.#printed += text;
+      });
+  }
+
+  async type(line: string): Promise<Done> {
+    this.#printed = '';
+    const mark = `--- ${Math.random()} ---`;
+    this.#bash.stdin?.write(`{ ${line}\n} </dev/null 2>&1\necho "${mark} $?"\n`);
+    for (;;) {
+      const at = this.#printed.indexOf(mark);
+      const end = this.#printed.indexOf('\n', at);
+      if (at >= 0 && end >= 0)
+        return {
+          exit: Number(this.#printed.slice(at + mark.length, end)),
+          printed: this.#printed.slice(0, at),
+        };
+      if (this.#bash.exitCode !== null) throw new Error(`the shell ended at: ${line}`);
+      await sleep(20);
+    }
+  }
+
+  /** What has come since the last line was typed. */
+  get printed(): string {
+    return this.#printed;
+  }
+
+  async close(): Promise<void> {
+    await this.type('[ -z "$SSH_AGENT_PID" ] || kill $SSH_AGENT_PID; kill $(jobs -p); wait');
+    this.#bash.stdin?.end();
+    await once(this.#bash, 'exit');
+  }
+}
+
+/** Whether a line of `printed` says what `shown` says. */
+function says(printed: string, shown: string): boolean {
+  const pattern = shown
+    .split('…')
+    .map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+    .join('.*');
+  return new RegExp(`^${pattern}$`, 'm').test(printed);
+}
+
+/** Whether somebody answers there; a service that is starting is waited for. */
+async function answers(port: number): Promise<boolean> {
+  for (let tries = 0; tries < 300; tries++) {
+    const socket = connect(port, '127.0.0.1');
+    const isOpen = await once(socket, 'connect').then(
+      () => true,
+      () => false,
+    );
+    socket.destroy();
+    if (isOpen) return true;
+    await sleep(200);
+  }
+  return false;
+}
+
+async function walk(t: Test, page: string, folder: string, url: string): Promise<void> {
+  const text = readFileSync(page, 'utf8')
+    .replaceAll('https://drivers.example', url)
+    .replaceAll('127.0.0.1:8080', new URL(url).host)
+    .replaceAll('/usr/lib/softhsm/libsofthsm2.so', MODULE as string);
+  cpSync('examples/edu', folder, { recursive: true });
+  const shell = new Shell(folder);
+  t.teardown(() => shell.close());
+  const all = steps(text);
+  t.ok(all.length > 30, 'there are lines');
+  for (const { line, shown } of all) {
+    let { exit, printed } = await shell.type(line);
+    if (line.endsWith('&')) {
+      t.ok(await answers(Number(new URL(url).port)), `${line} answers`);
+      printed = shell.printed;
+    }
+    const [, code] = /^error\[(\w+)\]/.exec(shown[0] ?? '') ?? [];
+    const expected = code === undefined ? 0 : CODES[code as Code].exit;
+    if (!t.equal(exit, expected, line, { printed })) return;
+    for (const one of shown) t.ok(says(printed, one), `${line}\n${one}`, { printed });
+  }
+}
+
+function folderFor(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'ironport-guide-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+t.test('every line of docs/guide/operator.md', async (t) => {
+  const url = `http://127.0.0.1:${await freePort()}`;
+  await walk(t, 'docs/guide/operator.md', folderFor(t), url);
+});
+
+t.test('every line of docs/guide/vendor.md', async (t) => {
+  const folder = folderFor(t);
+  // What the operators of the page have: a repository that runs, with a root that one key signs.
+  const scene = new Scene(folder);
+  mkdirSync(scene.at('repo', 'private', 'keys'), { recursive: true, mode: 0o700 });
+  await scene.start();
+  t.teardown(() => scene.stop());
+  await walk(t, 'docs/guide/vendor.md', folder, scene.url);
+});
+
+t.test('the links of the guides lead somewhere', async (t) => {
+  for (const page of ['operator', 'vendor', 'vendor-channels']) {
+    const text = readFileSync(`docs/guide/${page}.md`, 'utf8');
+    for (const [, target] of text.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g))
+      t.ok(existsSync(join('docs/guide', target as string)), `${page}: ${target}`);
+  }
+});
