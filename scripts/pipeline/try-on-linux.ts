@@ -5,8 +5,8 @@
  *
  * FOLDER holds drivers, for example the `drivers/` of Debian's linux-source package. COUNT files
  * (120) are taken from all of it in even steps, and the ten largest. Each is suggested for, applied
- * to and extracted from again. Exits 1 if one of them crashes, one step of it takes more than 5
- * seconds of a processor, or it comes out with anything changed but the names of calls.
+ * to and extracted from again. Exits 1 if one of them crashes or comes out with anything changed but
+ * the names of calls. The slowest step is printed and not judged: it says as much of the machine.
  */
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
@@ -22,8 +22,6 @@ import { findResources } from '../../publisher/pipeline/resources/find.ts';
 import { bytesToText } from '../../publisher/pipeline/source.ts';
 import { propose } from '../../publisher/pipeline/suggest/propose.ts';
 import { tokenDifferences } from '../../test/pipeline/support.ts';
-
-const MOST_SECONDS = 5;
 
 export interface Tried {
   readonly file: string;
@@ -86,7 +84,6 @@ export function tryFile(grammar: CGrammar, path: string): Tried {
   const tried = { ...NOTHING, file: path, bytes: bytes.length };
   try {
     Object.assign(tried, look(grammar, bytesToText(bytes), watch));
-    if (watch.slowest > MOST_SECONDS) tried.failure ??= `took ${watch.slowest.toFixed(1)} s`;
   } catch (error) {
     tried.failure = error instanceof Error ? error.message : String(error);
   }
