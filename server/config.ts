@@ -20,6 +20,17 @@ export const PUBLIC_NAME_OPTION: OptionSpec = {
   repeatable: true,
 };
 
+export const METRICS_OPTION: OptionSpec = {
+  flags: '--metrics <address>',
+  description:
+    'answer /metrics, /healthz and /readyz on an address of its own, such as 127.0.0.1:9464',
+};
+
+export const LOG_OPTION: OptionSpec = {
+  flags: '--log-json',
+  description: 'write one JSON line on stderr for each request, publication, refusal and failure',
+};
+
 /** The service's folder, absolute. */
 export function homeOf(context: CommandContext): string {
   return resolve(context.text('dir') ?? DEFAULT_HOME);
@@ -45,6 +56,11 @@ export function parseListen(text: string): Listen {
   }
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   return { host, port: url.port === '' ? 80 : Number(url.port) };
+}
+
+/** `http://127.0.0.1:8080` */
+export function urlOf({ host, port }: Listen): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]'];

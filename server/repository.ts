@@ -6,11 +6,11 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Crypto } from '../shared/crypto/crypto.ts';
-import type { IronError } from '../shared/errors.ts';
+import { IronError } from '../shared/errors.ts';
 import { data } from '../shared/layout.ts';
 import { onPath } from '../shared/node/file-system.ts';
 import { ensurePrivateFolder } from '../shared/node/folders.ts';
-import { takeLock } from '../shared/node/lock.ts';
+import { type Lock, takeLock } from '../shared/node/lock.ts';
 import type { Random } from '../shared/node/random.ts';
 import type { Passphrase } from '../shared/node/signers/file.ts';
 import type { Clock } from '../shared/time.ts';
@@ -23,10 +23,12 @@ import { Intake } from './intake/intake.ts';
 import { JudgedMemory } from './intake/judged.ts';
 import { Receiver } from './intake/receive.ts';
 import { Worker } from './jobs/worker.ts';
+import { NO_EVENTS, type RepositoryEvents } from './observe/events.ts';
 import { OnlineKeys } from './publish/online-keys.ts';
 import type { PublishParts } from './publish/parts.ts';
 import { type Recovered, recover } from './publish/recovery.ts';
 import { everyBlob } from './storage/blobs.ts';
+import { Expiries } from './storage/expiries.ts';
 import { CurrentTree } from './storage/published.ts';
 import { Quarantine } from './storage/quarantine.ts';
 import { Suspended } from './storage/suspended.ts';
@@ -40,8 +42,9 @@ export interface RepositoryOptions {
   /** What the lock says about its holder. */
   readonly purpose: string;
   readonly passphrase?: Passphrase | undefined;
-  /** Told of failures of this machine, which are tried again. */
-  readonly onFailure: (error: IronError) => void;
+  /** Told of failures of this machine, which are tried again; with the request's id, if one met it. */
+  readonly onFailure: (error: IronError, request?: string) => void;
+  readonly events?: RepositoryEvents | undefined;
   /** Told of each point that a publication reaches. */
   readonly observe?: PublishParts['observe'] | undefined;
 }
@@ -54,16 +57,19 @@ export interface Repository {
   readonly current: CurrentTree;
   readonly intake: Intake;
   readonly worker: Worker;
+  readonly queue: Queue;
+  readonly expiries: Expiries;
+  readonly lock: Lock;
   /** What the last run left unfinished. */
   readonly recovered: Recovered;
-  readonly onFailure: (error: IronError) => void;
+  readonly onFailure: (error: IronError, request?: string) => void;
   /** Ends what runs, and lets the lock go. */
   close(): Promise<void>;
 }
 
 /** Opens the repository for writing, finishing what a crash left. `E_LOCKED` when another has it. */
 export async function openRepository(options: RepositoryOptions): Promise<Repository> {
-  const { home, crypto, clock, random, onFailure } = options;
+  const { home, crypto, clock, random, onFailure, events = NO_EVENTS } = options;
   const at = (path: string): string => join(home, path);
   await onPath(home, () => mkdir(at(data.tree), { recursive: true }));
   await ensurePrivateFolder(at(data.private));
@@ -76,7 +82,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       const current = new CurrentTree(at(data.tree), crypto);
       const quarantine = new Quarantine(home);
       const index = new BlobIndex(db);
-      const queue = new Queue(db);
+      const queue = new Queue(db, (event) => events.refused(event));
       const keys = new OnlineKeys(at(data.onlineKeys), options.passphrase);
       await keys.load();
       const suspended = new Suspended(home);
@@ -100,7 +106,11 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       if (index.upTo() !== standing) await index.rebuild(everyBlob(current.folder), standing);
       const nonces = new Nonces(db);
       const receiver = new Receiver(quarantine, index, clock);
-      const worker = new Worker(parts, { onFailure });
+      const worker = new Worker(parts, {
+        onFailure,
+        onPublished: (event) => events.published(event),
+        demandWriter: () => demandHeld(lock, at(data.writerLock)),
+      });
       return {
         home,
         crypto,
@@ -112,6 +122,9 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
           ...{ clock, random, current, nonces, queue, receiver, suspended },
         }),
         worker,
+        queue,
+        expiries: new Expiries(),
+        lock,
         recovered,
         onFailure,
         async close() {
@@ -128,4 +141,13 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
     lock.release();
     throw error;
   }
+}
+
+function demandHeld(lock: Lock, path: string): void {
+  if (lock.isHeld()) return;
+  throw new IronError('E_LOCKED', "the writer's lock is lost", {
+    why: `${path} is not the file any more that this service locked: another process may write`,
+    hint: 'nothing was published; stop every service of this folder, and start one',
+    context: { path },
+  });
 }

@@ -69,6 +69,8 @@ export const data = {
   suspendedFolder: 'private/suspended',
   suspended: (vendor: string): string => `private/suspended/${vendor}`,
   writerLock: 'private/writer.lock',
+  /** Written and removed again, to see whether that can be done. */
+  probe: 'private/probe',
   onlineKey: (role: 'snapshot' | 'timestamp'): string => `private/keys/${role}.json`,
   developmentKeys: 'private/keys-dev',
 } as const;
@@ -232,4 +234,7 @@ export const api = {
   submission: (id: string): string => `/api/v1/submissions/${encodeURIComponent(id)}`,
   operatorFiles: '/api/v1/operator/files',
   health: '/healthz',
+  ready: '/readyz',
+  /** On the operators' own listener only. */
+  metrics: '/metrics',
 } as const;

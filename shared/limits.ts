@@ -238,6 +238,10 @@ export const SERVER_LIMITS = {
   refused: 256,
   /** Submissions that wait for publication, of one vendor or of the operators. */
   queued: 64,
+  /** Room on the disk below which the service is not ready: a publication needs some. */
+  leastFree: 64 * 1024 * 1024,
+  /** How long requests that are being answered may go on after the service was told to stop. */
+  stopSeconds: 20,
   /** A vendor's clock may be so far ahead when a lifetime is judged. */
   clockSkewSeconds: 3600,
 } as const;

@@ -7,16 +7,60 @@ import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
 import { systemRandom } from '../../shared/node/random.ts';
 import { passphraseFor } from '../../shared/node/signers/passphrase.ts';
-import type { Listen } from '../config.ts';
+import { type Listen, parseListen } from '../config.ts';
+import { eventsOf, type RepositoryEvents } from '../observe/events.ts';
+import { listenForOperations, type OperationsListener } from '../observe/listener.ts';
+import { Log } from '../observe/log.ts';
+import { ServiceMetrics } from '../observe/service-metrics.ts';
 import { openRepository, type Repository } from '../repository.ts';
 import { startService } from '../service.ts';
+
+/** A repository that was opened, and those who look on. */
+export interface Opened {
+  readonly repository: Repository;
+  readonly log: Log | undefined;
+  readonly metrics: ServiceMetrics | undefined;
+  readonly operations: OperationsListener | undefined;
+}
+
+/** Opens the repository, and what looks on as the options want. */
+export async function openToServe(
+  context: CommandContext,
+  home: string,
+  purpose: string,
+): Promise<Opened> {
+  const { ui } = context;
+  const log = context.flag('log-json') ? new Log((line) => ui.line(line), systemClock) : undefined;
+  const address = context.text('metrics');
+  const metrics = address === undefined ? undefined : new ServiceMetrics();
+  const operations =
+    address === undefined ? undefined : await listenForOperations(parseListen(address));
+  if (operations !== undefined) ui.stage(`metrics on ${operations.url}`);
+  try {
+    const repository = await openHere(context, home, purpose, log, metrics);
+    return { repository, log, metrics, operations };
+  } catch (error) {
+    await operations?.close();
+    throw error;
+  }
+}
 
 /** Opens the repository in `home` with the clock, the randomness and the crypto of this machine. */
 export async function openHere(
   context: CommandContext,
   home: string,
   purpose: string,
+  log?: Log,
+  metrics?: ServiceMetrics,
 ): Promise<Repository> {
+  const events: RepositoryEvents[] = [];
+  if (metrics !== undefined) events.push(metrics);
+  if (log !== undefined)
+    events.push({
+      published: ({ seconds, ...event }) =>
+        log.say('info', 'published', { ...event, ms: Math.round(seconds * 1000) }),
+      refused: (event) => log.say('warn', 'refused', event),
+    });
   const repository = await openRepository({
     home,
     crypto: platformCrypto,
@@ -24,7 +68,12 @@ export async function openHere(
     random: systemRandom,
     purpose,
     passphrase: () => passphraseFor('an online key', passphraseSource(context)),
-    onFailure: (error) => context.ui.warn(inOneLine(error)),
+    events: eventsOf(events),
+    onFailure(error, request) {
+      metrics?.failure(error.code);
+      if (log === undefined) context.ui.warn(inOneLine(error));
+      else log.say('error', 'failure', { code: error.code, message: inOneLine(error), request });
+    },
   });
   const { finished, dropped } = repository.recovered;
   if (finished > 0) context.ui.note(`finished ${finished} publication that a crash cut short`);
@@ -39,12 +88,12 @@ function inOneLine({ code, message, why, hint }: IronError): string {
 /** Serves until the first signal. */
 export async function serveUntilStopped(
   context: CommandContext,
-  repository: Repository,
+  { repository, ...watching }: Opened,
   listen: Listen,
   publicNames: readonly string[],
 ): Promise<CommandResult> {
   const { ui, signal } = context;
-  const service = await startService(repository, { listen, publicNames });
+  const service = await startService(repository, { listen, publicNames, ...watching });
   ui.stage(`serving ${repository.home} on ${service.url}`);
   if ((await repository.current.get().catch(() => undefined)) === undefined)
     ui.note('nothing is published yet: hand in the first root and targets with `submit`');

@@ -3,8 +3,15 @@
 import { resolve } from 'node:path';
 import type { CommandSpec } from '../../shared/cli/command.ts';
 import { PASSPHRASE_OPTION } from '../ceremony/signers.ts';
-import { DEFAULT_HOME, DEFAULT_LISTEN, PUBLIC_NAME_OPTION, parseListen } from '../config.ts';
-import { openHere, serveUntilStopped } from './run-service.ts';
+import {
+  DEFAULT_HOME,
+  DEFAULT_LISTEN,
+  LOG_OPTION,
+  METRICS_OPTION,
+  PUBLIC_NAME_OPTION,
+  parseListen,
+} from '../config.ts';
+import { openToServe, serveUntilStopped } from './run-service.ts';
 
 export const serve: CommandSpec = {
   name: 'serve',
@@ -12,13 +19,13 @@ export const serve: CommandSpec = {
   description:
     'Serves the published tree of FOLDER, takes what vendors and operators hand in, publishes it, and renews snapshot and timestamp. The keys of those two lie in FOLDER/private/keys. Stops on SIGINT or SIGTERM.',
   arguments: [{ name: 'folder', description: "the service's folder", optional: true }],
-  options: [PUBLIC_NAME_OPTION, PASSPHRASE_OPTION],
+  options: [PUBLIC_NAME_OPTION, PASSPHRASE_OPTION, METRICS_OPTION, LOG_OPTION],
   examples: ['ironport-repo 127.0.0.1:8080 repo-data', 'ironport-repo serve repo-data'],
   schema: 'ironport-repo/serve/v1',
   async run(context) {
     const listen = parseListen(context.address ?? DEFAULT_LISTEN);
     const home = resolve(context.args[0] ?? context.env.IRONPORT_REPO_DIR ?? DEFAULT_HOME);
-    const repository = await openHere(context, home, 'ironport-repo serve');
-    return await serveUntilStopped(context, repository, listen, context.list('public-name'));
+    const opened = await openToServe(context, home, 'ironport-repo serve');
+    return await serveUntilStopped(context, opened, listen, context.list('public-name'));
   },
 };

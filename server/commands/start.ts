@@ -7,31 +7,41 @@ import { IronError } from '../../shared/errors.ts';
 import { data } from '../../shared/layout.ts';
 import { makeDevelopmentSet, renewDevelopment } from '../ceremony/development.ts';
 import { PASSPHRASE_OPTION } from '../ceremony/signers.ts';
-import { DEFAULT_LISTEN, DIR_OPTION, homeOf, PUBLIC_NAME_OPTION, parseListen } from '../config.ts';
+import {
+  DEFAULT_LISTEN,
+  DIR_OPTION,
+  homeOf,
+  LOG_OPTION,
+  METRICS_OPTION,
+  PUBLIC_NAME_OPTION,
+  parseListen,
+} from '../config.ts';
 import type { Repository } from '../repository.ts';
-import { openHere, serveUntilStopped } from './run-service.ts';
+import { openToServe, serveUntilStopped } from './run-service.ts';
 
 export const start: CommandSpec = {
   name: 'start',
   summary: 'serve a repository, and make one with development keys if there is none',
   description:
     'The first start makes every key itself, the root keys too, and keeps them all on this machine: good for trying things out and for nothing else. With NODE_ENV=production it refuses to.',
-  options: [DIR_OPTION, PUBLIC_NAME_OPTION, PASSPHRASE_OPTION],
+  options: [DIR_OPTION, PUBLIC_NAME_OPTION, PASSPHRASE_OPTION, METRICS_OPTION, LOG_OPTION],
   examples: ['ironport-repo start', 'ironport-repo 127.0.0.1:9000 start --dir /tmp/repo'],
   schema: 'ironport-repo/start/v1',
   async run(context) {
     const listen = parseListen(context.address ?? DEFAULT_LISTEN);
     const home = homeOf(context);
     await refuseInProduction(context, home);
-    const repository = await openHere(context, home, 'ironport-repo start');
+    const opened = await openToServe(context, home, 'ironport-repo start');
+    const { repository } = opened;
     try {
       if ((await repository.current.get()) === undefined) await begin(context, repository);
       else await renew(repository);
     } catch (error) {
+      await opened.operations?.close();
       await repository.close();
       throw error;
     }
-    return await serveUntilStopped(context, repository, listen, context.list('public-name'));
+    return await serveUntilStopped(context, opened, listen, context.list('public-name'));
   },
 };
 

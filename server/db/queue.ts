@@ -52,9 +52,24 @@ interface Row {
 
 export class Queue {
   readonly #db: Db;
+  readonly #onRefused: (event: { readonly code: Code; readonly role: string | null }) => void;
 
-  constructor(db: Db) {
+  constructor(
+    db: Db,
+    onRefused: (event: { readonly code: Code; readonly role: string | null }) => void = () => {},
+  ) {
     this.#db = db;
+    this.#onRefused = onRefused;
+  }
+
+  /** How many submissions wait, and since when the first of them does. */
+  waiting(): { readonly count: number; readonly oldest: Instant | undefined } {
+    const { count, oldest } = this.#db
+      .prepare(
+        "SELECT count(*) AS count, min(created) AS oldest FROM submissions WHERE state = 'queued'",
+      )
+      .get() as { count: number; oldest: Instant | null };
+    return { count, oldest: oldest ?? undefined };
   }
 
   /** Adds it: `refused` when it has an error, `queued` otherwise. Durable on return. `E_QUOTA`. */
@@ -89,6 +104,8 @@ export class Queue {
       );
       for (const { role, sha256 } of submission.bins ?? []) bin.run(submission.id, role, sha256);
     });
+    if (submission.error !== undefined)
+      this.#onRefused({ code: submission.error.code, role: submission.role });
   }
 
   /** Of what a vendor was refused only the last so many are kept: to be refused costs nothing. */
@@ -206,6 +223,7 @@ export class Queue {
       this.#dropFiles(id);
       this.#writeVerdicts(id, verdicts);
     });
+    this.#onRefused({ code: error.code, role: null });
   }
 
   /** It is published. Inside the transaction of the journal that says so too. */

@@ -1,15 +1,17 @@
 /** The HTTP face of the service: the tree, a status page, and the upload API. */
 
+import type { IncomingMessage } from 'node:http';
 import fastify, { type FastifyInstance } from 'fastify';
 import { BATCH_TYPE } from '../../shared/api/blob-batch.ts';
 import { UPLOAD_TYPE } from '../../shared/api/upload.ts';
 import type { Crypto } from '../../shared/crypto/crypto.ts';
-import { asIronError, type IronError } from '../../shared/errors.ts';
+import { asIronError, type Code, type IronError } from '../../shared/errors.ts';
 import { api, tree } from '../../shared/layout.ts';
 import { TRANSPORT_LIMITS } from '../../shared/limits.ts';
 import type { Clock } from '../../shared/time.ts';
 import type { Intake } from '../intake/intake.ts';
 import type { Worker } from '../jobs/worker.ts';
+import type { Readiness } from '../observe/ready.ts';
 import { serveFile } from '../static/serve.ts';
 import type { CurrentTree } from '../storage/published.ts';
 import { addBlobRoutes } from './blob-routes.ts';
@@ -30,8 +32,11 @@ export interface AppParts {
   readonly names: () => ReadonlySet<string>;
   /** Read from the private folder by commands of the machine's owner. */
   readonly ownerToken: string;
+  readonly ready: () => Promise<Readiness>;
   /** Told of failures that are ours. */
-  readonly onFailure: (error: IronError) => void;
+  readonly onFailure: (error: IronError, request?: IncomingMessage) => void;
+  /** Told of each request that is answered with an error. */
+  readonly onError?: (code: Code, request: IncomingMessage) => void;
 }
 
 export function createApp(parts: AppParts): FastifyInstance {
@@ -39,7 +44,8 @@ export function createApp(parts: AppParts): FastifyInstance {
     logger: false,
     // Sockets on which nothing moves are closed; bodies have a pace of their own (pace.ts).
     connectionTimeout: TRANSPORT_LIMITS.idleSeconds * 1000,
-    forceCloseConnections: true,
+    // Idle ones end at once, requests under way have time to end (service.ts).
+    forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
   });
   // Bodies are read by the handlers, after the signature of the request was verified.
@@ -48,13 +54,15 @@ export function createApp(parts: AppParts): FastifyInstance {
     app.addContentTypeParser(type, (_request, payload, done) => done(null, payload));
   }
   app.setErrorHandler((error, request, reply) => {
-    if (isOurs(error)) parts.onFailure(asIronError(error));
+    if (isOurs(error)) parts.onFailure(asIronError(error), request.raw);
     const answer = publicError(error);
+    parts.onError?.(answer.code, request.raw);
     endSoon(request.raw);
     return reply.code(answer.http).header('cache-control', 'no-store').send(errorDocument(answer));
   });
   app.setNotFoundHandler((request, reply) => {
     endSoon(request.raw);
+    parts.onError?.('E_NOT_FOUND', request.raw);
     endWithError(reply.hijack().raw, Object.assign(new Error('nothing here'), { statusCode: 404 }));
   });
   addTree(app, parts);
@@ -64,7 +72,7 @@ export function createApp(parts: AppParts): FastifyInstance {
   return app;
 }
 
-function addTree(app: FastifyInstance, { current, onFailure }: AppParts): void {
+function addTree(app: FastifyInstance, { current, onFailure, onError }: AppParts): void {
   for (const folder of [tree.metadataFolder, tree.targetsFolder]) {
     const url = `/${folder}/*`;
     app.route({
@@ -77,7 +85,8 @@ function addTree(app: FastifyInstance, { current, onFailure }: AppParts): void {
           const { path } = targetOf(request.raw);
           await serveFile(current.folder, path, request.raw, response);
         } catch (error) {
-          if (isOurs(error)) onFailure(asIronError(error));
+          if (isOurs(error)) onFailure(asIronError(error), request.raw);
+          onError?.(publicError(error).code, request.raw);
           endWithError(response, error);
         }
       },
@@ -94,10 +103,17 @@ function addTree(app: FastifyInstance, { current, onFailure }: AppParts): void {
   }
 }
 
-function addPages(app: FastifyInstance, { current, clock }: AppParts): void {
+function addPages(app: FastifyInstance, { current, clock, ready }: AppParts): void {
   app.get(api.health, async (_request, reply) => {
     const { status, document } = await health(current, clock());
     return reply.code(status).header('cache-control', 'no-store').send(document);
+  });
+  app.get(api.ready, async (_request, reply) => {
+    const document = await ready();
+    return reply
+      .code(document.ok ? 200 : 503)
+      .header('cache-control', 'no-store')
+      .send(document);
   });
   app.get('/', async (request, reply) => {
     const { query } = targetOf(request.raw);

@@ -8,7 +8,8 @@ import { asIronError, type IronError } from '../../shared/errors.ts';
 import { SERVER_LIMITS } from '../../shared/limits.ts';
 import type { QueuedSubmission } from '../db/queue.ts';
 import { refusal } from '../intake/check.ts';
-import { renewal } from '../publish/change.ts';
+import type { RepositoryEvents } from '../observe/events.ts';
+import { type Change, renewal } from '../publish/change.ts';
 import { type Composed, composeOperators, composeVendors, isRefusal } from '../publish/compose.ts';
 import type { PublishParts } from '../publish/parts.ts';
 import { publish } from '../publish/publisher.ts';
@@ -22,6 +23,9 @@ const GROUP = 32;
 export interface WorkerOptions {
   /** Told of failures that are not the fault of what was submitted. */
   readonly onFailure: (error: IronError) => void;
+  readonly onPublished?: RepositoryEvents['published'];
+  /** Throws when this process may not write any more. */
+  readonly demandWriter?: () => void;
 }
 
 export class Worker {
@@ -32,6 +36,7 @@ export class Worker {
   /** Those who wait for a submission's end, by its id. */
   readonly #waiting = new Map<string, Set<() => void>>();
   #closed = false;
+  #recovering = false;
 
   constructor(parts: PublishParts, options: WorkerOptions) {
     this.#parts = parts;
@@ -62,14 +67,14 @@ export class Worker {
       while (!this.#closed && (await this.#next()));
       const published = await current.get();
       const due = published === undefined ? undefined : dueRenewal(published, now);
-      if (due !== undefined) await publish(this.#parts, published, renewal(due));
+      if (due !== undefined) await this.#publish(published, renewal(due));
     });
   }
 
   /** Resolves when the submission has come to its end, or after `seconds`, or on the signal. */
   async settled(id: string, seconds: number, signal?: AbortSignal): Promise<void> {
     const { queue } = this.#parts;
-    if (queue.get(id)?.state !== 'queued' || seconds <= 0) return;
+    if (this.#closed || queue.get(id)?.state !== 'queued' || seconds <= 0) return;
     await new Promise<void>((resolve) => {
       const listeners = this.#waiting.get(id) ?? new Set();
       const end = (): void => {
@@ -99,7 +104,28 @@ export class Worker {
   }
 
   async #recover(): Promise<void> {
-    if (this.#parts.journal.unfinished().length > 0) await recover(this.#parts);
+    if (this.#parts.journal.unfinished().length === 0) return;
+    this.#options.demandWriter?.();
+    this.#recovering = true;
+    await recover(this.#parts);
+    this.#recovering = false;
+  }
+
+  /** Whether a publication that was cut short waits to be finished, and could not be yet. */
+  isRecovering(): boolean {
+    return this.#recovering;
+  }
+
+  async #publish(published: Published | undefined, change: Change): Promise<void> {
+    this.#options.demandWriter?.();
+    const began = performance.now();
+    const versions = await publish(this.#parts, published, change).catch((error) => {
+      this.#recovering = this.#parts.journal.unfinished().length > 0;
+      throw error;
+    });
+    const seconds = (performance.now() - began) / 1000;
+    const submissions = change.members.length;
+    this.#options.onPublished?.({ ...versions, submissions, seconds });
   }
 
   /** Takes up the next batch; false when there is none that can be published now. */
@@ -131,7 +157,7 @@ export class Worker {
     for (const { id, error } of refused) this.#refuse(id, 'publication', error);
     if (change === undefined) return;
     try {
-      await publish(this.#parts, published, change);
+      await this.#publish(published, change);
     } catch (error) {
       if (!isRefusal(error) || this.#parts.journal.unfinished().length > 0) throw error;
       await this.#blame(published, batch, change.members, error);

@@ -91,6 +91,8 @@ export interface Ui {
   stage(text: string): void;
   /** Something the reader should know. */
   note(text: string): void;
+  /** A line for machines, exactly as it is. */
+  line(text: string): void;
   /** Something that may be wrong although the work goes on. */
   warn(text: string): void;
   /** A bar on a terminal, one line at the end elsewhere; total in bytes when known. */

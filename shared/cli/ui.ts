@@ -101,6 +101,9 @@ export function createUi(options: UiOptions): TerminalUi {
     note(text) {
       if (!quiet) say(`${styled('note:', 'dim', color)} ${printable(text)}`);
     },
+    line(text) {
+      say(text);
+    },
     warn(text) {
       say(`${styled('warning:', 'yellow', color)} ${printable(text)}`);
     },

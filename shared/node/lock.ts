@@ -10,7 +10,7 @@
  * descriptor of it would drop the lock (fcntl(2)).
  */
 
-import { unlinkSync } from 'node:fs';
+import { readFileSync, statSync, unlinkSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout } from 'node:timers/promises';
@@ -28,6 +28,11 @@ export interface LockOptions {
 
 export interface Lock {
   release(): void;
+  /**
+   * Whether it still guards anything: its file is the one that others would lock, and the kernel
+   * holds the lock for us. A file that was deleted or replaced locks nobody out.
+   */
+  isHeld(): boolean;
 }
 
 /** Runs `act` while holding the lock at `path`. `E_LOCKED` when it does not come free in time. */
@@ -53,7 +58,15 @@ export async function takeLock(path: string, options: LockOptions = {}): Promise
     const database = tryLock(path);
     if (database !== undefined) {
       await writeFile(holderFile(path), `process ${process.pid}: ${purpose}\n`).catch(() => {});
-      return { release: () => release(path, database) };
+      const { dev, ino } = statSync(path, { bigint: true });
+      // Where the kernel's list does not show it at once (no /proc, a file system with other
+      // numbers), its not being there later says nothing.
+      const isListed = inKernelList(ino);
+      return {
+        release: () => release(path, database),
+        isHeld: () =>
+          database.isOpen && isSameFile(path, dev, ino) && (!isListed || inKernelList(ino)),
+      };
     }
     const left = until - monotonicMs();
     if (left <= 0) throw await locked(path);
@@ -61,6 +74,22 @@ export async function takeLock(path: string, options: LockOptions = {}): Promise
     await setTimeout(Math.min(left, 5 + 30 * Math.random()), undefined, { signal }).catch(() =>
       signal?.throwIfAborted(),
     );
+  }
+}
+
+/** Looked at by name: to open the file and close it again would drop the lock. */
+function isSameFile(path: string, dev: bigint, ino: bigint): boolean {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found !== undefined && found.dev === dev && found.ino === ino;
+}
+
+/** Whether this process has a record lock on the file (proc_locks(5)): `… WRITE PID MAJ:MIN:INO …`. */
+function inKernelList(ino: bigint): boolean {
+  try {
+    const wanted = new RegExp(`WRITE +${process.pid} [0-9a-f]+:[0-9a-f]+:${ino} `);
+    return wanted.test(readFileSync('/proc/locks', 'latin1'));
+  } catch {
+    return false;
   }
 }
 
