@@ -78,7 +78,7 @@ export async function signChange(
     session.context.ui.warn(
       `what these bins say was not signed in this folder: ${strange.slice(0, 8).join(', ')}${strange.length > 8 ? ` and ${strange.length - 8} more` : ''}`,
     );
-  const own = listsKeys(base, change)
+  const own = standsInRole(base, change)
     ? undefined
     : await signRole(
         session,
@@ -88,9 +88,9 @@ export async function signChange(
   return { own, bins: await signBins(session, succinct, trees, log) };
 }
 
-/** Whether the vendor's role lists the evidence keys already: then it need not be signed again. */
-function listsKeys({ role }: Base, { evidenceKeys }: RoleChange): boolean {
-  if (role === undefined) return false;
+/** Whether the vendor's role says already what bins do not: then it need not be signed again. */
+function standsInRole({ role }: Base, { evidenceKeys, floors = new Map() }: RoleChange): boolean {
+  if (role === undefined || floors.size > 0) return false;
   const active = parseEvidenceKeys(role.envelope.signed).active.map(keyIdentity);
   return evidenceKeys.every((key) => active.includes(keyIdentity(key)));
 }

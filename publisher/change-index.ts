@@ -11,7 +11,7 @@ import { formatInstant } from '../shared/time.ts';
 import { parseArtifactPath } from '../shared/tuf/names.ts';
 import type { Targets } from '../shared/tuf/targets.ts';
 import { publishedBranch, signChange } from './branch.ts';
-import { handIn } from './hand-in.ts';
+import { handIn, waitingWords } from './hand-in.ts';
 import { indexFile, loadIndex, rememberIndex } from './product-index.ts';
 import { apiOf, isOwnWork, roleWords, type Session, verifiedBase } from './session.ts';
 import { BatchSender } from './upload/batch.ts';
@@ -93,10 +93,7 @@ export async function publishIndex(
     const last = join(dir, vendorFolder.lastSigned);
     return {
       data: { ...facts, published: false, file: last },
-      text: [
-        `${last} has ${signed.have} of the ${signed.need} signatures that it needs`,
-        `the next signer: \`ironport sign ${last} --dir DIR --repository URL\``,
-      ].join('\n'),
+      text: waitingWords(last, signed),
     };
   }
   const published = await handIn(session, api, own, bins);

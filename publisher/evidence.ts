@@ -26,7 +26,7 @@ import { parseArtifactPath } from '../shared/tuf/names.ts';
 import { coversDevice, formatHardwareId } from '../shared/tuf/vendors.ts';
 import type { VendorConfig } from './config.ts';
 import { moduleSignatureClaim } from './module-signature.ts';
-import { loadStated, NOTHING_STATED, type Stated } from './stated.ts';
+import { loadStated, type Stated, type StatedFiles, statedFiles } from './stated.ts';
 
 /** What `attest` and `publish` both want to know of an artifact. */
 export const ARTIFACT_OPTIONS: readonly OptionSpec[] = [
@@ -84,7 +84,7 @@ export interface Said {
   readonly ceiling: string;
   readonly provenance?: string | undefined;
   readonly as?: string | undefined;
-  readonly stated?: Stated;
+  readonly stated: StatedFiles;
 }
 
 /** Reads the options and the small files. Nothing of the artifact is read yet. */
@@ -96,7 +96,7 @@ export async function loadClaim(context: CommandContext, config: VendorConfig): 
     ceiling: context.need('ceiling'),
     provenance: context.text('provenance'),
     as: context.text('as'),
-    stated: await loadStated(context),
+    stated: statedFiles(context),
   });
 }
 
@@ -126,7 +126,7 @@ export async function loadSaid(
     ceiling,
     ceilingTree: ceilingTree.object(),
     provenance: await loadProvenance(said.provenance, product, version),
-    stated: said.stated ?? NOTHING_STATED,
+    stated: await loadStated(said.stated),
   };
 }
 

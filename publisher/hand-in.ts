@@ -60,6 +60,18 @@ export function countSignatures(base: Base, bytes: Uint8Array, vendor: string): 
   return { bytes, role, have, need: delegation.threshold };
 }
 
+/** What to do with a role in `file` that has too few signatures. */
+export function waitingWords(
+  file: string,
+  { have, need }: Pick<SignedRole, 'have' | 'need'>,
+  also = '',
+): string {
+  return [
+    `${file} has ${have} of the ${need} signatures that it needs${also}`,
+    `the next signer: \`ironport sign ${file} --dir DIR --repository URL\``,
+  ].join('\n');
+}
+
 /** What became of a role that was handed in. */
 export interface Published {
   readonly verdicts: readonly Verdict[];

@@ -8,6 +8,7 @@ import { manifestDiff, manifestExplain, manifestLint } from './commands/manifest
 import { promote } from './commands/promote.ts';
 import { publish } from './commands/publish.ts';
 import { publishBatch } from './commands/publish-batch.ts';
+import { raiseFloor } from './commands/raise-floor.ts';
 import { renew } from './commands/renew.ts';
 import { request } from './commands/request.ts';
 import { rotateKeys } from './commands/rotate-keys.ts';
@@ -24,7 +25,19 @@ export const program: ProgramSpec = {
     ...pipelineCommands,
     ...[manifestLint, manifestExplain, manifestDiff],
     sbom,
-    ...[init, request, attest, publish, publishBatch, promote, withdraw, sign, renew, rotateKeys],
+    ...[
+      init,
+      request,
+      attest,
+      publish,
+      publishBatch,
+      promote,
+      withdraw,
+      raiseFloor,
+      sign,
+      renew,
+      rotateKeys,
+    ],
     split,
   ],
 };

@@ -10,6 +10,7 @@ import { productOfIndex } from '../shared/product/index-file.ts';
 import { formatInstant, type Instant } from '../shared/time.ts';
 import { formatMetadata, objectMember, targetsTree, withFields } from '../shared/tuf/build.ts';
 import type { Targets } from '../shared/tuf/targets.ts';
+import { FLOORS_FIELD, raisedFloorsField } from '../shared/tuf/vendor-floors.ts';
 
 export interface RoleChange {
   /** New entries of `targets`, by path. */
@@ -18,26 +19,31 @@ export interface RoleChange {
   readonly removed?: readonly string[];
   /** Keys with which evidence is signed here; those that the role does not list yet are added. */
   readonly evidenceKeys: readonly PublicKey[];
+  /** Generation floors that rise, by product: hosts refuse every older build of it for ever. */
+  readonly floors?: ReadonlyMap<string, number>;
   readonly expires: Instant;
 }
 
 /**
  * The signed part of the version after `base`, the first one without. What is not changed stays as
  * it came. `E_EXISTS` when a path stands for other bytes already, `E_NOTHING_TO_DO` when all of it
- * is listed, `E_TOO_LARGE` when other clients would not read the file.
+ * is listed, `E_TOO_LARGE` when other clients would not read the file, `E_ROLLBACK` when a floor
+ * would go down.
  */
 export function nextRole(base: Targets | undefined, change: RoleChange): JsonObject {
-  const { entries, expires, removed = [] } = change;
+  const { entries, expires, removed = [], floors = new Map() } = change;
   const tree = base?.envelope.tree ?? targetsTree(1, expires, { targets: new Map() });
   const targets = objectMember(tree, 'targets');
   refuseOverwriting(targets, entries);
   const kept = Object.entries(targets).filter(([path]) => !removed.includes(path));
+  const fields = objectMember(tree, ROLE_FIELD);
   const next = withFields(tree, {
     version: (base?.version ?? 0) + 1,
     expires: formatInstant(expires),
     targets: withFields(jsonObject(kept), Object.fromEntries(entries)),
-    [ROLE_FIELD]: withFields(objectMember(tree, ROLE_FIELD), {
+    [ROLE_FIELD]: withFields(fields, {
       ...evidenceField(base, change.evidenceKeys),
+      ...floorsField(fields, floors),
     }),
   });
   demandReadable(next);
@@ -105,6 +111,12 @@ function evidenceField(base: Targets | undefined, added: readonly PublicKey[]): 
   }
   const keys = new Map([...active, ...added].map((key) => [keyIdentity(key), key]));
   return buildEvidenceKeys({ active: [...keys.values()], retired });
+}
+
+/** Nothing where no floor rises: a role without the field stays without it. */
+function floorsField(fields: JsonObject, floors: ReadonlyMap<string, number>): JsonObject {
+  if (floors.size === 0) return {};
+  return { [FLOORS_FIELD]: raisedFloorsField(objectMember(fields, FLOORS_FIELD), floors) };
 }
 
 /** The same role with a new date and nothing else. */

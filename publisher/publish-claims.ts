@@ -41,11 +41,15 @@ export interface Outcome {
   readonly file: string;
 }
 
-/** Attests, signs, uploads and hands in `claims` together: one version of each role they go into. */
+/**
+ * Attests, signs, uploads and hands in `claims` together: one version of each role they go into.
+ * `floors` are generation floors that rise with them, by product.
+ */
 export async function publishClaims(
   session: Session,
   claims: readonly Claim[],
   released: Released,
+  floors: ReadonlyMap<string, number> = new Map(),
 ): Promise<Outcome> {
   const { context, signers, dir } = session;
   const evidenceSigner = await signers.one('evidence');
@@ -64,6 +68,7 @@ export async function publishClaims(
   const signed = await signChange(session, branch, {
     entries,
     evidenceKeys: [evidenceSigner.key],
+    floors,
     expires: systemClock() + LIFETIMES.vendor,
   });
   if (signed.own !== undefined)

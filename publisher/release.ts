@@ -16,6 +16,11 @@ export const RELEASE_OPTIONS: readonly OptionSpec[] = [
   },
   { flags: '--rollout <percent>', description: 'share of the hosts: 10%', default: '100%' },
   ...SAYING_OPTIONS,
+  {
+    flags: '--raise-floor',
+    description:
+      'have every host refuse builds of the product that are of a lower generation than this one, for ever',
+  },
 ];
 
 export type Released = Pick<IndexEntry, 'channel' | 'rolloutPercent' | 'notes' | 'fixes'>;
@@ -49,4 +54,18 @@ export function indexEntry(
     released: systemClock(),
     ...released,
   };
+}
+
+/** The generation floors that come with the artifacts, by product, when that was asked for. */
+export function floorsOf(
+  context: CommandContext,
+  claims: readonly Claim[],
+): ReadonlyMap<string, number> {
+  const floors = new Map<string, number>();
+  if (!context.flag('raise-floor')) return floors;
+  for (const { path, ceiling } of claims) {
+    const { product } = parseArtifactPath(path);
+    floors.set(product, Math.max(floors.get(product) ?? 0, ceiling.generation));
+  }
+  return floors;
 }

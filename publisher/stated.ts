@@ -20,24 +20,44 @@ export interface Stated {
   readonly certificates: readonly X509Certificate[];
 }
 
-export const NOTHING_STATED: Stated = { claims: [], certificates: [] };
+/** What is stated, by the files that say it; in options, or in a line of a list. */
+export interface StatedFiles {
+  /** Of the artifact: a release is stated about this one. */
+  readonly version: string;
+  readonly sbom: string | undefined;
+  readonly testResults: readonly string[];
+  /** A package URL. */
+  readonly release: string | undefined;
+  readonly moduleCertificates: readonly string[];
+}
 
-/** Reads what the options name. What hosts would refuse of it is refused when it is signed. */
-export async function loadStated(context: CommandContext): Promise<Stated> {
+/** As the options name them. */
+export function statedFiles(context: CommandContext): StatedFiles {
+  return {
+    version: context.need('version'),
+    sbom: context.text('sbom'),
+    testResults: context.list('test-result'),
+    release: context.text('release'),
+    moduleCertificates: context.list('module-certificate'),
+  };
+}
+
+/** Reads what is named. What hosts would refuse of it is refused when it is signed. */
+export async function loadStated(files: StatedFiles): Promise<Stated> {
   const claims: Claimed[] = [];
-  const { sbom, cyclonedx } = await loadBill(context.text('sbom'));
+  const { sbom, cyclonedx } = await loadBill(files.sbom);
   if (cyclonedx !== undefined) claims.push(cyclonedx);
-  for (const file of context.list('test-result')) {
+  for (const file of files.testResults) {
     const predicate = new Node(
       await readJsonFile(file, PUBLISHER_LIMITS.provenance),
       file,
     ).object();
     claims.push({ predicateType: PREDICATE_TYPES.testResult, predicate });
   }
-  const purl = context.text('release');
-  if (purl !== undefined) claims.push(releaseOf(purl, context.need('version')));
+  const { release, version } = files;
+  if (release !== undefined) claims.push(releaseOf(release, version));
   const certificates: X509Certificate[] = [];
-  for (const file of context.list('module-certificate'))
+  for (const file of files.moduleCertificates)
     certificates.push(
       readCertificate(await readFileCapped(file, PUBLISHER_LIMITS.certificate), file),
     );
@@ -61,7 +81,7 @@ function releaseOf(purl: string, version: string): Claimed {
   if (found !== version)
     throw new IronError(
       'E_USAGE',
-      `--release names ${found ?? 'no version'}, and this is ${version}`,
+      `the release names ${found ?? 'no version'}, and this is ${version}`,
       {
         hint: `nothing was signed; a package URL ends in its version, for example pkg:generic/acme/edu@${version}`,
       },

@@ -340,6 +340,8 @@ export const PUBLISHER_LIMITS = {
   /** A list of artifacts to publish together, and how many stand in it. */
   list: 8 * 1024 * 1024,
   artifacts: 10_000,
+  /** Test results, or certificates, that one line of it names. */
+  stated: 64,
   /** Bins that are renewed and handed in together. */
   binsAtOnce: 1024,
   /** Files of a folder of which a bill of materials is made, and how deep they lie. */

@@ -8,7 +8,7 @@ import { PUBLISHER_LIMITS } from '../../shared/limits.ts';
 import { readJsonFile } from '../../shared/node/files.ts';
 import { type Claim, loadSaid, type Said } from '../evidence.ts';
 import { publishClaims } from '../publish-claims.ts';
-import { loadRelease, RELEASE_OPTIONS } from '../release.ts';
+import { floorsOf, loadRelease, RELEASE_OPTIONS } from '../release.ts';
 import { REPOSITORY_OPTION, ROOT_OPTION, type Session, withSession } from '../session.ts';
 import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
 
@@ -18,7 +18,7 @@ export const publishBatch: CommandSpec = {
   name: 'publish-batch',
   summary: 'attest, sign and publish many artifacts together',
   description:
-    'LIST is JSON: {"schema": "ironport.artifact-list/v1", "artifacts": [{"file", "product", "version", "ceiling", "provenance", "as"}]}; the last two may be left out, and paths are relative to LIST. All of it becomes visible at one instant, or nothing does.',
+    'LIST is JSON: {"schema": "ironport.artifact-list/v1", "artifacts": [{"file", "product", "version", "ceiling", "provenance", "as", "sbom", "test_results", "release", "module_certificates"}]}; all after "ceiling" may be left out, they say what the options of `publish` do ("test_results" and "module_certificates" are lists), and paths are relative to LIST. All of it becomes visible at one instant, or nothing does.',
   arguments: [{ name: 'list', description: 'the list of artifacts' }],
   options: [...RELEASE_OPTIONS, REPOSITORY_OPTION, DIR_OPTION, ROOT_OPTION, PASSPHRASE_OPTION],
   examples: ['ironport publish-batch artifacts.json --repository http://127.0.0.1:8080 --dir acme'],
@@ -35,6 +35,7 @@ async function publishList(session: Session): Promise<CommandResult> {
     session,
     claims,
     await loadRelease(context),
+    floorsOf(context, claims),
   );
   const data = {
     artifacts: made.map(({ claim, measured }) => ({ path: claim.path, ...measured })),
@@ -67,16 +68,36 @@ async function loadList(path: string): Promise<Said[]> {
   if (items.length === 0)
     throw new IronError('E_USAGE', `${path} lists no artifact`, { hint: 'nothing was signed' });
   const place = (text: string): string => (isAbsolute(text) ? text : join(dirname(path), text));
-  return items.map((item) => {
-    item.only('file', 'product', 'version', 'ceiling', 'provenance', 'as');
-    const provenance = item.maybe('provenance')?.string();
-    return {
-      file: place(item.get('file').string()),
-      product: item.get('product').string(),
-      version: item.get('version').string(),
-      ceiling: place(item.get('ceiling').string()),
-      provenance: provenance === undefined ? undefined : place(provenance),
-      as: item.maybe('as')?.string(),
-    };
-  });
+  return items.map((item) => readLine(item, place));
+}
+
+const LINE = [
+  ...['file', 'product', 'version', 'ceiling', 'provenance', 'as'],
+  ...['sbom', 'test_results', 'release', 'module_certificates'],
+];
+
+function readLine(item: Node, place: (text: string) => string): Said {
+  item.only(...LINE);
+  const file = (key: string): string | undefined => {
+    const text = item.maybe(key)?.string();
+    return text === undefined ? undefined : place(text);
+  };
+  const files = (key: string): string[] =>
+    (item.maybe(key)?.items(PUBLISHER_LIMITS.stated) ?? []).map((one) => place(one.string()));
+  const version = item.get('version').string();
+  return {
+    file: place(item.get('file').string()),
+    product: item.get('product').string(),
+    version,
+    ceiling: place(item.get('ceiling').string()),
+    provenance: file('provenance'),
+    as: item.maybe('as')?.string(),
+    stated: {
+      version,
+      sbom: file('sbom'),
+      testResults: files('test_results'),
+      release: item.maybe('release')?.string(),
+      moduleCertificates: files('module_certificates'),
+    },
+  };
 }

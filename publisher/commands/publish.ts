@@ -5,9 +5,9 @@ import { formatBytes } from '../../shared/cli/table.ts';
 import { formatInstant } from '../../shared/time.ts';
 import type { Targets } from '../../shared/tuf/targets.ts';
 import { ARTIFACT_OPTIONS, loadClaim } from '../evidence.ts';
-import type { SignedRole } from '../hand-in.ts';
+import { waitingWords } from '../hand-in.ts';
 import { type Made, publishClaims } from '../publish-claims.ts';
-import { loadRelease, RELEASE_OPTIONS } from '../release.ts';
+import { floorsOf, loadRelease, RELEASE_OPTIONS } from '../release.ts';
 import {
   REPOSITORY_OPTION,
   ROOT_OPTION,
@@ -42,7 +42,7 @@ async function publishArtifact(session: Session): Promise<CommandResult> {
   const { context, config } = session;
   const claim = await loadClaim(context, config);
   const released = await loadRelease(context);
-  const outcome = await publishClaims(session, [claim], released);
+  const outcome = await publishClaims(session, [claim], released, floorsOf(context, [claim]));
   const { base, made, signed, published } = outcome;
   const { measured, attested } = made[0] as Made;
   // Of a role that is split only bins may have changed.
@@ -59,7 +59,12 @@ async function publishArtifact(session: Session): Promise<CommandResult> {
     signatures: { have: own.have, need: own.need },
     bins: signed.bins.map(({ role, version }) => ({ role, version })),
   };
-  if (published === undefined) return waiting(outcome.file, own, facts);
+  // Too few signatures: the bytes are there, the role goes on to the next signer.
+  if (published === undefined)
+    return {
+      data: { ...facts, published: false, file: outcome.file },
+      text: waitingWords(outcome.file, own, '; all bytes are uploaded'),
+    };
   const roles =
     signed.bins.length === 0
       ? roleWords(config.vendor, own.role)
@@ -72,21 +77,6 @@ async function publishArtifact(session: Session): Promise<CommandResult> {
       `  in ${released.channel}, for ${released.rolloutPercent} % of the hosts`,
       `  ${roles}, in snapshot ${published.snapshot}`,
       `  ${published.verdicts.length} checks of the repository passed, and the own client sees it`,
-    ].join('\n'),
-  };
-}
-
-/** Too few signatures: the bytes are there, the role goes on to the next signer. */
-function waiting(
-  file: string,
-  { have, need }: Pick<SignedRole, 'have' | 'need'>,
-  facts: object,
-): CommandResult {
-  return {
-    data: { ...facts, published: false, file },
-    text: [
-      `${file} has ${have} of the ${need} signatures that it needs; all bytes are uploaded`,
-      `the next signer: \`ironport sign ${file} --dir DIR --repository URL\``,
     ].join('\n'),
   };
 }

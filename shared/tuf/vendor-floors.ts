@@ -30,10 +30,24 @@ export function componentOf(vendor: string, product: string): string {
   throw new IronError('E_NAME', `not a product: ${JSON.stringify(product.slice(0, 80))}`);
 }
 
-/** The floors of a vendor's role with these raised, as they go into the role. */
-export function vendorFloorsField(
+/**
+ * The field with these floors, by product, beside those that it has. `E_ROLLBACK` for one that would
+ * go down: every host that read the higher one keeps it.
+ */
+export function raisedFloorsField(
   before: JsonObject,
   raised: ReadonlyMap<string, number>,
 ): JsonObject {
-  return jsonObject([...Object.entries(before), ...raised]);
+  const fields = new Map(Object.entries(before));
+  for (const [product, floor] of raised) {
+    const stands = fields.get(product) ?? 0;
+    if (typeof stands === 'number' && stands > floor)
+      throw new IronError('E_ROLLBACK', `the floor of ${product} is ${stands} already`, {
+        why: 'hosts that have seen it keep it, whatever a later role says',
+        hint: 'nothing was signed; a floor only rises',
+        context: { product, before: stands, now: floor },
+      });
+    fields.set(product, floor);
+  }
+  return jsonObject(fields);
 }

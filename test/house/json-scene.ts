@@ -60,6 +60,8 @@ async function vendorsWork(scene: Scene): Promise<void> {
   await must('ironport', ['promote', 'edu@1.0.0', '--channel', 'stable', ...to]);
   const why = ['--reason', 'loses writes', '--superseded-by', '1.0.0'];
   await must('ironport', ['withdraw', 'edu@0.9.0', ...why, ...to]);
+  // Of a product that was never published: the floors of edu are others' business here.
+  await must('ironport', ['raise-floor', 'edu-old', '2', ...to]);
   await must('ironport', ['renew', ...dir, '--repository', scene.service?.url ?? '']);
   const wide = join(scene.folder, 'wide.ceiling.json');
   const ceiling = JSON.parse(await readFile(join(EDU, 'ceiling.json'), 'utf8'));

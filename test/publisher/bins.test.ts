@@ -6,11 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { program as clientProgram } from '../../client/main.ts';
+import { PREDICATE_TYPES } from '../../shared/evidence/identifiers.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
 import { binFor } from '../../shared/tuf/delegations.ts';
 import { parseSnapshot } from '../../shared/tuf/snapshot.ts';
 import { parseTargets } from '../../shared/tuf/targets.ts';
 import { run } from '../cli/support.ts';
+import { EDU_MODULE } from '../evidence/elf-support.ts';
 import { ironport, operator, Scene, vendor } from './support.ts';
 
 t.setTimeout(120_000);
@@ -155,10 +157,56 @@ t.test('a list is published together', async (t) => {
   t.equal(await verify('acme/many/1.0.0/many-11.bin'), 'ok');
 });
 
+t.test('a line of a list states what the options of publish do', async (t) => {
+  await writeFile(scene.at('stated.ko'), EDU_MODULE);
+  const bill = scene.at('stated.spdx.json');
+  await vendor(...['sbom', scene.at('stated.ko'), '--version', '1.0.0', '--out', bill]);
+  await writeFile(
+    scene.at('tests.json'),
+    JSON.stringify({ result: 'PASSED', configuration: [{ name: 'lab' }] }),
+  );
+  const line = {
+    ...{ file: 'stated.ko', product: 'stated', version: '1.0.0', ceiling: 'ceiling.json' },
+    ...{ sbom: 'stated.spdx.json', test_results: ['tests.json'] },
+    release: 'pkg:generic/acme/stated@1.0.0',
+  };
+  const list = async (...lines: unknown[]): Promise<string[]> => {
+    const content = { schema: 'ironport.artifact-list/v1', artifacts: lines };
+    await writeFile(scene.at('list.json'), JSON.stringify(content));
+    return ['publish-batch', scene.at('list.json'), ...at()];
+  };
+  for (const [wrong, code] of [
+    [{ ...line, sbom: 'nowhere.json' }, 'E_NOT_FOUND'],
+    [{ ...line, sbom: ['stated.spdx.json'] }, 'E_SCHEMA'],
+    [{ ...line, test_results: 'tests.json' }, 'E_SCHEMA'],
+    [{ ...line, test_results: Array(65).fill('tests.json') }, 'E_SCHEMA'],
+    [{ ...line, release: 'pkg:generic/acme/stated@2.0.0' }, 'E_USAGE'],
+    [{ ...line, module_certificates: ['tests.json'] }, 'E_KEY'],
+    [{ ...line, module_certificate: 'tests.json' }, 'E_SCHEMA'],
+  ] as const)
+    t.equal((await ironport(...(await list(wrong)))).error?.code, code, JSON.stringify(wrong));
+  t.match((await vendor(...(await list(line)))).data, { published: true });
+  t.equal(await verify('acme/stated/1.0.0/stated.ko'), 'ok');
+  const sidecars = await readdir(scene.at('repo', 'tree', 'targets', 'acme', 'stated', '1.0.0'));
+  const read = async (end: string): Promise<string> => {
+    const name = sidecars.find((one) => one.endsWith(end)) as string;
+    const place = scene.at('repo', 'tree', 'targets', 'acme', 'stated', '1.0.0', name);
+    return await readFile(place, 'utf8');
+  };
+  t.equal(await read('.spdx.json'), await readFile(bill, 'utf8'), 'the bill that was given');
+  const types = (await read('.intoto.jsonl'))
+    .trim()
+    .split('\n')
+    .map((text) => JSON.parse(Buffer.from(JSON.parse(text).payload, 'base64').toString()))
+    .map(({ predicateType }) => predicateType);
+  for (const type of [PREDICATE_TYPES.testResult, PREDICATE_TYPES.release])
+    t.ok(types.includes(type), type);
+});
+
 t.test('divided again and put together: roles stay in the snapshot', async (t) => {
-  t.match((await vendor('split', '--bins', '8', ...at())).data, { bins: 8, targets: 72 });
+  t.match((await vendor('split', '--bins', '8', ...at())).data, { bins: 8, targets: 78 });
   t.equal(await verify('acme/edu/1.0.0/driver.bin'), 'ok');
-  t.match((await vendor('split', '--bins', '1', ...at())).data, { bins: 1, targets: 72 });
+  t.match((await vendor('split', '--bins', '1', ...at())).data, { bins: 1, targets: 78 });
   const listed = (await snapshot()).roles;
   for (const role of ['acme.b2-3', 'acme.b3-7']) t.ok(listed.has(role), role);
   t.equal(await verify('acme/many/1.0.0/many-3.bin'), 'ok');
@@ -188,7 +236,7 @@ t.test(
     t.match(refused, { error: { code: 'E_THRESHOLD' } }, 'the bins still want the old key');
     t.match(refused.stdout, /ironport split/);
     const before = (await snapshot()).roles.get('acme.b2-3')?.version as number;
-    t.match((await vendor('split', '--bins', '4', ...at())).data, { bins: 4, targets: 72 });
+    t.match((await vendor('split', '--bins', '4', ...at())).data, { bins: 4, targets: 78 });
     t.equal((await snapshot()).roles.get('acme.b2-3')?.version, before + 1);
     await vendor(...scene.publishing('driver.bin', '9.0.0'));
     t.equal(await verify('acme/edu/9.0.0/driver.bin'), 'ok');
