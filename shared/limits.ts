@@ -315,6 +315,8 @@ export const AGENT_LIMITS = {
   settleSeconds: 2,
   /** How long a process may take to confine itself and become the driver. */
   launchSeconds: 30,
+  /** How long a process that was killed may take to be gone, before it is called stuck. */
+  endSeconds: 10,
   /** What is kept of what a driver writes. */
   driverOutput: 65_536,
 } as const;

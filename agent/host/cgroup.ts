@@ -3,10 +3,19 @@
  * bounds of memory and processes, and one file whose writing ends all that is in it.
  */
 
-import { closeSync, mkdirSync, openSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { IronError } from '../../shared/errors.ts';
+import { AGENT_LIMITS } from '../../shared/limits.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 
 export interface CgroupLimits {
@@ -20,7 +29,10 @@ export interface Cgroup {
   readonly missing: readonly string[];
   /** `cgroup.procs`, open to be written: a process that writes 0 is in the group. */
   readonly procs: number;
-  /** Ends all processes in it, waits until none is left, and removes the group. */
+  /**
+   * Ends all processes in it, waits until none is left, and removes the group; may be called again.
+   * `E_IO` when it cannot be done.
+   */
   end(): Promise<void>;
 }
 
@@ -28,13 +40,14 @@ const CONTROLLERS = ['memory', 'pids'];
 
 /**
  * A new group below `parent`. `E_AGENT_REFUSED` when there is none, or when it cannot bound memory
- * and processes and `need` says that it must.
+ * and processes and `need` says that it must. `swaps` is where the kernel lists what it swaps to.
  */
 export function makeCgroup(
   parent: string,
   name: string,
   limits: CgroupLimits,
   need: 'limits' | 'group',
+  swaps = '/proc/swaps',
 ): Cgroup {
   const path = join(parent, name);
   try {
@@ -45,9 +58,11 @@ export function makeCgroup(
     try {
       // A group of the first version, or a plain folder, has no such file.
       readFileSync(join(path, 'cgroup.events'));
-      limit(path, limits, missing);
-      const procs = openSync(join(path, 'cgroup.procs'), 'r+');
-      return { path, missing, procs, end: () => end(path, procs) };
+      // Linux 5.14
+      if (!existsSync(join(path, 'cgroup.kill')))
+        throw refusal('this kernel has no cgroup.kill, by which a driver is ended', path);
+      limit(path, limits, missing, swaps);
+      return group(path, missing);
     } catch (error) {
       rmdirSync(path);
       throw error;
@@ -58,6 +73,26 @@ export function makeCgroup(
   }
 }
 
+function group(path: string, missing: readonly string[]): Cgroup {
+  const procs = openSync(join(path, 'cgroup.procs'), 'r+');
+  let isOpen = true;
+  let ending: Promise<void> | undefined;
+  return {
+    path,
+    missing,
+    procs,
+    end() {
+      if (isOpen) closeSync(procs);
+      isOpen = false;
+      ending ??= end(path).catch((error) => {
+        ending = undefined;
+        throw error;
+      });
+      return ending;
+    },
+  };
+}
+
 /** Gives the controllers to the groups below `parent`; returns those that it does not have. */
 function delegate(parent: string): string[] {
   const has = (file: string): string[] => readFileSync(join(parent, file), 'utf8').split(/\s+/);
@@ -66,13 +101,18 @@ function delegate(parent: string): string[] {
   const given = has('cgroup.subtree_control');
   for (const name of CONTROLLERS)
     if (!missing.includes(name) && !given.includes(name))
-      writeFileSync(join(parent, 'cgroup.subtree_control'), `+${name}`);
+      writeOver(join(parent, 'cgroup.subtree_control'), `+${name}`);
   return missing;
 }
 
-function limit(path: string, limits: CgroupLimits, missing: readonly string[]): void {
+function limit(
+  path: string,
+  limits: CgroupLimits,
+  missing: readonly string[],
+  swaps: string,
+): void {
   const set = (file: string, value: string): void => {
-    writeFileSync(join(path, file), value);
+    writeOver(join(path, file), value);
     const found = readFileSync(join(path, file), 'utf8').trim();
     if (found !== value) throw refusal(`${file} is ${found} and not ${value}`, path);
   };
@@ -84,19 +124,57 @@ function limit(path: string, limits: CgroupLimits, missing: readonly string[]): 
   try {
     set('memory.swap.max', '0');
   } catch (error) {
-    // A host that has no swap to account for.
     if (!isErrno(error) || error.code !== 'ENOENT') throw error;
+    // A kernel that does not account for swap (swapaccount=0), on a host that may have some.
+    if (swapsTo(swaps))
+      throw refusal('memory.max does not bound what is swapped out, and this host swaps', path);
   }
 }
 
-async function end(path: string, procs: number): Promise<void> {
-  closeSync(procs);
-  writeFileSync(join(path, 'cgroup.kill'), '1');
-  for (let pause = 1; ; pause = Math.min(100, 2 * pause)) {
-    if (/^populated 0$/m.test(readFileSync(join(path, 'cgroup.events'), 'utf8'))) break;
-    await setTimeout(pause);
+/** proc_swaps(5): a heading, then a line each. What cannot be read is no proof that there is none. */
+function swapsTo(swaps: string): boolean {
+  try {
+    return readFileSync(swaps, 'utf8').trim().split('\n').length > 1;
+  } catch (error) {
+    // A kernel without swap has no such file.
+    return !isErrno(error) || error.code !== 'ENOENT';
   }
-  rmdirSync(path);
+}
+
+/** cgroup-v2.rst, cgroup.kill: all of it at once, and also what it is just about to make. */
+async function end(path: string): Promise<void> {
+  try {
+    writeOver(join(path, 'cgroup.kill'), '1');
+    const since = performance.now();
+    for (let pause = 1; ; pause = Math.min(100, 2 * pause)) {
+      if (/^populated 0$/m.test(readFileSync(join(path, 'cgroup.events'), 'utf8'))) break;
+      if (performance.now() - since > 1000 * AGENT_LIMITS.endSeconds) throw notEnded(path);
+      await setTimeout(pause);
+    }
+    rmdirSync(path);
+  } catch (error) {
+    if (!isErrno(error)) throw error;
+    // Removed by somebody else, which the kernel allows only when nothing is in it.
+    if (error.code === 'ENOENT' && !existsSync(path)) return;
+    throw notEnded(path, error);
+  }
+}
+
+/** Of a file that is there: a group is never given one that it does not have. */
+function writeOver(path: string, value: string): void {
+  writeFileSync(path, value, { flag: 'r+' });
+}
+
+/** A process that was told to end, and did not: it waits for a device, or is not ours to end. */
+export function notEnded(what: string, cause?: unknown): IronError {
+  return new IronError('E_IO', `a driver could not be ended: ${what}`, {
+    why: isErrno(cause)
+      ? `${cause.syscall} gave ${cause.code}`
+      : `the kernel did not let go of it within ${AGENT_LIMITS.endSeconds} seconds`,
+    hint: 'it may still do all that it could; treat its device as in its hands, and look at the kernel log',
+    ...(cause === undefined ? {} : { cause }),
+    context: { reason: 'driver-not-ended' },
+  });
 }
 
 function refusal(why: string, path: string, cause?: unknown): IronError {

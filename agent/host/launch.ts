@@ -5,8 +5,9 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, fstatSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import os from 'node:os';
@@ -14,13 +15,15 @@ import process from 'node:process';
 import type { Readable } from 'node:stream';
 import { IronError } from '../../shared/errors.ts';
 import { AGENT_LIMITS } from '../../shared/limits.ts';
-import { fromErrno, isErrno } from '../../shared/node/errno.ts';
-import { type LaunchLimits, planLaunch } from '../sandbox/launch-plan.ts';
-import { parseProcessStatus, requireConfined } from '../sandbox/process-status.ts';
+import { errnoName, fromErrno, isErrno } from '../../shared/node/errno.ts';
+import { type Call, type LaunchLimits, planLaunch } from '../sandbox/launch-plan.ts';
 import { RUNTIME_PROFILE, STATIC_PROFILE } from '../sandbox/profiles.ts';
-import type { Cgroup } from './cgroup.ts';
-import { LAUNCHER, type LaunchFailure } from './launcher.ts';
+import { KEY_BYTES } from '../sandbox/run-once.ts';
+import { type Cgroup, notEnded } from './cgroup.ts';
+import { CALLS_VARIABLE, LAUNCHER, type LaunchFailure } from './launcher.ts';
 import { libc } from './libc.ts';
+import { endedEarly, refused, requireRunning } from './running.ts';
+import { within } from './within.ts';
 
 export interface Launch {
   /** Sealed memory with the driver: a static ELF program, or a program for `runtime`. */
@@ -32,7 +35,10 @@ export interface Launch {
   readonly descriptors: readonly number[];
   readonly environment: Readonly<Record<string, string>>;
   readonly limits: LaunchLimits;
+  /** Ended with the driver, and also when there comes to be none. */
   readonly cgroup?: Cgroup | undefined;
+  /** How long it may take to become the driver. */
+  readonly seconds?: number;
 }
 
 /** What runs a program that is no program of the machine's own; each was opened once and measured. */
@@ -57,24 +63,66 @@ export interface Driver {
   /** What it wrote so far, up to a limit. */
   bytes(): Buffer;
   output(): string;
-  /** Ends it and all that is in its group; returns when nothing of it is left. */
+  /**
+   * Ends it and all that is in its group; returns when nothing of it is left, and may be called again.
+   * `E_IO` when the kernel does not let go of it in time: until then it may do all that it could.
+   */
   end(): Promise<DriverEnd>;
 }
 
 /**
- * Starts the driver. `E_AGENT_REFUSED` where this host cannot confine it, `E_IO` when a step failed;
- * no process is left then.
+ * Starts the driver. `E_AGENT_REFUSED` where this host cannot confine it, where a step of that failed,
+ * and where what came to run is not what was meant; `E_IO` when not even the launcher could be started.
+ * No process is left then, and no control group: whoever made it and failed has nothing to take away.
  */
 export async function launch(options: Launch): Promise<Driver> {
-  const { program, runtime, descriptors, cgroup, user, group, limits } = options;
-  if (process.arch !== 'x64' || os.endianness() !== 'LE')
-    throw refusal(
-      'driver-machine',
-      'drivers are confined on x86-64 only',
-      `this is ${process.arch}`,
-    );
+  try {
+    return await start(options);
+  } catch (error) {
+    await options.cgroup?.end();
+    throw error;
+  }
+}
+
+async function start(options: Launch): Promise<Driver> {
+  const { runtime, program, user, group, seconds = AGENT_LIMITS.launchSeconds } = options;
+  const { child, output, report } = spawnLauncher(options);
+  const driver = new Child(child, output, options.cgroup);
+  let isLate = false;
+  // It waits for nothing: one that takes this long will not come to run.
+  const timer = setTimeout(() => {
+    isLate = true;
+    child.kill('SIGKILL');
+  }, 1000 * seconds);
+  try {
+    const failure = await readFailure(report);
+    if (failure !== undefined) throw launchError(failure);
+    if (isLate) throw tooSlow(seconds);
+    // Its end was taken note of already: its number may be another's by now.
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw endedEarly('it had nothing to do, or failed at once');
+    driver.status = requireRunning(driver.pid, { user, group, program: runtime?.fd ?? program });
+    return driver;
+  } catch (error) {
+    await driver.end();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+interface Launcher {
+  readonly child: ChildProcess;
+  /** What the driver will write. */
+  readonly output: Readable;
+  readonly report: Readable;
+}
+
+/** Starts the process that is to become the driver; when that throws there is none. */
+function spawnLauncher(options: Launch): Launcher {
+  const { program, runtime, cgroup } = options;
   const files = runtime === undefined ? [] : [runtime.fd, ...runtime.files];
-  const kept = [...descriptors, ...(runtime === undefined ? [] : [program])];
+  const kept = [...options.descriptors, ...(runtime === undefined ? [] : [program])];
   const first = 3 + kept.length;
   // In the launcher: 0 to 2, what is kept, the report, what is run, the files, the group.
   const handed = [
@@ -82,7 +130,44 @@ export async function launch(options: Launch): Promise<Driver> {
     ...files,
     ...(cgroup === undefined ? [] : [cgroup.procs]),
   ];
-  const calls = planLaunch({
+  const calls = JSON.stringify(callsOf(options, first, files.length));
+  const koffi = createRequire(import.meta.url).resolve('koffi');
+  // A pipe, and not what Node would make: its own are sockets, and a driver has no call for those.
+  const [readable, written] = libc().pipe();
+  const output = new Socket({ fd: readable, writable: false });
+  try {
+    const child = spawn(
+      process.execPath,
+      // No compiler: the filter that is about to come allows none to a static program.
+      ['--jitless', '-e', LAUNCHER, koffi, String(first)],
+      {
+        cwd: '/',
+        env: { [CALLS_VARIABLE]: calls },
+        stdio: ['ignore', written, written, ...kept, 'pipe', ...handed],
+      },
+    );
+    // Some of what can go wrong Node says only later: whoever has no number is not there.
+    child.on('error', () => {});
+    if (child.pid === undefined) throw notStarted('the kernel made no process for it');
+    return { child, output, report: child.stdio[first] as Readable };
+  } catch (error) {
+    output.destroy();
+    throw isErrno(error) ? notStarted(fromErrno(error).message, error) : error;
+  } finally {
+    closeSync(written);
+  }
+}
+
+/** What the launcher is to do; `first` is the first descriptor in it that the driver is not given. */
+function callsOf(options: Launch, first: number, files: number): Call[] {
+  const { runtime, cgroup, user, group, limits, environment } = options;
+  if (process.arch !== 'x64' || os.endianness() !== 'LE')
+    throw refused(
+      'driver-machine',
+      'drivers are confined on x86-64 only',
+      `this is ${process.arch}`,
+    );
+  return planLaunch({
     parent: process.pid,
     user,
     group,
@@ -90,53 +175,17 @@ export async function launch(options: Launch): Promise<Driver> {
     limits,
     landlockAbi: libc().landlockAbi(),
     profile: runtime === undefined ? STATIC_PROFILE : RUNTIME_PROFILE,
+    key: randomBytes(KEY_BYTES),
     program: first + 1,
-    files: files.map((_, i) => first + 2 + i),
-    cgroup: cgroup === undefined ? undefined : first + 2 + files.length,
+    files: Array.from({ length: files }, (_, i) => first + 2 + i),
+    cgroup: cgroup === undefined ? undefined : first + 2 + files,
     keepBelow: first,
     arguments:
       runtime === undefined
         ? ['driver']
         : ['runtime', ...runtime.arguments, `/proc/self/fd/${first - 1}`],
-    environment: options.environment,
+    environment,
   });
-  const koffi = createRequire(import.meta.url).resolve('koffi');
-  // A pipe, and not what Node would make: its own are sockets, and a driver has no call for those.
-  const [output, written] = libc().pipe();
-  let child: ChildProcess;
-  try {
-    child = spawn(
-      process.execPath,
-      // No compiler: the filter that is about to come allows none to a static program.
-      ['--jitless', '-e', LAUNCHER, koffi, JSON.stringify(calls), String(first)],
-      { cwd: '/', env: {}, stdio: ['ignore', written, written, ...kept, 'pipe', ...handed] },
-    );
-  } catch (error) {
-    closeSync(output);
-    throw error;
-  } finally {
-    closeSync(written);
-  }
-  const driver = new Child(child, new Socket({ fd: output, writable: false }), cgroup);
-  // It waits for nothing: one that takes this long will not come to run.
-  const timer = setTimeout(() => child.kill('SIGKILL'), 1000 * AGENT_LIMITS.launchSeconds);
-  try {
-    const failure = await readFailure(child.stdio[first] as Readable);
-    if (failure !== undefined) throw launchError(failure);
-    driver.check(options);
-    return driver;
-  } catch (error) {
-    await driver.end();
-    // It may end between two looks, and then there is nothing of it to be looked at.
-    if (!isErrno(error)) throw error;
-    throw refusal(
-      'driver-ended',
-      'the driver ended before it was looked at',
-      fromErrno(error).message,
-    );
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Undefined when the report ended without a word: it does so when the program runs. */
@@ -155,7 +204,7 @@ class Child implements Driver {
   readonly #cgroup: Cgroup | undefined;
   readonly #output: Buffer[] = [];
   #room: number = AGENT_LIMITS.driverOutput;
-  #isOver = false;
+  #ending: Promise<DriverEnd> | undefined;
 
   constructor(child: ChildProcess, output: Readable, cgroup: Cgroup | undefined) {
     this.#child = child;
@@ -181,29 +230,25 @@ class Child implements Driver {
     return this.bytes().toString('utf8');
   }
 
-  /** Nothing here waits: while this process does not, the kernel gives the number to nobody else. */
-  check({ user, group, runtime, program }: Launch): void {
-    const place = `/proc/${this.pid}`;
-    this.status = parseProcessStatus(readFileSync(`${place}/status`, 'utf8'));
-    requireConfined(this.status, { user, group, parent: process.pid });
-    const running = statSync(`${place}/exe`, { bigint: true });
-    const meant = fstatSync(runtime?.fd ?? program, { bigint: true });
-    if (running.dev !== meant.dev || running.ino !== meant.ino)
-      throw refusal('driver-program', 'the process runs something else', `${place}/exe`);
+  /** All who ask wait for the same end; when it failed, it can be asked for again. */
+  end(): Promise<DriverEnd> {
+    this.#ending ??= this.#end().catch((error) => {
+      this.#ending = undefined;
+      throw error;
+    });
+    return this.#ending;
   }
 
-  async end(): Promise<DriverEnd> {
-    if (!this.#isOver) {
-      this.#isOver = true;
-      this.#child.kill('SIGKILL');
-      await this.#cgroup?.end();
-    }
-    return this.ended;
+  async #end(): Promise<DriverEnd> {
+    // False when it is gone already; there is no other reason for us.
+    this.#child.kill('SIGKILL');
+    await this.#cgroup?.end();
+    return await within(this.ended, AGENT_LIMITS.endSeconds, () => notEnded(`process ${this.pid}`));
   }
 }
 
 function launchError({ step, result }: LaunchFailure): IronError {
-  const name = Object.entries(os.constants.errno).find(([, value]) => value === -result)?.[0];
+  const name = errnoName(-result);
   return new IronError('E_AGENT_REFUSED', `the driver was not started: ${step} failed`, {
     why: name === undefined ? `the kernel answered ${result}` : `the kernel answered ${name}`,
     hint: 'nothing runs; the agent must be root, on a kernel with Landlock and seccomp',
@@ -211,10 +256,18 @@ function launchError({ step, result }: LaunchFailure): IronError {
   });
 }
 
-function refusal(reason: string, message: string, why: string): IronError {
-  return new IronError('E_AGENT_REFUSED', message, {
+function notStarted(why: string, cause?: unknown): IronError {
+  return new IronError('E_IO', 'the launcher of the driver was not started', {
     why,
-    hint: 'it does not run, and nothing was changed',
-    context: { reason },
+    hint: 'nothing runs; look at memory, processes and descriptors, and at the length of its environment',
+    ...(cause === undefined ? {} : { cause }),
   });
+}
+
+function tooSlow(seconds: number): IronError {
+  return refused(
+    'driver-late',
+    'the driver did not come to run',
+    `its launcher was not done after ${seconds} seconds`,
+  );
 }

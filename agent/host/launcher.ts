@@ -11,16 +11,21 @@ export interface LaunchFailure {
   readonly result: number;
 }
 
-/** `node -e PROGRAM KOFFI CALLS REPORT`: a module's place, calls as JSON, a descriptor. */
+/** Where the launcher finds its calls. Others can read what a process was started with, not this. */
+export const CALLS_VARIABLE = 'IRONPORT_CALLS';
+
+/** `node -e PROGRAM KOFFI REPORT`: a module's place, a descriptor; the calls as JSON are a variable. */
 function launcher(): void {
-  type Value = number | { kept: string } | Block;
+  type Value = number | { kept: string } | { whole: string } | Block;
+  type Register = number | bigint | { kept: string };
   type Block = { bytes: string; at?: [number, Block][] };
   type Step = { step: string; nr: number; arguments: Value[]; expect?: number; keep?: string };
 
   const { process } = globalThis;
   const { writeSync } = process.getBuiltinModule('node:fs');
   const { createRequire } = process.getBuiltinModule('node:module');
-  const [, place = '', calls = '', report = ''] = process.argv;
+  const [, place = '', report = ''] = process.argv;
+  const { IRONPORT_CALLS: calls = '' } = process.env;
   const fail = (step: string, result: number): void => {
     writeSync(Number(report), JSON.stringify({ step, result }));
     process.exit(1);
@@ -42,11 +47,14 @@ function launcher(): void {
       held.push(buffer);
       return BigInt(koffi.address(buffer));
     };
-    const isBlock = (value: Value): value is Block => typeof value === 'object' && 'bytes' in value;
+    const registerOf = (value: Value): Register => {
+      if (typeof value === 'number' || 'kept' in value) return value;
+      return 'whole' in value ? BigInt.asIntN(64, BigInt(`0x${value.whole}`)) : addressOf(value);
+    };
     const steps = (JSON.parse(calls) as Step[]).map((one) => ({
       ...one,
       // Made before the first call: between the last ones there is as little as can be.
-      arguments: one.arguments.map((value) => (isBlock(value) ? addressOf(value) : value)),
+      arguments: one.arguments.map(registerOf),
     }));
     for (const one of steps) {
       step = one.step;

@@ -5,9 +5,10 @@
  * koffi reads errno on the main thread only: every call here is made there and returns at once.
  */
 
+import { fchmodSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
-import type { Errno } from '../../shared/node/errno.ts';
+import { type Errno, errnoName } from '../../shared/node/errno.ts';
 import { LANDLOCK } from '../sandbox/landlock.ts';
 import { SYSCALL } from '../sandbox/syscalls.ts';
 
@@ -17,7 +18,10 @@ export interface Libc {
   /** The address of `length` bytes of `fd`, shared and writable. */
   map(fd: number, length: number): bigint;
   unmap(address: bigint, length: number): void;
-  /** Memory behind a descriptor, close-on-exec, which can be sealed; `run`: and be run. */
+  /**
+   * Memory behind a descriptor, close-on-exec, which can be sealed. Only its owner can open it a second
+   * time, and nobody can run it; with `run`, everybody can read and run it, and nobody write it.
+   */
   memory(name: string, use?: 'run'): number;
   /** Adds seals (fcntl(2), F_ADD_SEALS). */
   seal(fd: number, seals: number): void;
@@ -41,7 +45,8 @@ const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
-/** Linux 6.3; before, all such memory could be run, and the flag is not known. */
+/** Linux 6.3; before, all such memory could be run, and the flags are not known. */
+const MFD_NOEXEC_SEAL = 8;
 const MFD_EXEC = 16;
 const O_CLOEXEC = 0o2000000;
 const EFD_CLOEXEC = 0o2000000;
@@ -92,12 +97,12 @@ function load(): Libc {
     unmap: (address, length) => void checked(munmap(address, length), 'munmap'),
     memory(name, use) {
       const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-      if (use === 'run') {
-        const fd = memfd(name, flags | MFD_EXEC);
-        if (fd >= 0 || koffi.errno() !== os.constants.errno.EINVAL)
-          return checked(fd, 'memfd_create');
-      }
-      return checked(memfd(name, flags), 'memfd_create');
+      let fd = memfd(name, flags | (use === 'run' ? MFD_EXEC : MFD_NOEXEC_SEAL));
+      if (fd < 0 && koffi.errno() === os.constants.errno.EINVAL) fd = memfd(name, flags);
+      checked(fd, 'memfd_create');
+      // Made for everybody to read, write and, before 6.3, run: by way of /proc/self/fd too.
+      fchmodSync(fd, use === 'run' ? 0o555 : 0o600);
+      return fd;
     },
     seal: (fd, seals) => void checked(fcntl(fd, F_ADD_SEALS, 'int', seals), 'fcntl F_ADD_SEALS'),
     seals: (fd) => checked(fcntl(fd, F_GET_SEALS, 'int', 0), 'fcntl F_GET_SEALS'),
@@ -120,8 +125,6 @@ function load(): Libc {
 
 /** As Node's own: with the name of the error and of the call. */
 function errnoError(number: number, syscall: string): Errno {
-  const code =
-    Object.entries(os.constants.errno).find(([, value]) => value === number)?.[0] ??
-    `errno ${number}`;
+  const code = errnoName(number) ?? `errno ${number}`;
   return Object.assign(new Error(`${syscall}: ${code}`), { code, errno: -number, syscall });
 }

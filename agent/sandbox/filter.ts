@@ -8,8 +8,10 @@ import { IronError } from '../../shared/errors.ts';
 import { SYSCALL, type SyscallName } from './syscalls.ts';
 
 /**
- * `argument & mask` must be `value`. Only the low 32 bits are looked at: every argument that a rule
- * names is an int or an unsigned int to the kernel, which drops the others too.
+ * `argument & mask` must be `value`. Only the low 32 bits are looked at. That is all the kernel does
+ * where the argument is an int (ioctl, fcntl, prctl, madvise) or is cut to one (`clone`: kernel/fork.c,
+ * lower_32_bits). The protection and the flags of `mmap` and `mprotect` are longs, in which no bit
+ * above the 32nd means anything: a bit that a rule forbids is one of the lower ones.
  */
 export interface Condition {
   readonly argument: 0 | 1 | 2 | 3 | 4 | 5;
@@ -17,10 +19,17 @@ export interface Condition {
   readonly value: number;
 }
 
-/** A call that is allowed: always, or when all conditions of one of `when` hold. */
+/** All 64 bits of `argument` must be `value`. */
+export interface Whole {
+  readonly argument: Condition['argument'];
+  readonly value: bigint;
+}
+
+/** A call that is allowed: always, or when all conditions of one of `when` hold, or all of `whole`. */
 export interface Rule {
   readonly call: SyscallName;
   readonly when?: readonly (readonly Condition[])[];
+  readonly whole?: readonly Whole[];
 }
 
 export interface Profile {
@@ -50,7 +59,17 @@ export const ACTION = {
 } as const;
 
 /** BPF_LD | BPF_W | BPF_ABS and the like. */
-export const OPCODE = { load: 0x20, and: 0x54, equal: 0x15, atLeast: 0x35, return: 0x06 } as const;
+export const OPCODE = {
+  load: 0x20,
+  and: 0x54,
+  xor: 0xa4,
+  /** With the second register, which `keep` copies the first to. */
+  or: 0x4c,
+  keep: 0x07,
+  equal: 0x15,
+  atLeast: 0x35,
+  return: 0x06,
+} as const;
 
 /** struct seccomp_data: nr, arch, instruction pointer, six arguments. */
 export const DATA = { nr: 0, arch: 4, arguments: 16, size: 64 } as const;
@@ -69,9 +88,7 @@ export function compileFilter({ name, rules, absent }: Profile): Instruction[] {
     load(DATA.nr),
     { code: OPCODE.atLeast, jt: 0, jf: 1, k: X32_BIT },
     result(ACTION.killProcess),
-    ...rules.flatMap(({ call, when }) =>
-      onCall(call, when === undefined ? [result(ACTION.allow)] : conditional(when)),
-    ),
+    ...rules.flatMap((rule) => onCall(rule.call, blockOf(rule))),
     ...absent.flatMap((call) => onCall(call, [result(ACTION.enosys)])),
     result(ACTION.eperm),
   ];
@@ -97,7 +114,34 @@ function onCall(call: SyscallName, block: readonly Instruction[]): Instruction[]
   return [{ code: OPCODE.equal, jt: 0, jf: skip(block), k: SYSCALL[call] }, ...block];
 }
 
-/** Never falls through: the accumulator holds an argument by then. */
+/** Never falls through: the accumulator may hold an argument by then. */
+function blockOf({ when, whole }: Rule): Instruction[] {
+  if (whole !== undefined) return together(whole);
+  return when === undefined ? [result(ACTION.allow)] : conditional(when);
+}
+
+/**
+ * The differences of all words, gathered before one look at them: how long it takes says nothing of
+ * which word was wrong, so that a key is not found a word at a time.
+ */
+function together(whole: readonly Whole[]): Instruction[] {
+  const words = whole.flatMap(({ argument, value }) => [
+    [DATA.arguments + 8 * argument, Number(value & 0xffff_ffffn)] as const,
+    [DATA.arguments + 8 * argument + 4, Number(value >> 32n)] as const,
+  ]);
+  return [
+    ...words.flatMap(([at, wanted], i) => [
+      load(at),
+      { code: OPCODE.xor, jt: 0, jf: 0, k: wanted },
+      ...(i === 0 ? [] : [{ code: OPCODE.or, jt: 0, jf: 0, k: 0 }]),
+      { code: OPCODE.keep, jt: 0, jf: 0, k: 0 },
+    ]),
+    { code: OPCODE.equal, jt: 0, jf: 1, k: 0 },
+    result(ACTION.allow),
+    result(ACTION.eperm),
+  ];
+}
+
 function conditional(when: readonly (readonly Condition[])[]): Instruction[] {
   return [...when.flatMap(alternative), result(ACTION.eperm)];
 }

@@ -8,7 +8,8 @@ import { utf8 } from '../../shared/bytes.ts';
 import { IronError } from '../../shared/errors.ts';
 import { compileFilter, encodeFilter, type Profile } from './filter.ts';
 import { LANDLOCK, readableFile, rulesetAttr } from './landlock.ts';
-import { AT_EMPTY_PATH, DESCRIPTORS_MAX, PROGRAM_FD } from './profiles.ts';
+import { DESCRIPTORS_MAX } from './profiles.ts';
+import { PROGRAM_FD, runRegisters, runRule } from './run-once.ts';
 import { SYSCALL } from './syscalls.ts';
 
 /** Bytes whose address is handed over; `at` are places in them that hold addresses of others. */
@@ -17,8 +18,8 @@ export interface Bytes {
   readonly at?: readonly (readonly [offset: number, Bytes])[];
 }
 
-/** A number, bytes, or the result of an earlier call. */
-export type Argument = number | Bytes | { readonly kept: string };
+/** A number, bytes, the result of an earlier call, or all 64 bits of a register in hex digits. */
+export type Argument = number | Bytes | { readonly kept: string } | { readonly whole: string };
 
 export interface Call {
   readonly step: string;
@@ -47,6 +48,8 @@ export interface LaunchPlan {
   readonly limits: LaunchLimits;
   readonly landlockAbi: number;
   readonly profile: Profile;
+  /** `KEY_BYTES` that were never used before, and that nobody else is told. */
+  readonly key: Uint8Array;
   /** Descriptors in the launcher: what is run, what may be read, `cgroup.procs` of its group. */
   readonly program: number;
   readonly files: readonly number[];
@@ -64,13 +67,16 @@ const SECCOMP_SET_MODE_FILTER = 1;
 const CLOSE_RANGE_CLOEXEC = 4;
 const F_SETFD = 2;
 const O_CLOEXEC = 0o2000000;
-/** Numbers 0 to 65,533 are for users that exist; -1 means "as it is". */
-const USER_MAX = 0xffff_fffe;
+/**
+ * setresuid(2) takes the highest number, -1, for "as it is"; the one below it is `nobody` on hosts that
+ * count users in 32 bits.
+ */
+const USER_END = 0xffff_fffe;
 
 export function planLaunch(plan: LaunchPlan): Call[] {
   const { user, group, limits, parent, program, files, keepBelow, cgroup } = plan;
   for (const id of [user, group])
-    if (!Number.isSafeInteger(id) || id < 1 || id >= USER_MAX)
+    if (!Number.isSafeInteger(id) || id < 1 || id >= USER_END)
       throw new IronError('E_AGENT_REFUSED', `a driver cannot run as user or group ${id}`, {
         why: 'it must be a user of its own, and not root',
         hint: 'name another number',
@@ -81,6 +87,7 @@ export function planLaunch(plan: LaunchPlan): Call[] {
       hint: `at most ${DESCRIPTORS_MAX}`,
       context: { reason: 'driver-descriptors' },
     });
+  const registers = runRegisters(plan.key);
   return [
     // First, so that it counts from here on; entering it takes rights that the next steps give up.
     ...(cgroup === undefined
@@ -98,7 +105,9 @@ export function planLaunch(plan: LaunchPlan): Call[] {
     call('death-signal', SYSCALL.prctl, [PR.setDeathSignal, SIGKILL, 0, 0, 0]),
     call('parent', SYSCALL.getppid, [], { expect: parent }),
     call('program', SYSCALL.dup3, [program, PROGRAM_FD, O_CLOEXEC]),
-    limit('limit-core', RLIMIT.core, 0),
+    // fs/coredump.c: where memory goes to a program, a limit of 0 is not looked at, and 1 means none;
+    // as a file it would have to be a page.
+    limit('limit-core', RLIMIT.core, 1),
     limit('limit-memlock', RLIMIT.memlock, 0),
     limit('limit-messages', RLIMIT.messages, 0),
     limit('limit-data', RLIMIT.data, limits.dataBytes),
@@ -112,13 +121,14 @@ export function planLaunch(plan: LaunchPlan): Call[] {
     limit('limit-files', RLIMIT.files, DESCRIPTORS_MAX),
     call('no-new-privs', SYSCALL.prctl, [PR.setNoNewPrivs, 1, 0, 0, 0]),
     call('landlock', SYSCALL.landlock_restrict_self, [{ kept: 'ruleset' }, 0]),
-    call('seccomp', SYSCALL.seccomp, [SECCOMP_SET_MODE_FILTER, 0, filter(plan.profile)]),
+    call('seccomp', SYSCALL.seccomp, [SECCOMP_SET_MODE_FILTER, 0, filter(plan)]),
     call('run', SYSCALL.execveat, [
-      PROGRAM_FD,
+      whole(registers.descriptor),
       text(''),
       strings(plan.arguments),
       strings(Object.entries(plan.environment).map(([name, value]) => `${name}=${value}`)),
-      AT_EMPTY_PATH,
+      whole(registers.flags),
+      whole(registers.sixth),
     ]),
   ];
 }
@@ -158,8 +168,9 @@ function limit(step: string, resource: number, value: number): Call {
 }
 
 /** struct sock_fprog: the count, and where the instructions are. */
-function filter(profile: Profile): Bytes {
-  const program = encodeFilter(compileFilter(profile));
+function filter({ profile, key }: LaunchPlan): Bytes {
+  const rules = [...profile.rules, runRule(key)];
+  const program = encodeFilter(compileFilter({ ...profile, rules }));
   const bytes = Buffer.alloc(16);
   bytes.writeUInt16LE(program.length / 8, 0);
   return { ...raw(bytes), at: [[8, raw(program)]] };
@@ -180,6 +191,10 @@ function text(value: string): Bytes {
 
 function raw(bytes: Buffer): Bytes {
   return { bytes: bytes.toString('base64') };
+}
+
+function whole(value: bigint): Argument {
+  return { whole: value.toString(16) };
 }
 
 function range(count: number): number[] {

@@ -1,26 +1,22 @@
 /**
  * What a driver may ask of the kernel. Two lists, each as short as works: what a static program
  * needs to compute, to wait and to use descriptors that it was given, and what a runtime with a
- * compiler and threads of its own needs on top. Found by leaving out one call at a time. Pure.
+ * compiler and threads of its own needs on top. Found by leaving out one call at a time. Neither can
+ * run anything; the launcher adds the one call by which it ends (`run-once.ts`). Pure.
  */
 
 import type { Condition, Profile, Rule } from './filter.ts';
 import type { SyscallName } from './syscalls.ts';
 
-/**
- * The program is run from this descriptor. It is above every descriptor that the process may make,
- * so that once the program runs and it is closed, nothing can be put there and run.
- */
-export const PROGRAM_FD = 1023;
 /** RLIMIT_NOFILE: numbers below this. */
 export const DESCRIPTORS_MAX = 256;
 
-export const AT_EMPTY_PATH = 0x1000;
 const ALL = 0xffffffff;
 
 const MAP_SHARED = 0x01;
 const MAP_ANONYMOUS = 0x20;
 const MAP_GROWSDOWN = 0x100;
+const MAP_HUGETLB = 0x40000;
 const PROT_EXEC = 4;
 
 const exactly = (argument: Condition['argument'], value: number): Condition => ({
@@ -32,21 +28,16 @@ const oneOf = (argument: Condition['argument'], values: readonly number[]): Cond
   values.map((value) => [exactly(argument, value)]);
 const always = (...calls: SyscallName[]): Rule[] => calls.map((call) => ({ call }));
 
-/** The one way to run something: what the launcher put there, by its descriptor and by no name. */
-const RUN: Rule = {
-  call: 'execveat',
-  when: [[exactly(0, PROGRAM_FD), exactly(4, AT_EMPTY_PATH)]],
-};
-
 /**
  * Memory that is not counted by RLIMIT_DATA is not to be had: shared anonymous memory, and stacks
- * that grow by themselves.
+ * that grow by themselves; nor huge pages, which a control group may not count (cgroup-v2.rst,
+ * memory_hugetlb_accounting) and of which a host has few.
  */
 function mapping(prot: number): Rule {
   const protection: Condition[] = [{ argument: 2, mask: prot, value: 0 }];
   const free = (mask: number, value: number): Condition[] => [
     ...(prot === 0 ? [] : protection),
-    { argument: 3, mask: mask | MAP_GROWSDOWN, value },
+    { argument: 3, mask: mask | MAP_GROWSDOWN | MAP_HUGETLB, value },
   ];
   return {
     call: 'mmap',
@@ -70,7 +61,6 @@ export const STATIC_PROFILE: Profile = {
     mapping(PROT_EXEC),
     { call: 'mprotect', when: [[{ argument: 2, mask: PROT_EXEC, value: 0 }]] },
     { call: 'madvise', when: oneOf(2, [MADV_DONTNEED, MADV_FREE]) },
-    RUN,
   ],
   absent: [],
 };

@@ -1,5 +1,6 @@
 /** Errors of the operating system, as errors of ours. */
 
+import os from 'node:os';
 import { type Code, type ErrorDetails, IronError } from '../errors.ts';
 
 export interface Errno extends Error {
@@ -19,6 +20,11 @@ export function isErrno(error: unknown): error is Errno {
     'code' in error &&
     typeof error.code === 'string'
   );
+}
+
+/** The name of an error's number, as errno(3) has it: undefined for one that is not known. */
+export function errnoName(number: number): string | undefined {
+  return Object.entries(os.constants.errno).find(([, value]) => value === number)?.[0];
 }
 
 /** What the errors that a user can do something about mean, in words. */

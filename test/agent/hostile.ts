@@ -48,9 +48,14 @@ export const ATTEMPTS: readonly (readonly [what: string, ...Syscall])[] = [
   ['another personality', 135, 0xffffffff],
   ['run by name', 59, '/nowhere-at-all', 0, 0],
   ['run by descriptor', 322, 4, '', 0, 0, 0x1000],
+  ['run a window by its path', 322, 1023, '/proc/self/fd/3', 0, 0, 0x1000],
+  ['run memory by its path', 322, 1023, '/proc/self/fd/4', 0, 0, 0x1000],
+  ['run what the launcher ran', 322, 1023, '', 0, 0, 0x1000],
   ['priority', 141, 0, 0, -5],
   ['memory that nobody counts', 9, 0, 4096, 3, 0x21, -1, 0],
   ['a stack that grows', 9, 0, 4096, 3, 0x122, -1, 0],
+  ['huge pages', 9, 0, 1 << 21, 3, 0x40022, -1, 0],
+  ['huge pages of a window', 9, 0, 1 << 21, 3, 0x40001, 3, 0],
   ['the window, mapped', 9, BASE, 4096, 3, 0x11, 3, 0],
   ['take the pages of a window away', 28, BASE, 4096, 9],
   ['a gibibyte and more', 9, 0, (1 << 30) + 4096, 3, 0x22, -1, 0],
@@ -67,7 +72,15 @@ export const CONTROL: Readonly<Record<string, number>> = {
   pivot_root: -2,
   'a filter of its own': -14,
   'run by name': -2,
-  'run by descriptor': -8,
+  'run by descriptor': -13,
+  // Nobody may run it, not even who owns it.
+  'run a window by its path': -13,
+  'run memory by its path': -13,
+  // There is none.
+  'run what the launcher ran': -9,
+  // ENOMEM where none are set aside, and what is no file of huge pages.
+  'huge pages': -12,
+  'huge pages of a window': -22,
 };
 
 /** The calls alone, for a program that makes them in order. */

@@ -27,13 +27,14 @@ import { rulesetAttr } from '../../agent/sandbox/landlock.ts';
 import { type LaunchPlan, planLaunch } from '../../agent/sandbox/launch-plan.ts';
 import { parseProcessStatus, requireConfined } from '../../agent/sandbox/process-status.ts';
 import { RUNTIME_PROFILE, STATIC_PROFILE } from '../../agent/sandbox/profiles.ts';
+import { runRegisters, runRule } from '../../agent/sandbox/run-once.ts';
 import { SYSCALL, type SyscallName } from '../../agent/sandbox/syscalls.ts';
 
 /** Classic BPF over struct seccomp_data, from the encoded bytes, as Documentation/networking/filter.rst has it. */
 function judge(
   program: Buffer,
   nr: number,
-  args: readonly number[] = [],
+  args: readonly (number | bigint)[] = [],
   arch = AUDIT_ARCH_X86_64,
 ) {
   const data = Buffer.alloc(64);
@@ -41,7 +42,7 @@ function judge(
   data.writeUInt32LE(arch >>> 0, 4);
   for (const [i, value] of args.entries())
     data.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)), 16 + 8 * i);
-  let a = 0;
+  let [a, x] = [0, 0];
   for (let pc = 0; pc < program.length / 8; pc++) {
     const code = program.readUInt16LE(8 * pc);
     const [jt, jf] = [program.readUInt8(8 * pc + 2), program.readUInt8(8 * pc + 3)];
@@ -49,6 +50,9 @@ function judge(
     if (code === 0x06) return k;
     if (code === 0x20) a = data.readUInt32LE(k);
     else if (code === 0x54) a = (a & k) >>> 0;
+    else if (code === 0xa4) a = (a ^ k) >>> 0;
+    else if (code === 0x4c) a = (a | x) >>> 0;
+    else if (code === 0x07) x = a;
     else if (code === 0x15) pc += a === k ? jt : jf;
     else if (code === 0x35) pc += a >= k ? jt : jf;
     else throw new Error(`code ${code}`);
@@ -61,15 +65,6 @@ const PROFILES = { static: encoded(STATIC_PROFILE), runtime: encoded(RUNTIME_PRO
 
 /** What conditional calls are allowed with, and what not; written down apart from the profiles. */
 const CONDITIONAL: Partial<Record<SyscallName, [good: number[][], bad: number[][]]>> = {
-  execveat: [
-    [[1023, 7, 7, 7, 0x1000]],
-    [
-      [1022, 7, 7, 7, 0x1000],
-      [1023, 7, 7, 7, 0],
-      [1023, 7, 7, 7, 0x1100],
-      [-100, 7, 7, 7, 0x1000],
-    ],
-  ],
   mmap: [
     [
       [0, 4096, 3, 0x22],
@@ -81,6 +76,8 @@ const CONDITIONAL: Partial<Record<SyscallName, [good: number[][], bad: number[][
       [0, 4096, 3, 0x23],
       [0, 4096, 3, 0x122],
       [0, 4096, 3, 0x101, 3],
+      [0, 4096, 3, 0x40022],
+      [0, 4096, 3, 0x40001, 3],
     ],
   ],
   madvise: [
@@ -187,6 +184,29 @@ t.test('the filter, over every call of every table', async (t) => {
   }
 });
 
+t.test('one call runs a program, and only with its key', async (t) => {
+  const key = Buffer.from('00112233445566778899aabbccddeeff', 'hex');
+  const { descriptor, flags, sixth } = runRegisters(key);
+  t.equal(descriptor, 0x00112233_000003ffn);
+  t.equal(flags, 0x44556677_00001000n);
+  t.equal(sixth, 0x8899aabb_ccddeeffn);
+  t.throws(() => runRegisters(key.subarray(1)), { code: 'E_INTERNAL' });
+  const good = [descriptor, 7n, 7n, 7n, flags, sixth];
+  for (const profile of [STATIC_PROFILE, RUNTIME_PROFILE]) {
+    const run = (args: readonly bigint[], rules = [...profile.rules, runRule(key)]) =>
+      judge(encoded({ ...profile, rules }), SYSCALL.execveat, args);
+    t.equal(run(good), ACTION.allow);
+    t.equal(run(good.with(1, 8n)), ACTION.allow, 'where the empty path is, is not looked at');
+    t.equal(run(good, [...profile.rules]), ACTION.eperm, 'without the rule there is no way');
+    for (const argument of [0, 4, 5])
+      for (let bit = 0n; bit < 64n; bit++) {
+        const wrong = good.with(argument, (good[argument] as bigint) ^ (1n << bit));
+        if (run(wrong) !== ACTION.eperm) t.fail(`argument ${argument}, bit ${bit}`);
+      }
+    t.equal(run([1023n, 7n, 7n, 7n, 0x1000n, 0n]), ACTION.eperm, 'without a key');
+  }
+});
+
 t.test('what no driver may have is in no list', async (t) => {
   // ptrace, bpf, io_uring, userfaultfd, mounts, sockets, namespaces, fallocate, ftruncate, kill,
   // memory of others, keys, and running by name; by their numbers.
@@ -215,6 +235,8 @@ t.test('what no driver may have is in no list', async (t) => {
     58,
   );
   never.push(105, 106, 117, 119, 112, 298, 319, 317, 135, 175, 313, 246, 169, 161, 304, 33, 436);
+  // execveat, fchmod, setrlimit, prlimit64
+  never.push(322, 91, 160, 302);
   for (const [name, program] of Object.entries(PROFILES))
     for (const nr of never) t.equal(judge(program, nr), ACTION.eperm, `${name}: ${nr}`);
 });
@@ -241,6 +263,7 @@ const PLAN: LaunchPlan = {
   limits: { dataBytes: 1 << 28, threads: 32, stackBytes: 1 << 23 },
   landlockAbi: 7,
   profile: STATIC_PROFILE,
+  key: Buffer.alloc(16, 7),
   program: 6,
   files: [7, 8],
   cgroup: 9,

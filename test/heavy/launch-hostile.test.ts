@@ -8,10 +8,12 @@ import {
   chmodSync,
   copyFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -24,6 +26,7 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { makeCgroup } from '../../agent/host/cgroup.ts';
 import { type Launch, launch } from '../../agent/host/launch.ts';
+import { requireRunning } from '../../agent/host/running.ts';
 import { openMeasured, sealProgram } from '../../agent/host/sealed.ts';
 import { elf, resultsOf, type Syscall } from '../agent/elf.ts';
 import { ATTEMPTS, CALLS, CONTROL, isRefused, PAUSE, unsealed } from '../agent/hostile.ts';
@@ -99,6 +102,53 @@ t.test('a hostile program', { skip: whyNot() }, async (t) => {
     });
   }
 
+  await t.test('it runs nothing a second time: not itself, and not what it may read', async (t) => {
+    const mark: Syscall = [1, 1, 'x', 1];
+    const other = asFile(t, elf([[1, 1, 'another', 7]], [PAUSE]));
+    const runs = (path: string): Syscall => [322, 1023, path, 0, 0, 0x1000];
+    const control = asFile(t, elf([mark, runs(other)]));
+    const ran = spawn(control, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let text = '';
+    for await (const chunk of ran.stdout) {
+      text += chunk;
+      if (text.length >= 'xanother'.length) break;
+    }
+    t.match(text, /^xanother/, 'control');
+    ran.kill('SIGKILL');
+
+    const itself = elf([mark, runs('/proc/self/exe')], [PAUSE]);
+    // The thread does what the one that made it does: both of them try.
+    const thread: Syscall = [56, 0x10f00, 0];
+    const threaded = elf([mark, thread, runs(other)], [PAUSE]);
+    const cases: [string, Pick<Launch, 'program' | 'runtime'>, number, number][] = [
+      ['static', { program: sealed(itself) }, 1, 2],
+      [
+        'runtime',
+        {
+          program: sealed(Buffer.from('nothing')),
+          runtime: {
+            fd: openMeasured(asFile(t, threaded), sha256(threaded)),
+            arguments: [],
+            files: [openMeasured(other, sha256(readFileSync(other)))],
+          },
+        },
+        2,
+        3,
+      ],
+    ];
+    for (const [name, options, threads, calls] of cases) {
+      const driver = await launch({ ...WITH, ...options });
+      const wanted = 1 + threads * 8 * calls;
+      while (driver.bytes().length < wanted) await setTimeout(20);
+      t.equal(driver.bytes().subarray(0, 1).toString(), 'x', name);
+      for (let i = 0; i < threads; i++) {
+        const results = resultsOf(driver.bytes().subarray(1 + 8 * calls * i));
+        t.equal(results[calls - 1], -1, `${name}: ${results}`);
+      }
+      await driver.end();
+    }
+  });
+
   await t.test('calls of the x32 table end it', async (t) => {
     const second: Syscall = [35, new Uint8Array(new BigInt64Array([1n, 0n]).buffer), 0];
     const calls = [second, [0x40000000 + 39]] satisfies Syscall[];
@@ -148,6 +198,49 @@ t.test('descriptors and threads are bounded', { skip: whyNot() }, async (t) => {
     await setTimeout(20);
     t.equal(threads(), 16);
   }
+  await driver.end();
+});
+
+t.test('limits are those that were asked for', { skip: whyNot() }, async (t) => {
+  const limits = { dataBytes: 3 << 20, threads: 5, stackBytes: 2 << 20 };
+  const driver = await launch({ ...WITH, limits, program: sealed(SLEEPER) });
+  const text = readFileSync(`/proc/${driver.pid}/limits`, 'utf8');
+  for (const [name, value] of Object.entries({
+    // fs/coredump.c: 1 means no dump at all, also where a program takes them.
+    'Max core file size': 1,
+    'Max locked memory': 0,
+    'Max msgqueue size': 0,
+    'Max data size': 3 << 20,
+    'Max stack size': 2 << 20,
+    'Max processes': 5,
+    'Max open files': 256,
+  }))
+    t.match(text, new RegExp(`^${name} +${value} +${value} `, 'm'), name);
+  await driver.end();
+});
+
+t.test('what runs is looked at', { skip: whyNot() }, async (t) => {
+  const path = asFile(t, SLEEPER);
+  const { user, group } = WITH;
+  const refused = (reason: string) => ({ code: 'E_AGENT_REFUSED', context: { reason } });
+  const program = openMeasured(path, sha256(SLEEPER));
+  const plain = spawn(path, { stdio: 'ignore' });
+  const look = (pid: number, meant = program) =>
+    requireRunning(pid, { user, group, program: meant });
+  t.throws(() => look(plain.pid as number), refused('driver-unconfined'), 'one of ours, as it is');
+  const over = new Promise((resolve) => plain.once('exit', resolve));
+  plain.kill('SIGKILL');
+  await over;
+  t.throws(() => look(plain.pid as number), refused('driver-ended'), 'one that is gone');
+
+  const sealedProgram = sealed(SLEEPER);
+  const driver = await launch({ ...WITH, program: sealedProgram });
+  t.strictSame(look(driver.pid, sealedProgram).get('Seccomp'), '2', 'control');
+  t.throws(() => look(driver.pid), refused('driver-program'), 'the same bytes in another file');
+  process.kill(driver.pid, 'SIGKILL');
+  // Nothing waits here, so that its end is not taken note of, and its number stays its own.
+  while (!/^State:\s+Z/m.test(readFileSync(`/proc/${driver.pid}/status`, 'utf8'))) {}
+  t.throws(() => look(driver.pid, sealedProgram), refused('driver-ended'), 'one that just ended');
   await driver.end();
 });
 
@@ -253,29 +346,83 @@ t.test(
   { skip: whyNot() || (GROUPS === undefined && 'no cgroup v2') },
   async (t) => {
     const parent = GROUPS as string;
-    const cgroup = makeCgroup(
-      parent,
-      `ironport-test-${process.pid}`,
-      { memoryBytes: 256 << 20, processes: 16 },
-      'group',
-    );
-    const driver = await launch({ ...WITH, program: sealed(SLEEPER), cgroup });
-    t.match(
-      readFileSync(`/proc/${driver.pid}/cgroup`, 'utf8'),
-      `0::${cgroup.path.slice(parent.length)}\n`,
-    );
-    t.equal(readFileSync(join(cgroup.path, 'cgroup.procs'), 'utf8'), `${driver.pid}\n`);
-    if (!cgroup.missing.includes('pids'))
-      t.equal(readFileSync(join(cgroup.path, 'pids.max'), 'utf8'), '16\n');
-    if (!cgroup.missing.includes('memory'))
-      t.equal(readFileSync(join(cgroup.path, 'memory.max'), 'utf8'), `${256 << 20}\n`);
-    await driver.end();
-    t.notOk(existsSync(cgroup.path), 'nothing of it is left');
-    if (cgroup.missing.length === 0) return;
-    t.throws(
-      () => makeCgroup(parent, 'ironport-test', { memoryBytes: 1 << 26, processes: 8 }, 'limits'),
-      { code: 'E_AGENT_REFUSED', context: { reason: 'cgroup' } },
-      'without the controllers it is no bound',
+    const make = (name: string) =>
+      makeCgroup(
+        parent,
+        `ironport-test-${name}-${process.pid}`,
+        { memoryBytes: 256 << 20, processes: 16 },
+        'group',
+      );
+    await t.test('bounds a driver and ends it', async (t) => {
+      const cgroup = make('own');
+      const driver = await launch({ ...WITH, program: sealed(SLEEPER), cgroup });
+      t.match(
+        readFileSync(`/proc/${driver.pid}/cgroup`, 'utf8'),
+        `0::${cgroup.path.slice(parent.length)}\n`,
+      );
+      t.equal(readFileSync(join(cgroup.path, 'cgroup.procs'), 'utf8'), `${driver.pid}\n`);
+      if (!cgroup.missing.includes('pids'))
+        t.equal(readFileSync(join(cgroup.path, 'pids.max'), 'utf8'), '16\n');
+      if (!cgroup.missing.includes('memory'))
+        t.equal(readFileSync(join(cgroup.path, 'memory.max'), 'utf8'), `${256 << 20}\n`);
+      const ends = await Promise.all([driver.end(), driver.end(), cgroup.end()]);
+      t.notOk(existsSync(cgroup.path), 'nothing of it is left');
+      t.match(ends.slice(0, 2), [{ signal: 'SIGKILL' }, { signal: 'SIGKILL' }]);
+      t.match(await driver.end(), { signal: 'SIGKILL' }, 'and once more');
+      if (cgroup.missing.length === 0) return;
+      t.throws(
+        () => makeCgroup(parent, 'ironport-test', { memoryBytes: 1 << 26, processes: 8 }, 'limits'),
+        { code: 'E_AGENT_REFUSED', context: { reason: 'cgroup' } },
+        'without the controllers it is no bound',
+      );
+    });
+
+    await t.test('is gone when no driver comes to run', async (t) => {
+      const program = sealed(SLEEPER);
+      const fails = async (name: string, options: Partial<Launch>, code: string, step?: string) => {
+        const cgroup = make('fails');
+        await t.rejects(
+          launch({ ...WITH, program, ...options, cgroup }),
+          { code, ...(step === undefined ? {} : { context: { step } }) },
+          name,
+        );
+        t.notOk(existsSync(cgroup.path), name);
+      };
+      await fails('a plan that is refused', { user: 0 }, 'E_AGENT_REFUSED');
+      // execve(2), E2BIG: one string of 128 KiB is too long.
+      await fails('no launcher', { environment: { A: 'x'.repeat(1 << 17) } }, 'E_IO');
+      await fails('a launcher without a program', { program: 900 }, 'E_IO');
+      const none = sealed(Buffer.from('none'));
+      await fails('a program that is none', { program: none }, 'E_AGENT_REFUSED', 'run');
+      const tight = { ...WITH.limits, stackBytes: 1 };
+      await fails('one that ends at once', { limits: tight }, 'E_AGENT_REFUSED');
+    });
+
+    await t.test('a launcher that does not come on is ended', async (t) => {
+      const cgroup = make('frozen');
+      // Whoever enters it stands still; being killed is all that it still does.
+      writeFileSync(join(cgroup.path, 'cgroup.freeze'), '1');
+      await t.rejects(launch({ ...WITH, program: sealed(SLEEPER), cgroup, seconds: 1 }), {
+        code: 'E_AGENT_REFUSED',
+        context: { reason: 'driver-late' },
+      });
+      t.notOk(existsSync(cgroup.path), 'nothing of it is left');
+    });
+
+    await t.test(
+      'one that cannot be ended is said to be there, and can be asked again',
+      async (t) => {
+        const cgroup = make('busy');
+        const below = join(cgroup.path, 'below');
+        mkdirSync(below);
+        const stuck = { code: 'E_IO', context: { reason: 'driver-not-ended' } };
+        await t.rejects(cgroup.end(), stuck);
+        await t.rejects(cgroup.end(), stuck);
+        rmdirSync(below);
+        await cgroup.end();
+        t.notOk(existsSync(cgroup.path));
+        await cgroup.end();
+      },
     );
   },
 );
