@@ -20,16 +20,25 @@ export const PUBLIC_NAME_OPTION: OptionSpec = {
   repeatable: true,
 };
 
-export const METRICS_OPTION: OptionSpec = {
+const METRICS_OPTION: OptionSpec = {
   flags: '--metrics <address>',
   description:
     'answer /metrics, /healthz and /readyz on an address of its own, such as 127.0.0.1:9464',
 };
 
-export const LOG_OPTION: OptionSpec = {
+const LOG_OPTION: OptionSpec = {
   flags: '--log-json',
   description: 'write one JSON line on stderr for each request, publication, refusal and failure',
 };
+
+const WEBHOOK_OPTION: OptionSpec = {
+  flags: '--webhook-file <file>',
+  description: 'a file with the address that is told when an offline role must be signed again',
+  env: 'IRONPORT_WEBHOOK_FILE',
+};
+
+/** How the service is looked at while it runs. */
+export const WATCH_OPTIONS: readonly OptionSpec[] = [METRICS_OPTION, LOG_OPTION, WEBHOOK_OPTION];
 
 /** The service's folder, absolute. */
 export function homeOf(context: CommandContext): string {

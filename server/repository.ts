@@ -16,6 +16,7 @@ import type { Passphrase } from '../shared/node/signers/file.ts';
 import type { Clock } from '../shared/time.ts';
 import { BlobIndex } from './db/blob-index.ts';
 import { Journal } from './db/journal.ts';
+import { Lives } from './db/lives.ts';
 import { Nonces } from './db/nonces.ts';
 import { openDatabase } from './db/open.ts';
 import { Queue } from './db/queue.ts';
@@ -59,6 +60,7 @@ export interface Repository {
   readonly worker: Worker;
   readonly queue: Queue;
   readonly expiries: Expiries;
+  readonly lives: Lives;
   readonly lock: Lock;
   /** What the last run left unfinished. */
   readonly recovered: Recovered;
@@ -124,6 +126,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
         worker,
         queue,
         expiries: new Expiries(),
+        lives: new Lives(db),
         lock,
         recovered,
         onFailure,

@@ -13,6 +13,9 @@ import { writeFileAtomic } from '../shared/node/files.ts';
 import { type Listen, namesOf, urlOf } from './config.ts';
 import { createApp } from './http/app.ts';
 import { health } from './http/health.ts';
+import type { ExpiryWarning } from './jobs/expiry.ts';
+import { Reminder } from './jobs/reminder.ts';
+import type { Webhook } from './jobs/webhook.ts';
 import { DiskWatch } from './observe/disk.ts';
 import { jsonAnswer, type OperationsListener } from './observe/listener.ts';
 import type { Log } from './observe/log.ts';
@@ -32,6 +35,10 @@ export interface ServiceOptions {
   readonly metrics?: ServiceMetrics | undefined;
   /** The operators' listener, if there is one; closed with the service. */
   readonly operations?: OperationsListener | undefined;
+  /** Told of each role that those who sign it must renew. */
+  readonly onWarning?: (warning: ExpiryWarning, text: string) => void;
+  /** Where such warnings are also sent; closed with the service. */
+  readonly webhook?: Webhook | undefined;
   /** How long requests that are being answered may go on at the end. */
   readonly stopSeconds?: number;
 }
@@ -53,7 +60,7 @@ export async function startService(
   options: ServiceOptions,
 ): Promise<Service> {
   const { home, crypto, clock, current, intake, worker, onFailure, random } = repository;
-  const { log, metrics, operations } = options;
+  const { log, metrics, operations, webhook, onWarning = () => {} } = options;
   const { host } = options.listen;
   let names: ReadonlySet<string> = new Set();
   let isStopping = false;
@@ -68,6 +75,7 @@ export async function startService(
     current,
     intake,
     worker,
+    lives: repository.lives,
     ready,
     names: () => names,
     ownerToken,
@@ -106,8 +114,13 @@ export async function startService(
     ),
     { mode: 0o600 },
   );
+  const reminder = new Reminder({ ...repository, webhook, onWarning });
   const tick = (): void => {
-    worker.tick().catch((error) => onFailure(asIronError(error)));
+    worker
+      .tick()
+      .catch((error) => onFailure(asIronError(error)))
+      .then(() => (isStopping ? undefined : reminder.look()))
+      .catch((error) => onFailure(asIronError(error)));
   };
   // What waited in the queue, and what ran out while nobody was here.
   tick();
@@ -125,6 +138,8 @@ export async function startService(
       const published = worker.close();
       await stopServing(app, options.stopSeconds ?? SERVER_LIMITS.stopSeconds);
       await published;
+      await reminder.close();
+      await webhook?.close();
       await operations?.close();
       await repository.close();
     },

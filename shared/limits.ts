@@ -240,6 +240,10 @@ export const SERVER_LIMITS = {
   queued: 64,
   /** Room on the disk below which the service is not ready: a publication needs some. */
   leastFree: 64 * 1024 * 1024,
+  /** How often a webhook is asked to take one warning, */
+  noticeAttempts: 10,
+  /** and the first wait between two tries; each further one is twice as long. */
+  noticeRetrySeconds: 60,
   /** How long requests that are being answered may go on after the service was told to stop. */
   stopSeconds: 20,
   /** A vendor's clock may be so far ahead when a lifetime is judged. */

@@ -3,11 +3,15 @@
 import type { CommandContext, CommandResult } from '../../shared/cli/command.ts';
 import { passphraseSource } from '../../shared/cli/secret.ts';
 import type { IronError } from '../../shared/errors.ts';
+import { CONFIG_LIMITS } from '../../shared/limits.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
+import { readFileCapped } from '../../shared/node/files.ts';
 import { systemRandom } from '../../shared/node/random.ts';
 import { passphraseFor } from '../../shared/node/signers/passphrase.ts';
 import { type Listen, parseListen } from '../config.ts';
+import type { ExpiryWarning } from '../jobs/expiry.ts';
+import { openWebhook, parseWebhook, type Webhook } from '../jobs/webhook.ts';
 import { eventsOf, type RepositoryEvents } from '../observe/events.ts';
 import { listenForOperations, type OperationsListener } from '../observe/listener.ts';
 import { Log } from '../observe/log.ts';
@@ -21,6 +25,8 @@ export interface Opened {
   readonly log: Log | undefined;
   readonly metrics: ServiceMetrics | undefined;
   readonly operations: OperationsListener | undefined;
+  readonly webhook: Webhook | undefined;
+  readonly onWarning: (warning: ExpiryWarning, text: string) => void;
 }
 
 /** Opens the repository, and what looks on as the options want. */
@@ -31,6 +37,7 @@ export async function openToServe(
 ): Promise<Opened> {
   const { ui } = context;
   const log = context.flag('log-json') ? new Log((line) => ui.line(line), systemClock) : undefined;
+  const webhook = await openHook(context.text('webhook-file'));
   const address = context.text('metrics');
   const metrics = address === undefined ? undefined : new ServiceMetrics();
   const operations =
@@ -38,11 +45,22 @@ export async function openToServe(
   if (operations !== undefined) ui.stage(`metrics on ${operations.url}`);
   try {
     const repository = await openHere(context, home, purpose, log, metrics);
-    return { repository, log, metrics, operations };
+    const onWarning = (warning: ExpiryWarning, text: string): void => {
+      metrics?.warning(warning);
+      if (log === undefined) ui.warn(text);
+      else log.say('warn', 'expiry', { ...warning, text });
+    };
+    return { repository, log, metrics, operations, webhook, onWarning };
   } catch (error) {
     await operations?.close();
+    await webhook?.close();
     throw error;
   }
+}
+
+async function openHook(file: string | undefined): Promise<Webhook | undefined> {
+  if (file === undefined) return undefined;
+  return openWebhook(parseWebhook(await readFileCapped(file, CONFIG_LIMITS.file)));
 }
 
 /** Opens the repository in `home` with the clock, the randomness and the crypto of this machine. */

@@ -6,10 +6,9 @@ import { PASSPHRASE_OPTION } from '../ceremony/signers.ts';
 import {
   DEFAULT_HOME,
   DEFAULT_LISTEN,
-  LOG_OPTION,
-  METRICS_OPTION,
   PUBLIC_NAME_OPTION,
   parseListen,
+  WATCH_OPTIONS,
 } from '../config.ts';
 import { openToServe, serveUntilStopped } from './run-service.ts';
 
@@ -19,7 +18,7 @@ export const serve: CommandSpec = {
   description:
     'Serves the published tree of FOLDER, takes what vendors and operators hand in, publishes it, and renews snapshot and timestamp. The keys of those two lie in FOLDER/private/keys. Stops on SIGINT or SIGTERM.',
   arguments: [{ name: 'folder', description: "the service's folder", optional: true }],
-  options: [PUBLIC_NAME_OPTION, PASSPHRASE_OPTION, METRICS_OPTION, LOG_OPTION],
+  options: [PUBLIC_NAME_OPTION, PASSPHRASE_OPTION, ...WATCH_OPTIONS],
   examples: ['ironport-repo 127.0.0.1:8080 repo-data', 'ironport-repo serve repo-data'],
   schema: 'ironport-repo/serve/v1',
   async run(context) {

@@ -11,10 +11,9 @@ import {
   DEFAULT_LISTEN,
   DIR_OPTION,
   homeOf,
-  LOG_OPTION,
-  METRICS_OPTION,
   PUBLIC_NAME_OPTION,
   parseListen,
+  WATCH_OPTIONS,
 } from '../config.ts';
 import type { Repository } from '../repository.ts';
 import { openToServe, serveUntilStopped } from './run-service.ts';
@@ -24,7 +23,7 @@ export const start: CommandSpec = {
   summary: 'serve a repository, and make one with development keys if there is none',
   description:
     'The first start makes every key itself, the root keys too, and keeps them all on this machine: good for trying things out and for nothing else. With NODE_ENV=production it refuses to.',
-  options: [DIR_OPTION, PUBLIC_NAME_OPTION, PASSPHRASE_OPTION, METRICS_OPTION, LOG_OPTION],
+  options: [DIR_OPTION, PUBLIC_NAME_OPTION, PASSPHRASE_OPTION, ...WATCH_OPTIONS],
   examples: ['ironport-repo start', 'ironport-repo 127.0.0.1:9000 start --dir /tmp/repo'],
   schema: 'ironport-repo/start/v1',
   async run(context) {

@@ -82,6 +82,25 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (submission, role)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE role_lives (
+    role TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    began INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    warned INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE notices (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    role TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    began INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    threshold INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    due INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];
 
 /**

@@ -9,6 +9,7 @@ import { asIronError, type Code, type IronError } from '../../shared/errors.ts';
 import { api, tree } from '../../shared/layout.ts';
 import { TRANSPORT_LIMITS } from '../../shared/limits.ts';
 import type { Clock } from '../../shared/time.ts';
+import type { Lives } from '../db/lives.ts';
 import type { Intake } from '../intake/intake.ts';
 import type { Worker } from '../jobs/worker.ts';
 import type { Readiness } from '../observe/ready.ts';
@@ -32,6 +33,7 @@ export interface AppParts {
   readonly names: () => ReadonlySet<string>;
   /** Read from the private folder by commands of the machine's owner. */
   readonly ownerToken: string;
+  readonly lives: Lives;
   readonly ready: () => Promise<Readiness>;
   /** Told of failures that are ours. */
   readonly onFailure: (error: IronError, request?: IncomingMessage) => void;
@@ -103,7 +105,7 @@ function addTree(app: FastifyInstance, { current, onFailure, onError }: AppParts
   }
 }
 
-function addPages(app: FastifyInstance, { current, clock, ready }: AppParts): void {
+function addPages(app: FastifyInstance, { current, clock, lives, ready }: AppParts): void {
   app.get(api.health, async (_request, reply) => {
     const { status, document } = await health(current, clock());
     return reply.code(status).header('cache-control', 'no-store').send(document);
@@ -117,7 +119,7 @@ function addPages(app: FastifyInstance, { current, clock, ready }: AppParts): vo
   });
   app.get('/', async (request, reply) => {
     const { query } = targetOf(request.raw);
-    const html = await statusPage(current, clock(), new URLSearchParams(query));
+    const html = await statusPage(current, clock(), new URLSearchParams(query), lives.all());
     return reply
       .type('text/html; charset=utf-8')
       .header('content-security-policy', PAGE_POLICY)

@@ -12,6 +12,7 @@ import { shortKeyId } from '../../shared/tuf/key.ts';
 import { TOP_LEVEL_ROLES } from '../../shared/tuf/names.ts';
 import type { RoleKeys } from '../../shared/tuf/role.ts';
 import { formatHardwareId } from '../../shared/tuf/vendors.ts';
+import { isOnline, leftOf, passed, type RoleLife } from '../jobs/expiry.ts';
 import type { CurrentTree, Published } from '../storage/published.ts';
 import { Html, html } from './html.ts';
 
@@ -37,6 +38,7 @@ export async function statusPage(
   current: CurrentTree,
   now: Instant,
   query: URLSearchParams,
+  lives: readonly RoleLife[] = [],
 ): Promise<string> {
   let body: Html;
   try {
@@ -44,7 +46,7 @@ export async function statusPage(
     body =
       published === undefined
         ? html`<p>Nothing is published here yet. The first root and targets are handed in on the machine itself, with <code>ironport-repo submit</code>.</p>`
-        : await content(published, now, query);
+        : html`${reminders(lives, now)}${await content(published, now, query)}`;
   } catch (error) {
     if (!isIronError(error)) throw error;
     body = html`<p class="bad">The published tree does not verify. The operator runs <code>ironport-repo fsck</code>.</p>`;
@@ -75,6 +77,18 @@ async function content(published: Published, now: Instant, query: URLSearchParam
     left -= section.rows;
   }
   return html`${topLevel(published, now)}${vendorTable(published)}${lists}`;
+}
+
+/** Offline roles of whose life half is gone: somebody has to sign. */
+function reminders(lives: readonly RoleLife[], now: Instant): Html {
+  const rows = lives
+    .filter((life) => !isOnline(life.role) && passed(life, now) !== undefined)
+    .map((life) => {
+      const left = Math.floor(leftOf(life, now));
+      return html`<li><span class="bad">${life.role} ${life.version}</span> has ${left} % of its life left, until ${formatInstant(life.expires)}</li>
+`;
+    });
+  return rows.length === 0 ? html`` : html`<h2>To be signed again</h2><ul>${rows}</ul>`;
 }
 
 function topLevel(published: Published, now: Instant): Html {

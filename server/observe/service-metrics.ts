@@ -2,7 +2,9 @@
 
 import type { Code } from '../../shared/errors.ts';
 import type { Clock } from '../../shared/time.ts';
+import type { Lives } from '../db/lives.ts';
 import type { Queue } from '../db/queue.ts';
+import { type ExpiryWarning, leftOf } from '../jobs/expiry.ts';
 import type { Expiries } from '../storage/expiries.ts';
 import type { CurrentTree } from '../storage/published.ts';
 import type { DiskWatch } from './disk.ts';
@@ -50,6 +52,10 @@ export class ServiceMetrics implements RepositoryEvents {
     'ironport_request_errors_total',
     'Requests that were answered with an error, by its code.',
   );
+  readonly #warnings = this.registry.counter(
+    'ironport_expiry_warnings_total',
+    'Warnings that an offline role must be signed again, by the share of its life that is left.',
+  );
   readonly #failures = this.registry.counter(
     'ironport_failures_total',
     'Failures of the service itself, by code.',
@@ -75,6 +81,10 @@ export class ServiceMetrics implements RepositoryEvents {
     this.#errors.add(1, { code });
   }
 
+  warning({ role, threshold }: ExpiryWarning): void {
+    this.#warnings.add(1, { role, threshold: String(threshold) });
+  }
+
   failure(code: Code): void {
     this.#failures.add(1, { code });
   }
@@ -85,6 +95,7 @@ export interface Gauges {
   readonly current: CurrentTree;
   readonly queue: Queue;
   readonly expiries: Expiries;
+  readonly lives: Lives;
   readonly disk: DiskWatch;
   readonly ready: () => Promise<Readiness>;
   readonly active: () => number;
@@ -92,7 +103,7 @@ export interface Gauges {
 
 /** Adds what is not counted but read. */
 export function addGauges(registry: Metrics, gauges: Gauges): void {
-  const { clock, current, expiries, queue, disk, ready, active } = gauges;
+  const { clock, current, expiries, lives, queue, disk, ready, active } = gauges;
   const one = (value: number): Reading[] => [{ value }];
   registry.gauge('ironport_ready', 'Whether /readyz says yes.', async () =>
     one((await ready()).ok ? 1 : 0),
@@ -110,6 +121,17 @@ export function addGauges(registry: Metrics, gauges: Gauges): void {
       return (await expiries.all(published)).map(({ role, expires }) => ({
         labels: { role },
         value: expires - now,
+      }));
+    },
+  );
+  registry.gauge(
+    'ironport_role_life_left_ratio',
+    'What is left of the life of an offline role, from 1 to 0.',
+    () => {
+      const now = clock();
+      return lives.all().map((life) => ({
+        labels: { role: life.role },
+        value: Math.round(leftOf(life, now) * 100) / 10_000,
       }));
     },
   );
