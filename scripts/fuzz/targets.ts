@@ -8,6 +8,7 @@ import { parseAccepted } from '../../agent/entry.ts';
 import { parseJournal } from '../../agent/journal.ts';
 import { parseIndex as parseBundleIndex, parseHeader } from '../../client/bundle/format.ts';
 import { parsePattern } from '../../publisher/pipeline/pattern/pattern.ts';
+import { parseWebhook } from '../../server/jobs/webhook.ts';
 import { parseAdmission } from '../../shared/api/admission.ts';
 import { parseBatch } from '../../shared/api/blob-batch.ts';
 import { parseBundle } from '../../shared/evidence/bundle.ts';
@@ -125,6 +126,7 @@ export const TARGETS: readonly Target[] = [
   ),
   target('client/bundle/format.ts#parseHeader', ['config'], parseHeader),
   target('client/bundle/format.ts#parseIndex', ['role'], parseBundleIndex),
+  target('server/jobs/webhook.ts#parseWebhook', ['config'], parseWebhook),
   target('agent/binding.ts#parseBinding', ['policy'], parseBinding),
   target('agent/entry.ts#parseAccepted', ['policy'], parseAccepted),
   target('agent/journal.ts#parseJournal', ['statements'], parseJournal),
