@@ -10,7 +10,8 @@ import type { AuditEvent } from './audit.ts';
 import type { Accepted } from './entry.ts';
 import { askGates, type Decision } from './gates/gates.ts';
 import { type GrantNumbers, grantFor, loadPolicy, PREVIEW } from './grant.ts';
-import { type HostFacts, readHostFacts, readInUse } from './host/host-facts.ts';
+import { type HostFacts, readHostFacts } from './host/host-facts.ts';
+import { readInUse } from './host/in-use.ts';
 import { type DeviceSnapshot, readDevice, snapshotJson } from './host/inventory.ts';
 import type { Sysfs } from './host/sysfs.ts';
 
@@ -27,7 +28,7 @@ export async function assess(
   bdf: string,
   driver?: Accepted,
 ): Promise<Assessment> {
-  const device = await readDevice(sysfs, bdf, await readInUse(agent.proc));
+  const device = await readDevice(sysfs, bdf, await readInUse(sysfs, agent.proc));
   const host = await readHostFacts(sysfs, agent.proc);
   const decisions = askGates({ device, host, ...(driver === undefined ? {} : { driver }) });
   return { device, host, decisions };

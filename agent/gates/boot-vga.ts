@@ -5,11 +5,14 @@ export const bootVga: Gate = {
   reason: 'boot-vga',
   rule: 'Documentation/ABI/testing/sysfs-bus-pci: boot_vga',
   code: 'E_BOOT_DISPLAY',
-  check: ({ device }) =>
-    device.bootVga
-      ? {
-          what: 'it is the display that the machine started with',
-          remedy: 'make another display adapter the first one in firmware',
-        }
-      : undefined,
+  check({ device: { bootVga } }) {
+    if (bootVga === false) return undefined;
+    return {
+      what:
+        bootVga === true
+          ? 'it is the display that the machine started with'
+          : 'whether it is the display that the machine started with is not to be told',
+      remedy: 'make another display adapter the first one in firmware',
+    };
+  },
 };

@@ -5,6 +5,7 @@ const WORDS: Readonly<Record<UseKind, string>> = {
   mounted: 'has a file system that is mounted',
   swap: 'is swapped to',
   holders: 'is part of another block device',
+  pool: 'may be part of a pool of ZFS, which does not show its disks',
   'net-up': 'is a network interface that is up',
   'net-member': 'is part of a bridge or bond',
 };
@@ -18,7 +19,7 @@ export const inUse: Gate = {
     if (uses.length === 0) return undefined;
     return {
       what: uses.map(({ kind, name }) => `${name} ${WORDS[kind]}`).join('; '),
-      remedy: 'unmount it, take it out of the array, or set the interface down',
+      remedy: 'unmount it, take it out of the array, export the pools, or set the interface down',
     };
   },
 };

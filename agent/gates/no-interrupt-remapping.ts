@@ -23,13 +23,23 @@ export const noInterruptRemapping: Gate = {
   },
 };
 
-/** `nosid` remaps, and believes whoever sends it: a device then raises the interrupts of others. */
-const UNSAFE = ['off', 'nosid'];
-
+/**
+ * The option that made it unsafe. drivers/iommu/irq_remapping.c, setup_nointremap() and
+ * setup_irqremap(): a word need only begin so; of `on` and `off` the last one counts. `nosid` remaps,
+ * and believes whoever sends it: a device then raises the interrupts of others. Nothing takes it back.
+ */
 function turnedOff(options: readonly string[]): string | undefined {
-  return options.find((option) => {
-    const [name, values = ''] = option.split('=', 2);
-    if (name === 'nointremap') return true;
-    return name === 'intremap' && values.split(',').some((value) => UNSAFE.includes(value));
-  });
+  let off: string | undefined;
+  let believing: string | undefined;
+  for (const option of options) {
+    const [name = ''] = option.split('=', 1);
+    if (name === 'nointremap') off = option;
+    if (name !== 'intremap') continue;
+    for (const word of option.slice(name.length + 1).split(',')) {
+      if (word.startsWith('on')) off = undefined;
+      else if (word.startsWith('off')) off = option;
+      else if (word.startsWith('nosid')) believing = option;
+    }
+  }
+  return off ?? believing;
 }

@@ -15,13 +15,20 @@ export const uncoveredMember: Gate = {
   rule: 'Documentation/driver-api/vfio.rst: a group is viable when all of it is',
   code: 'E_GROUP_SHARED',
   check({ device }) {
-    const others = (device.group?.members ?? []).filter(
+    if (device.group === null) return undefined;
+    const { id, members } = device.group;
+    if (!members.some((member) => member.path === device.path))
+      return {
+        what: `who is in its IOMMU group ${id} is not to be told: the kernel does not show the device itself in it`,
+        remedy: 'see that `iommu_group/devices` of the device in sysfs can be read',
+      };
+    const others = members.filter(
       (member) => member.path !== device.path && !isPlainBridge(member),
     );
     if (others.length === 0) return undefined;
     const names = others.map(({ path, driver }) => `${path} (${driver ?? 'no driver'})`).join(', ');
     return {
-      what: `its IOMMU group ${device.group?.id} holds what the grant does not cover: ${names}`,
+      what: `its IOMMU group ${id} holds what the grant does not cover: ${names}`,
       remedy: 'use a slot whose bridge isolates (ACS), or leave the whole group to its drivers',
     };
   },

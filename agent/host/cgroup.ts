@@ -61,7 +61,7 @@ export function makeCgroup(
       // Linux 5.14
       if (!existsSync(join(path, 'cgroup.kill')))
         throw refusal('this kernel has no cgroup.kill, by which a driver is ended', path);
-      limit(path, limits, missing, swaps);
+      limitGroup(path, limits, missing, swaps);
       return group(path, missing);
     } catch (error) {
       rmdirSync(path);
@@ -105,7 +105,8 @@ function delegate(parent: string): string[] {
   return missing;
 }
 
-function limit(
+/** Bounds the group at `path` as far as its controllers go; reads back what was set. */
+export function limitGroup(
   path: string,
   limits: CgroupLimits,
   missing: readonly string[],

@@ -1,14 +1,11 @@
 /** What is true of the whole host, and decides over every device. */
 
-import { readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
-import { onPath } from '../../shared/node/file-system.ts';
 import { VFIO_DRIVER } from '../binding-state.ts';
 import { NOIOMMU_GROUP } from './group.ts';
 import { readInterruptRemapping } from './interrupt-remapping.ts';
 import { parseKernelOptions } from './kernel-options.ts';
+import { readProc } from './proc.ts';
 import type { Sysfs } from './sysfs.ts';
-import type { InUse } from './usage.ts';
 
 export interface HostFacts {
   /** Parameters of modules that make VFIO unsafe; null where the module is not loaded. */
@@ -44,7 +41,7 @@ export async function readHostFacts(sysfs: Sysfs, proc = '/proc'): Promise<HostF
     hasVfioDriver: (await sysfs.names('bus/pci/drivers')).includes(VFIO_DRIVER),
     hasIommu: await holdsAnything(sysfs),
     interruptRemapping: await readInterruptRemapping(sysfs),
-    kernelOptions: parseKernelOptions(await readText(`${proc}/cmdline`)),
+    kernelOptions: parseKernelOptions(await readProc(`${proc}/cmdline`)),
   };
 }
 
@@ -57,29 +54,7 @@ async function holdsAnything(sysfs: Sysfs): Promise<boolean> {
   return false;
 }
 
-/** Mounts and swap of this host. `E_IO` when /proc does not say: unknown is not unused. */
-export async function readInUse(proc = '/proc'): Promise<InUse> {
-  const mounts = await readText(`${proc}/self/mountinfo`);
-  const swaps = await readText(`${proc}/swaps`);
-  return {
-    // proc_pid_mountinfo(5): the third field is major:minor
-    mounted: new Set(mounts.split('\n').map((line) => line.split(' ')[2] ?? '')),
-    // proc_swaps(5): a heading, then the file name first
-    swap: new Set(
-      swaps
-        .split('\n')
-        .slice(1)
-        .map((line) => basename(line.split(/\s/)[0] ?? '')),
-    ),
-  };
-}
-
 /** Changes with every start of the kernel: what happened before it says nothing about now. */
 export async function readBootId(proc = '/proc'): Promise<string> {
-  return (await readText(`${proc}/sys/kernel/random/boot_id`)).trim();
-}
-
-// Files of /proc have no size, so that a reader with a cap by size cannot be used on them.
-function readText(path: string): Promise<string> {
-  return onPath(path, () => readFile(path, 'utf8'));
+  return (await readProc(`${proc}/sys/kernel/random/boot_id`)).trim();
 }

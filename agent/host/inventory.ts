@@ -10,16 +10,18 @@ import type { BindingState } from '../binding-state.ts';
 import { isBdf } from './bdf.ts';
 import { deviceSerial, headerType } from './config.ts';
 import { type Group, readGroup } from './group.ts';
+import type { InUse } from './in-use.ts';
 import { type ResetFacts, readReset } from './reset-set.ts';
 import type { Sysfs } from './sysfs.ts';
-import { type DeviceUse, findUses, type InUse } from './usage.ts';
+import { type DeviceUse, findUses } from './usage.ts';
 
 export interface DeviceSnapshot extends DeviceFacts {
   readonly binding: BindingState;
   /** From configuration space; null when it could not be read that far. */
   readonly headerType: number | null;
   readonly group: Group | null;
-  readonly bootVga: boolean;
+  /** False for what is no display; null when the kernel's answer is no known one. */
+  readonly bootVga: boolean | null;
   /** Null numbers are those that could not be read: not 0. */
   readonly sriov: { readonly totalVfs: number | null; readonly numVfs: number | null } | null;
   /** The physical function, when this is a virtual one. */
@@ -55,7 +57,7 @@ export async function readDevice(sysfs: Sysfs, bdf: string, inUse: InUse): Promi
     reservedIova: group?.reserved ?? [],
     binding: await readBinding(sysfs, folder),
     group,
-    bootVga: (await sysfs.text(`${folder}/boot_vga`))?.trim() === '1',
+    bootVga: parseBootVga(await sysfs.text(`${folder}/boot_vga`)),
     sriov: await readSriov(sysfs, folder),
     physicalFunction: (await sysfs.linkName(`${folder}/physfn`)) ?? null,
     reset: await readReset(sysfs, folder),
@@ -81,13 +83,18 @@ export function parseOverride(text: string): string | null {
   return name === '(null)' ? null : name;
 }
 
+/** drivers/pci/pci-sysfs.c, boot_vga_show(): `%u\n`, and only displays have it. */
+function parseBootVga(text: string | undefined): boolean | null {
+  if (text === undefined) return false;
+  const digit = text.trim();
+  return digit === '1' ? true : digit === '0' ? false : null;
+}
+
 async function readSriov(sysfs: Sysfs, folder: string): Promise<DeviceSnapshot['sriov']> {
   const total = await sysfs.text(`${folder}/sriov_totalvfs`);
-  if (total === undefined) return null;
-  return {
-    totalVfs: parseCount(total),
-    numVfs: parseCount(await sysfs.text(`${folder}/sriov_numvfs`)),
-  };
+  const number = await sysfs.text(`${folder}/sriov_numvfs`);
+  if (total === undefined && number === undefined) return null;
+  return { totalVfs: parseCount(total), numVfs: parseCount(number) };
 }
 
 /** PCIe 9.3.3.5: TotalVFs and NumVFs have 16 bits. */

@@ -4,7 +4,7 @@
 const SPACE = /[ \t\n\v\f\r\u00a0]/;
 
 /**
- * From /proc/cmdline. lib/cmdline.c, next_arg(): words are parted by space, save within quotes, and
+ * From /proc/cmdline, a letter for each byte. lib/cmdline.c, next_arg(): words are parted by space, save within quotes, and
  * a quote may stand before the name or before the value. kernel/params.c: dashes of a name are
  * underscores, and what follows `--` is for the first process.
  */
@@ -36,7 +36,7 @@ function wordsOf(text: string): string[] {
   return words;
 }
 
-/** The first option of one of these names, as it was given. */
-export function optionNamed(options: readonly string[], ...names: string[]): string | undefined {
-  return options.find((option) => names.includes(option.split('=', 1)[0] ?? ''));
+/** The first option of this name, as it was given. */
+export function optionNamed(options: readonly string[], name: string): string | undefined {
+  return options.find((option) => option.split('=', 1)[0] === name);
 }

@@ -9,22 +9,15 @@ import { IronError } from '../../shared/errors.ts';
 import { AGENT_LIMITS } from '../../shared/limits.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import { isBdf } from './bdf.ts';
+import type { InUse } from './in-use.ts';
 import type { Sysfs } from './sysfs.ts';
 
-export type UseKind = 'mounted' | 'swap' | 'holders' | 'net-up' | 'net-member';
+export type UseKind = 'mounted' | 'swap' | 'holders' | 'pool' | 'net-up' | 'net-member';
 
 export interface DeviceUse {
   readonly kind: UseKind;
   /** The block device or interface: `nvme0n1p1`, `eth0`. */
   readonly name: string;
-}
-
-/** What the processes of this host use, from /proc. */
-export interface InUse {
-  /** `major:minor` of every mounted block device. */
-  readonly mounted: ReadonlySet<string>;
-  /** Names of block devices with swap on them. */
-  readonly swap: ReadonlySet<string>;
 }
 
 const IFF_UP = 1; // include/uapi/linux/if.h
@@ -47,15 +40,17 @@ export async function findUses(sysfs: Sysfs, folder: string, inUse: InUse): Prom
 async function usesOfDisk(
   sysfs: Sysfs,
   path: string,
-  { mounted, swap }: InUse,
+  { mounted, members, swap, hasPools }: InUse,
 ): Promise<DeviceUse[]> {
   const name = basename(path);
   const uses: DeviceUse[] = [];
   const number = (await sysfs.text(`${path}/dev`))?.trim();
-  if (number !== undefined && mounted.has(number)) uses.push({ kind: 'mounted', name });
+  if ((number !== undefined && mounted.has(number)) || members.has(name))
+    uses.push({ kind: 'mounted', name });
   if (swap.has(name)) uses.push({ kind: 'swap', name });
-  // device mapper, md, bcache and zfs vdevs through partitions show up here
+  // device mapper, md and bcache show up here; ZFS does not, nor anywhere else.
   if ((await sysfs.names(`${path}/holders`)).length > 0) uses.push({ kind: 'holders', name });
+  if (hasPools) uses.push({ kind: 'pool', name });
   return uses;
 }
 
@@ -65,10 +60,10 @@ async function usesOfInterface(
   names: readonly string[],
 ): Promise<DeviceUse[]> {
   const name = basename(path);
-  const flags = Number(await sysfs.text(`${path}/flags`));
+  const flags = /^0x([0-9a-f]{1,8})\n?$/.exec((await sysfs.text(`${path}/flags`)) ?? '')?.[1];
   return [
     // A text that is no number is no proof of being down.
-    ...(!Number.isInteger(flags) || (flags & IFF_UP) !== 0
+    ...(flags === undefined || (Number.parseInt(flags, 16) & IFF_UP) !== 0
       ? [{ kind: 'net-up' as const, name }]
       : []),
     ...(names.includes('master') ? [{ kind: 'net-member' as const, name }] : []),

@@ -13,6 +13,7 @@ import { askGates, GATES } from '../../agent/gates/gates.ts';
 import { isBdf } from '../../agent/host/bdf.ts';
 import { deviceSerial } from '../../agent/host/config.ts';
 import { readHostFacts } from '../../agent/host/host-facts.ts';
+import { readInUse } from '../../agent/host/in-use.ts';
 import { parseKernelOptions } from '../../agent/host/kernel-options.ts';
 import { Sysfs } from '../../agent/host/sysfs.ts';
 import { findUses } from '../../agent/host/usage.ts';
@@ -83,6 +84,11 @@ const irq = (number: number, chip: string): Record<string, string> => ({
 const REFUSED: readonly Case[] = [
   { reason: 'bridge-device', name: 'a root port', edu: { class: 0x060400 } },
   { reason: 'bridge-device', name: 'a bridge by its header', edu: { headerType: 1 } },
+  {
+    reason: 'bridge-device',
+    name: 'a header that cannot be read',
+    files: { [`${FOLDER}/config`]: 'short' },
+  },
   { reason: 'wrong-ids', name: 'another device', edu: { device: 0x11e9 } },
   { reason: 'wrong-ids', name: 'another class', edu: { class: 0x020000 } },
   { reason: 'no-iommu-group', name: 'no IOMMU', edu: { group: null } },
@@ -114,6 +120,11 @@ const REFUSED: readonly Case[] = [
     reason: 'physical-function',
     name: 'a number that is not said',
     files: { [`${FOLDER}/sriov_totalvfs`]: '8\n' },
+  },
+  {
+    reason: 'physical-function',
+    name: 'virtual functions that are on, of a number that is not said',
+    files: { [`${FOLDER}/sriov_numvfs`]: '2\n' },
   },
   {
     reason: 'no-interrupt-remapping',
@@ -164,6 +175,16 @@ const REFUSED: readonly Case[] = [
     links: { [`${GROUP}/devices/platform-thing`]: FOLDER },
   },
   {
+    reason: 'group-member-uncovered',
+    name: 'a group that does not say who is in it',
+    remove: [`${GROUP}/devices`],
+  },
+  {
+    reason: 'group-member-uncovered',
+    name: 'a group that holds others, and not the device',
+    remove: [`${GROUP}/devices/${BDF}`],
+  },
+  {
     reason: 'reset-shared',
     name: 'a neighbour on the bus, and no reset of its own',
     behind: ['0000:01:00.1'],
@@ -175,6 +196,7 @@ const REFUSED: readonly Case[] = [
     files: { [`${FOLDER}/reset_method`]: '\n', [`${FOLDER}/reset`]: '' },
   },
   { reason: 'boot-vga', name: 'the first display', files: { [`${FOLDER}/boot_vga`]: '1\n' } },
+  { reason: 'boot-vga', name: 'a display, who knows', files: { [`${FOLDER}/boot_vga`]: '\n' } },
   {
     reason: 'in-use',
     name: 'a disk with something built on it',
@@ -185,6 +207,18 @@ const REFUSED: readonly Case[] = [
     reason: 'in-use',
     name: 'an interface that is up',
     files: { [`${FOLDER}/net/eth0/flags`]: '0x1003\n' },
+  },
+  {
+    reason: 'in-use',
+    name: 'an interface that does not say',
+    files: { [`${FOLDER}/net/eth0/flags`]: '\n' },
+  },
+  {
+    reason: 'in-use',
+    name: 'a member of a mounted btrfs',
+    files: { [`${FOLDER}/nvme/nvme0/nvme0n1/holders/.keep`]: '' },
+    links: { 'fs/btrfs/0f-1e/devices/nvme0n1': 'devices' },
+    remove: [`${FOLDER}/nvme/nvme0/nvme0n1/holders/.keep`],
   },
   {
     reason: 'in-use',
@@ -339,7 +373,7 @@ function procOf(t: Test, options: string): string {
   mkdirSync(join(proc, 'self'));
   writeFileSync(join(proc, 'self/mountinfo'), '22 1 0:20 / / rw - tmpfs tmpfs rw\n');
   writeFileSync(join(proc, 'swaps'), 'Filename Type Size Used Priority\n');
-  writeFileSync(join(proc, 'cmdline'), `${options}\n`);
+  writeFileSync(join(proc, 'cmdline'), `${options}\n`, 'latin1');
   return proc;
 }
 
@@ -351,6 +385,17 @@ const STARTED = [
   ['no-interrupt-remapping', 'intremap=off'],
   ['no-interrupt-remapping', 'intremap=no_x2apic_optout,nosid'],
   ['no-interrupt-remapping', 'ro nointremap'],
+  // drivers/iommu/irq_remapping.c, setup_irqremap(): strncmp with as much as the word has.
+  ['no-interrupt-remapping', 'intremap=nosids'],
+  ['no-interrupt-remapping', 'intremap=offline'],
+  ['no-interrupt-remapping', 'intremap=x=,off'],
+  ['no-interrupt-remapping', 'intremap=,,off'],
+  ['no-interrupt-remapping', 'intremap=on,off'],
+  ['no-interrupt-remapping', 'intremap=on intremap=off'],
+  ['no-interrupt-remapping', 'intremap=nosid,on'],
+  ['no-interrupt-remapping', 'nointremap=0'],
+  // isspace() of the kernel takes the byte A0 for a space, wherever it stands.
+  ['no-interrupt-remapping', 'a=b\u00a0nointremap'],
 ] as const;
 
 t.test('what the kernel was started with', async (t) => {
@@ -370,7 +415,10 @@ t.test('what the kernel was started with', async (t) => {
     'intel_iommu=on intremap=on pci=noats',
     'note="pcie_acs_override=downstream intremap=off"',
     'quiet -- pcie_acs_override=downstream nointremap',
-    'no_pcie_acs_override intremap=nosids',
+    'no_pcie_acs_override intremap=nopost',
+    'intremap=off,on',
+    'nointremap intremap=only',
+    'intremap intremap= intremap=no,of,xoff',
     '',
   ]) {
     const helper = new Agent({ state: place.state, proc: procOf(t, options) });
@@ -459,11 +507,36 @@ t.test('what /proc says of disks', async (t) => {
   });
   rmSync(join(place.sysfs, FOLDER, 'nvme/nvme0/nvme0n1/nvme0n1p1/holders/x'));
   const sysfs = await Sysfs.open(place.sysfs);
-  const uses = async (mounted: string[], swap: string[]) =>
-    findUses(sysfs, FOLDER, { mounted: new Set(mounted), swap: new Set(swap) });
-  t.strictSame(await uses([], []), []);
-  t.strictSame(await uses(['259:1'], []), [{ kind: 'mounted', name: 'nvme0n1p1' }]);
-  t.strictSame(await uses([], ['nvme0n1p1']), [{ kind: 'swap', name: 'nvme0n1p1' }]);
+  const proc = procOf(t, '');
+  const uses = async (mounts: string, swaps = '') => {
+    writeFileSync(join(proc, 'self/mountinfo'), mounts);
+    writeFileSync(join(proc, 'swaps'), `Filename Type Size Used Priority\n${swaps}`);
+    return findUses(sysfs, FOLDER, await readInUse(sysfs, proc));
+  };
+  const mounted = [{ kind: 'mounted', name: 'nvme0n1p1' }];
+  const mount = (rest: string) => `36 35 ${rest}\n`;
+  t.strictSame(await uses(''), []);
+  t.strictSame(await uses(mount('259:1 / / rw - ext4 /dev/root rw')), mounted);
+  t.strictSame(await uses('', '/dev/nvme0n1p1 partition 8 0 -2\n'), [
+    { kind: 'swap', name: 'nvme0n1p1' },
+  ]);
+  // Systems of several disks have a number that is no disk's; their source names one disk, or all.
+  const at = '0:40 /sub / rw,relatime shared:1 master:2 -';
+  t.strictSame(await uses(mount(`${at} btrfs /dev/nvme0n1p1 rw`)), mounted);
+  t.strictSame(await uses(mount(`${at} bcachefs /dev/sda:/dev/nvme0n1p1 rw`)), mounted);
+  t.strictSame(await uses(mount('0:40 / /a\\040-\\040b rw - btrfs /dev/nvme0n1p1 rw')), mounted);
+  t.strictSame(await uses(mount(`${at} btrfs /dev/nvme0n1p2 rw`)), []);
+  t.strictSame(await uses(mount(`${at} tmpfs nvme0n1p1 rw`)), [], 'a name that is no path');
+  const link = join(proc, 'by-uuid');
+  writeFileSync(join(proc, 'nvme0n1p1'), '');
+  symlinkSync('nvme0n1p1', link);
+  t.strictSame(await uses(mount(`${at} btrfs ${link} rw`)), mounted, 'by another name');
+  // A pool does not say which disks it has.
+  const pool = [{ kind: 'pool', name: 'nvme0n1p1' }];
+  t.strictSame(await uses(mount('0:50 / /tank rw - zfs tank/data rw')), pool);
+  t.strictSame(await uses(''), []);
+  mkdirSync(join(proc, 'spl/kstat/zfs/tank'), { recursive: true });
+  t.strictSame(await uses(''), pool, 'imported, and not mounted');
 });
 
 t.test('unknown is not unused: without /proc nothing is bound', async (t) => {
