@@ -5,6 +5,7 @@ import { runProgram } from '../shared/cli/run.ts';
 import { operatorCommands } from './ceremony/commands.ts';
 import { check } from './commands/check.ts';
 import { fsck } from './commands/fsck.ts';
+import { pendingDrop, pendingList, pendingShow, pendingSign } from './commands/pending.ts';
 import { serve } from './commands/serve.ts';
 import { start } from './commands/start.ts';
 import { status } from './commands/status.ts';
@@ -15,7 +16,11 @@ export const program: ProgramSpec = {
   summary: 'run a repository of signed drivers',
   takesAddress: true,
   addressDefault: 'serve',
-  commands: [serve, start, submit, status, fsck, check, ...operatorCommands],
+  commands: [
+    ...[serve, start, submit, pendingList, pendingShow, pendingSign, pendingDrop],
+    ...[status, fsck, check],
+    ...operatorCommands,
+  ],
 };
 
 export function main(argv: string[]): Promise<number> {

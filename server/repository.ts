@@ -15,6 +15,7 @@ import type { Random } from '../shared/node/random.ts';
 import type { Passphrase } from '../shared/node/signers/file.ts';
 import type { Clock } from '../shared/time.ts';
 import { BlobIndex } from './db/blob-index.ts';
+import { Drafts } from './db/drafts.ts';
 import { Journal } from './db/journal.ts';
 import { Lives } from './db/lives.ts';
 import { Nonces } from './db/nonces.ts';
@@ -22,6 +23,7 @@ import { openDatabase } from './db/open.ts';
 import { Queue } from './db/queue.ts';
 import { Intake } from './intake/intake.ts';
 import { JudgedMemory } from './intake/judged.ts';
+import { PendingChanges } from './intake/pending/pending.ts';
 import { Receiver } from './intake/receive.ts';
 import { Worker } from './jobs/worker.ts';
 import { NO_EVENTS, type RepositoryEvents } from './observe/events.ts';
@@ -57,6 +59,8 @@ export interface Repository {
   readonly random: Random;
   readonly current: CurrentTree;
   readonly intake: Intake;
+  /** Changes that wait for signatures. */
+  readonly pending: PendingChanges;
   readonly worker: Worker;
   readonly queue: Queue;
   readonly expiries: Expiries;
@@ -113,16 +117,19 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
         onPublished: (event) => events.published(event),
         demandWriter: () => demandHeld(lock, at(data.writerLock)),
       });
+      const intake = new Intake({
+        ...shelves,
+        ...{ clock, random, current, nonces, queue, receiver, suspended },
+      });
+      const drafts = new Drafts(db);
       return {
         home,
         crypto,
         clock,
         random,
         current,
-        intake: new Intake({
-          ...shelves,
-          ...{ clock, random, current, nonces, queue, receiver, suspended },
-        }),
+        intake,
+        pending: new PendingChanges({ ...shelves, clock, current, queue, drafts, intake }),
         worker,
         queue,
         expiries: new Expiries(),

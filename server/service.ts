@@ -59,7 +59,7 @@ export async function startService(
   repository: Repository,
   options: ServiceOptions,
 ): Promise<Service> {
-  const { home, crypto, clock, current, intake, worker, onFailure, random } = repository;
+  const { home, crypto, clock, current, intake, pending, worker, onFailure, random } = repository;
   const { log, metrics, operations, webhook, onWarning = () => {} } = options;
   const { host } = options.listen;
   let names: ReadonlySet<string> = new Set();
@@ -74,6 +74,7 @@ export async function startService(
     clock,
     current,
     intake,
+    pending,
     worker,
     lives: repository.lives,
     ready,

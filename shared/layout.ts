@@ -233,6 +233,10 @@ export const api = {
   submissions: '/api/v1/submissions',
   submission: (id: string): string => `/api/v1/submissions/${encodeURIComponent(id)}`,
   operatorFiles: '/api/v1/operator/files',
+  operatorDrafts: '/api/v1/operator/pending',
+  operatorDraft: (id: string): string => `/api/v1/operator/pending/${encodeURIComponent(id)}`,
+  drafts: '/api/v1/pending',
+  draft: (id: string): string => `/api/v1/pending/${encodeURIComponent(id)}`,
   health: '/healthz',
   ready: '/readyz',
   /** On the operators' own listener only. */

@@ -250,6 +250,20 @@ export const SERVER_LIMITS = {
   clockSkewSeconds: 3600,
 } as const;
 
+/** Changes that wait at the service for signatures. */
+export const DRAFT_LIMITS = {
+  /** How long a draft waits for its signatures; a vendor's no longer than its blobs are kept. */
+  seconds: 14 * 86_400,
+  vendorSeconds: SERVER_LIMITS.quarantineSeconds,
+  /** Open ones of the operators, or of one vendor, */
+  open: 32,
+  /** and of those that one key began. */
+  openByKey: 4,
+  /** What became of drafts is remembered for so long, and of so many. */
+  endedSeconds: 90 * 86_400,
+  ended: 128,
+} as const;
+
 /** Lifetimes of the roles, in seconds; ARCHITECTURE.md says who renews which. */
 export const LIFETIMES = {
   root: 365 * 86_400,

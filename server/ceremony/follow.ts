@@ -10,10 +10,10 @@ import { formatInstant } from '../../shared/time.ts';
 import type { RoleFile } from '../../shared/tuf/diff/trust-diff.ts';
 import { keyIdentities, verifyThreshold } from '../../shared/tuf/role.ts';
 import type { Root } from '../../shared/tuf/root.ts';
+import { isComplete } from '../../shared/tuf/standing.ts';
 import type { Targets } from '../../shared/tuf/targets.ts';
 import { writeSigned } from './files.ts';
 import { confirmSigning, nextStep, showChanges, signAndCount, unsignedFile } from './signing.ts';
-import { isComplete } from './standing.ts';
 
 export interface Following {
   /** The file that it follows. */

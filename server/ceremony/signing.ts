@@ -19,7 +19,7 @@ import {
 import { keyId, shortKeyId } from '../../shared/tuf/key.ts';
 import { keyIdentities } from '../../shared/tuf/role.ts';
 import type { Root } from '../../shared/tuf/root.ts';
-import { isComplete, type Standing, standingsOf, standingText } from './standing.ts';
+import { isComplete, type Standing, standingsOf, standingText } from '../../shared/tuf/standing.ts';
 
 export interface Signed {
   readonly bytes: Uint8Array;

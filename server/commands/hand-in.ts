@@ -2,28 +2,19 @@
 
 import { join } from 'node:path';
 import {
-  errorFromBody,
-  errorReply,
   OPERATOR_FILES_SCHEMA,
   type SubmissionReply,
   submissionReply,
 } from '../../shared/api/upload.ts';
 import { toBase64 } from '../../shared/bytes.ts';
 import type { CommandContext } from '../../shared/cli/command.ts';
-import { IronError, isIronError } from '../../shared/errors.ts';
+import { isIronError } from '../../shared/errors.ts';
 import { Node } from '../../shared/json/decode.ts';
-import { parseJson } from '../../shared/json/read.ts';
 import { api, data } from '../../shared/layout.ts';
-import { SERVER_LIMITS } from '../../shared/limits.ts';
 import { readJsonFile } from '../../shared/node/files.ts';
 import { SERVICE_SCHEMA } from '../service.ts';
+import { askService, isRefusedConnection, type Reach } from './ask-service.ts';
 import { openHere } from './run-service.ts';
-
-/** A service and what its owner may do there. */
-export interface Reach {
-  readonly url: string;
-  readonly token: string | undefined;
-}
 
 /** Where the service of this folder says that it runs; undefined when it says nothing. */
 export async function runningService(home: string): Promise<Reach | undefined> {
@@ -53,64 +44,55 @@ export async function publishHere(
   }
 }
 
+/** What `operator/files` and `operator/pending` take. */
+export function filesBody(files: readonly Uint8Array[]): object {
+  return { schema: OPERATOR_FILES_SCHEMA, files: files.map(toBase64) };
+}
+
 /**
  * Hands the files to a service and waits for the end. Undefined when nothing listens there and
  * `mayBeGone`: what a service noted before it was killed.
  */
 export async function handToService(
   context: CommandContext,
-  { url, token }: Reach,
+  reach: Reach,
   files: readonly Uint8Array[],
   mayBeGone: boolean,
 ): Promise<SubmissionReply | undefined> {
-  const body = JSON.stringify({ schema: OPERATOR_FILES_SCHEMA, files: files.map(toBase64) });
-  const headers = {
-    'content-type': 'application/json',
-    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-  };
-  let response: Response;
   try {
-    const target = new URL(api.operatorFiles, url);
-    response = await fetch(target, { method: 'POST', headers, body, signal: context.signal });
-  } catch (cause) {
-    context.signal.throwIfAborted();
-    if (mayBeGone && isRefusedConnection(cause)) return undefined;
-    throw unreachable(url, cause);
+    const reply = await askService(context, reach, {
+      method: 'POST',
+      path: api.operatorFiles,
+      body: filesBody(files),
+      answer: submissionReply,
+    });
+    return await settled(context, reach, reply);
+  } catch (error) {
+    if (mayBeGone && isRefusedConnection(error)) return undefined;
+    throw error;
   }
-  let reply = await replyOf(response);
+}
+
+/** Waits until a submission is published or refused, two minutes at the most. */
+export async function settled(
+  context: CommandContext,
+  reach: Reach,
+  first: SubmissionReply,
+): Promise<SubmissionReply> {
   const until = performance.now() + 120_000;
-  while (reply.state === 'queued' && performance.now() < until) {
-    const target = new URL(`${api.submission(reply.id)}?wait=20`, url);
-    reply = await replyOf(
-      await fetch(target, { signal: context.signal }).catch((cause) => {
-        context.signal.throwIfAborted();
-        throw unreachable(url, cause);
-      }),
-    );
-  }
+  let reply = first;
+  while (reply.state === 'queued' && performance.now() < until)
+    reply = await submission(context, reach, reply.id, 20);
   return reply;
 }
 
-function isRefusedConnection(cause: unknown): boolean {
-  const inner = cause instanceof Error ? cause.cause : undefined;
-  return inner instanceof Error && 'code' in inner && inner.code === 'ECONNREFUSED';
-}
-
-function unreachable(url: string, cause: unknown): IronError {
-  const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
-  return new IronError('E_NETWORK', `${url} cannot be reached`, {
-    why: inner instanceof Error ? inner.message : String(inner),
-    hint: 'look whether the service runs: `ironport-repo status`',
-    cause,
-  });
-}
-
-async function replyOf(response: Response): Promise<SubmissionReply> {
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  const tree = parseJson(bytes, { length: SERVER_LIMITS.body });
-  const refused = errorReply.safeParse(tree);
-  if (refused.success) throw errorFromBody(refused.data.error);
-  const reply = submissionReply.safeParse(tree);
-  if (reply.success) return reply.data;
-  throw new IronError('E_NETWORK', `what answers is not a repository: HTTP ${response.status}`);
+/** What became of a submission, after at most `seconds`. */
+export function submission(
+  context: CommandContext,
+  reach: Reach,
+  id: string,
+  seconds = 0,
+): Promise<SubmissionReply> {
+  const path = `${api.submission(id)}${seconds > 0 ? `?wait=${seconds}` : ''}`;
+  return askService(context, reach, { path, answer: submissionReply });
 }

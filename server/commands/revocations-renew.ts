@@ -16,6 +16,7 @@ import { formatInstant, type Instant, parseSpan } from '../../shared/time.ts';
 import { formatMetadata, sign, withFields } from '../../shared/tuf/build.ts';
 import { parseRevocationTrust } from '../../shared/tuf/revocation-trust.ts';
 import { verifyThreshold } from '../../shared/tuf/role.ts';
+import { isComplete } from '../../shared/tuf/standing.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
 import { loadTargets, maybeRoot, writeSigned } from '../ceremony/files.ts';
 import { listingTree, withRevocations } from '../ceremony/revocations.ts';
@@ -33,7 +34,6 @@ import {
   signAndCount,
   unsignedFile,
 } from '../ceremony/signing.ts';
-import { isComplete } from '../ceremony/standing.ts';
 import { loadList, loadTrust, TARGETS_OPTION } from './revocations.ts';
 
 export const revocationsInit: CommandSpec = {

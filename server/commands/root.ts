@@ -14,6 +14,7 @@ import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { formatInstant, parseSpan } from '../../shared/time.ts';
 import type { RoleFile } from '../../shared/tuf/diff/trust-diff.ts';
 import { keyId } from '../../shared/tuf/key.ts';
+import { isComplete } from '../../shared/tuf/standing.ts';
 import { loadRoot, writeSigned } from '../ceremony/files.ts';
 import { nextRoot, type Replacement, type RootChange } from '../ceremony/next-root.ts';
 import { spareWarnings } from '../ceremony/set-up.ts';
@@ -25,7 +26,6 @@ import {
   signAndCount,
   unsignedFile,
 } from '../ceremony/signing.ts';
-import { isComplete } from '../ceremony/standing.ts';
 
 const COMMON: readonly OptionSpec[] = [
   { flags: '--root <file>', description: 'the root that is in force now', required: true },

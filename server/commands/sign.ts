@@ -7,10 +7,10 @@ import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
 import { parseRoleFile } from '../../shared/tuf/diff/trust-diff.ts';
+import { isComplete } from '../../shared/tuf/standing.ts';
 import { loadRoleFile, maybeRoot, replaceSigned, writeSigned } from '../ceremony/files.ts';
 import { KEY_OPTION, PASSPHRASE_OPTION, signersOf } from '../ceremony/signers.ts';
 import { confirmSigning, nextStep, showChanges, signAndCount } from '../ceremony/signing.ts';
-import { isComplete } from '../ceremony/standing.ts';
 
 export const sign: CommandSpec = {
   name: 'sign',

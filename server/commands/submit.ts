@@ -1,18 +1,22 @@
 /** `submit`: hands files that operators signed to the repository. */
 
+import type { DraftReply } from '../../shared/api/pending.ts';
 import { errorFromBody, type SubmissionReply } from '../../shared/api/upload.ts';
-import type { CommandSpec } from '../../shared/cli/command.ts';
+import type { CommandContext, CommandResult, CommandSpec } from '../../shared/cli/command.ts';
+import { type IronError, isIronError } from '../../shared/errors.ts';
 import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
 import { PASSPHRASE_OPTION } from '../ceremony/signers.ts';
 import { DIR_OPTION, homeOf } from '../config.ts';
+import type { Reach } from './ask-service.ts';
+import { bringDraft, draftText } from './drafts.ts';
 import { handToService, publishHere, runningService } from './hand-in.ts';
 
 export const submit: CommandSpec = {
   name: 'submit',
   summary: 'hand signed root or targets files to the repository',
   description:
-    "Gives the files to the service that runs over the folder, or to the one at --url; when none runs, takes the writer's lock and publishes them itself. The signatures decide, not who calls. Only here, on the machine itself, a first root is taken.",
+    "Gives the files to the service that runs over the folder, or to the one at --url; when none runs, takes the writer's lock and publishes them itself. The signatures decide, not who calls. A change that lacks signatures waits at the service for them (`pending`), and the command ends with exit 75. Only here, on the machine itself, a first root is taken.",
   arguments: [{ name: 'file', description: 'signed root or targets files', variadic: true }],
   options: [
     DIR_OPTION,
@@ -32,11 +36,14 @@ export const submit: CommandSpec = {
     const home = homeOf(context);
     let reply: SubmissionReply | undefined;
     let by = 'service';
-    if (url !== undefined) {
-      reply = await handToService(context, { url, token: undefined }, files, false);
-    } else {
-      const service = await runningService(home);
-      if (service !== undefined) reply = await handToService(context, service, files, true);
+    const reach = url === undefined ? await runningService(home) : { url, token: undefined };
+    if (reach !== undefined) {
+      try {
+        reply = await handToService(context, reach, files, url === undefined);
+      } catch (error) {
+        if (!isIronError(error, 'E_THRESHOLD')) throw error;
+        return await leavePending(context, reach, files, error);
+      }
     }
     if (reply === undefined) {
       by = 'this command';
@@ -57,3 +64,34 @@ export const submit: CommandSpec = {
     };
   },
 };
+
+/** The change waits at the service for the signatures that it lacks; if not even that, as refused. */
+async function leavePending(
+  context: CommandContext,
+  reach: Reach,
+  files: readonly Uint8Array[],
+  refused: IronError,
+): Promise<CommandResult> {
+  let draft: DraftReply;
+  try {
+    draft = await bringDraft(context, reach, files);
+  } catch (error) {
+    // Without a signature that counts there is no draft: then the first refusal says what is wrong.
+    if (isIronError(error, 'E_NOT_AUTHORISED', 'E_SIGNATURE', 'E_USAGE')) throw refused;
+    throw error;
+  }
+  const [first] = draft.files;
+  return {
+    data: {
+      id: draft.id,
+      state: 'pending',
+      role: draft.files.map(({ role }) => role).join(' and '),
+      version: first?.version ?? 0,
+      verdicts: [],
+      by: 'service',
+      draft,
+    },
+    text: draftText(draft),
+    exit: 75,
+  };
+}

@@ -22,6 +22,7 @@ import { readFileCapped } from '../../shared/node/files.ts';
 import { formatInstant, parseSpan } from '../../shared/time.ts';
 import { keyId } from '../../shared/tuf/key.ts';
 import type { RoleKeys } from '../../shared/tuf/role.ts';
+import { isComplete } from '../../shared/tuf/standing.ts';
 import type { Targets } from '../../shared/tuf/targets.ts';
 import { formatHardwareId, parseVendors, type Vendor } from '../../shared/tuf/vendors.ts';
 import { admit } from '../ceremony/admit.ts';
@@ -35,7 +36,6 @@ import {
   signAndCount,
   unsignedFile,
 } from '../ceremony/signing.ts';
-import { isComplete } from '../ceremony/standing.ts';
 
 const REQUEST = { name: 'request', description: 'the admission request of a vendor' };
 const ROOT_OPTION = {

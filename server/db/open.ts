@@ -101,6 +101,26 @@ const MIGRATIONS: readonly string[] = [
     due INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE drafts (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    vendor TEXT,
+    opener TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'submitted', 'refused', 'stale', 'expired', 'dropped')),
+    files TEXT NOT NULL,
+    submission TEXT,
+    error TEXT,
+    created INTEGER NOT NULL,
+    expires INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE draft_files (
+    draft TEXT NOT NULL REFERENCES drafts (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (draft, position)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /**

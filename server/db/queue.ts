@@ -72,8 +72,11 @@ export class Queue {
     return { count, oldest: oldest ?? undefined };
   }
 
-  /** Adds it: `refused` when it has an error, `queued` otherwise. Durable on return. `E_QUOTA`. */
-  add(submission: NewSubmission, now: Instant): void {
+  /**
+   * Adds it: `refused` when it has an error, `queued` otherwise. Durable on return, together with
+   * what `beside` writes. `E_QUOTA`.
+   */
+  add(submission: NewSubmission, now: Instant, beside?: (id: string) => void): void {
     const state = submission.error === undefined ? 'queued' : 'refused';
     inTransaction(this.#db, () => {
       if (state === 'queued') this.#demandRoom(submission.vendor);
@@ -103,6 +106,7 @@ export class Queue {
         'INSERT INTO submission_bins (submission, role, sha256) VALUES (?, ?, ?)',
       );
       for (const { role, sha256 } of submission.bins ?? []) bin.run(submission.id, role, sha256);
+      beside?.(submission.id);
     });
     if (submission.error !== undefined)
       this.#onRefused({ code: submission.error.code, role: submission.role });

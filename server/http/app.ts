@@ -11,6 +11,7 @@ import { TRANSPORT_LIMITS } from '../../shared/limits.ts';
 import type { Clock } from '../../shared/time.ts';
 import type { Lives } from '../db/lives.ts';
 import type { Intake } from '../intake/intake.ts';
+import type { PendingChanges } from '../intake/pending/pending.ts';
 import type { Worker } from '../jobs/worker.ts';
 import type { Readiness } from '../observe/ready.ts';
 import { serveFile } from '../static/serve.ts';
@@ -20,6 +21,7 @@ import { endSoon } from './body.ts';
 import { endWithError, errorDocument, isOurs, publicError } from './errors.ts';
 import { targetOf } from './head.ts';
 import { health } from './health.ts';
+import { addPendingRoutes } from './pending-routes.ts';
 import { PAGE_POLICY, statusPage } from './status-page.ts';
 import { addSubmissionRoutes } from './submission-routes.ts';
 
@@ -28,6 +30,7 @@ export interface AppParts {
   readonly clock: Clock;
   readonly current: CurrentTree;
   readonly intake: Intake;
+  readonly pending: PendingChanges;
   readonly worker: Worker;
   /** Names under which the service is reached, as `host:port`; known once it listens. */
   readonly names: () => ReadonlySet<string>;
@@ -71,6 +74,7 @@ export function createApp(parts: AppParts): FastifyInstance {
   addPages(app, parts);
   addBlobRoutes(app, parts);
   addSubmissionRoutes(app, parts);
+  addPendingRoutes(app, parts);
   return app;
 }
 

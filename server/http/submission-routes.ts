@@ -1,7 +1,5 @@
 /** Submissions of vendors and of the operators, and what became of them. */
 
-import { createHash, timingSafeEqual } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { verifyBody } from '../../shared/api/http-signature.ts';
 import {
@@ -18,6 +16,7 @@ import { SERVER_LIMITS, TRANSPORT_LIMITS } from '../../shared/limits.ts';
 import type { AppParts } from './app.ts';
 import { BodyRoom, readBody } from './body.ts';
 import { headOf, targetOf } from './head.ts';
+import { isOwner } from './owner.ts';
 
 export function addSubmissionRoutes(app: FastifyInstance, parts: AppParts): void {
   const { intake, worker, names, crypto } = parts;
@@ -84,11 +83,4 @@ function goneSignal(reply: FastifyReply): AbortSignal {
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
   return gone.signal;
-}
-
-/** Whether the caller read the token that the service wrote into its private folder. */
-function isOwner(request: IncomingMessage, token: string): boolean {
-  const given = /^Bearer ([A-Za-z0-9_-]{1,128})$/.exec(request.headers.authorization ?? '')?.[1];
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-  return given !== undefined && timingSafeEqual(digest(given), digest(token));
 }

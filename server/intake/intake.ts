@@ -73,8 +73,14 @@ export class Intake {
     return vendor;
   }
 
-  /** Judges a vendor's role file. What passes is queued; what does not is kept with its verdicts. */
-  async submitRole(submission: RoleSubmission): Promise<SubmissionReply> {
+  /**
+   * Judges a vendor's role file. What passes is queued; what does not is kept with its verdicts.
+   * @param beside writes something in the transaction that keeps it
+   */
+  async submitRole(
+    submission: RoleSubmission,
+    beside?: (id: string) => void,
+  ): Promise<SubmissionReply> {
     const { current, clock, queue } = this.#parts;
     const now = clock();
     const published = await current.need();
@@ -94,6 +100,7 @@ export class Intake {
         error: error === undefined ? undefined : errorBodyOf(error),
       },
       now,
+      beside,
     );
     // Judged on top of what is not published any more, it is judged again when its turn comes.
     if (error === undefined && (await current.get()) === published)
@@ -105,10 +112,12 @@ export class Intake {
    * Verifies the operators' files and queues them. What does not verify is refused at once and
    * leaves no trace: anybody may call this.
    * @param first whether the machine's owner brings them, who alone may bring a first root
+   * @param beside writes something in the transaction that keeps them
    */
   async submitOperatorFiles(
     files: readonly Uint8Array[],
     first: boolean,
+    beside?: (id: string) => void,
   ): Promise<SubmissionReply> {
     const { crypto, current, clock, queue } = this.#parts;
     const now = clock();
@@ -125,6 +134,7 @@ export class Intake {
         files,
       },
       now,
+      beside,
     );
     return this.#reply(id);
   }

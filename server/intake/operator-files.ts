@@ -207,7 +207,8 @@ function chain(
   return trusted;
 }
 
-function demandNext(role: string, submitted: number, current: number): void {
+/** The version follows the published one; `E_CONFLICT` says which one stands. */
+export function demandNext(role: string, submitted: number, current: number): void {
   if (submitted === current + 1) return;
   throw new IronError(
     'E_CONFLICT',
@@ -221,7 +222,7 @@ function demandNext(role: string, submitted: number, current: number): void {
 }
 
 /** TUF 5.3.10, and what the shape of our tree demands. */
-function demandSoundRoot(root: Root, now: Instant): void {
+export function demandSoundRoot(root: Root, now: Instant): void {
   demandLifetime('root', root, LIFETIMES.root, now);
   if (!root.consistentSnapshot) {
     throw new IronError('E_SCHEMA', 'the root does not ask for consistent snapshots', {

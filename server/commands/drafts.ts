@@ -1,0 +1,111 @@
+/** What the commands of `pending` and `submit` have in common: the service's drafts, in words. */
+
+import { type DraftReply, draftList, draftReply, lacking } from '../../shared/api/pending.ts';
+import type { CommandContext, OptionSpec } from '../../shared/cli/command.ts';
+import { IronError } from '../../shared/errors.ts';
+import { api } from '../../shared/layout.ts';
+import { shortKeyId } from '../../shared/tuf/key.ts';
+import { isComplete, standingText } from '../../shared/tuf/standing.ts';
+import { homeOf } from '../config.ts';
+import { askService, type Reach } from './ask-service.ts';
+import { filesBody, runningService } from './hand-in.ts';
+
+export const URL_OPTION: OptionSpec = {
+  flags: '--url <url>',
+  description: 'the service, when it runs elsewhere',
+};
+
+export const DRAFT_ARGUMENT = {
+  name: 'change',
+  description: 'its id, or 8 digits or more of it',
+} as const;
+
+/** The service at `--url`, or the one that runs over the folder. `E_NOT_FOUND` when none does. */
+export async function reachOf(context: CommandContext): Promise<Reach> {
+  const url = context.text('url');
+  if (url !== undefined) return { url, token: undefined };
+  const service = await runningService(homeOf(context));
+  if (service !== undefined) return service;
+  throw new IronError('E_NOT_FOUND', `no service runs over ${homeOf(context)}`, {
+    why: 'changes wait for signatures at a service',
+    hint: 'start it, or give --url of one that runs elsewhere',
+  });
+}
+
+export async function listDrafts(context: CommandContext, reach: Reach): Promise<DraftReply[]> {
+  const question = { path: api.operatorDrafts, answer: draftList };
+  return (await askService(context, reach, question)).drafts;
+}
+
+/** One draft with its files, by its id or the beginning of it. `E_NOT_FOUND`, `E_USAGE`. */
+export async function findDraft(
+  context: CommandContext,
+  reach: Reach,
+  id: string,
+): Promise<DraftReply> {
+  const drafts = await listDrafts(context, reach);
+  const path = api.operatorDraft(resolveDraft(drafts, id).id);
+  return await askService(context, reach, { path, answer: draftReply });
+}
+
+/** The one draft whose id begins so. */
+export function resolveDraft(drafts: readonly DraftReply[], id: string): DraftReply {
+  if (!/^[0-9a-f]{8,32}$/.test(id))
+    throw new IronError(
+      'E_USAGE',
+      `${JSON.stringify(id)} is no id of a change, nor 8 digits of one`,
+    );
+  const [found, second] = drafts.filter((draft) => draft.id.startsWith(id));
+  if (second !== undefined)
+    throw new IronError('E_USAGE', `${id} begins several ids; give more of it`);
+  if (found !== undefined) return found;
+  throw new IronError('E_NOT_FOUND', `no change ${id} waits at the service`, {
+    hint: '`pending list` shows those that do',
+  });
+}
+
+/** Brings files with their signatures; the answer says what is missing still. */
+export function bringDraft(
+  context: CommandContext,
+  reach: Reach,
+  files: readonly Uint8Array[],
+): Promise<DraftReply> {
+  const question = { path: api.operatorDrafts, body: filesBody(files), answer: draftReply };
+  return askService(context, reach, { method: 'POST', ...question });
+}
+
+/** `root 2, targets 5`. */
+export function draftWords({ files }: DraftReply): string {
+  return files.map(({ role, version }) => `${role} ${version}`).join(', ');
+}
+
+/** One row of a list. */
+export function draftRow(draft: DraftReply): string[] {
+  const missing = lacking(draft);
+  return [
+    draft.id.slice(0, 12),
+    draftWords(draft),
+    signersWords(draft),
+    draft.state === 'open' ? `lacks ${missing}` : draft.state,
+    draft.state === 'open' ? `until ${draft.until}` : (draft.error?.message ?? ''),
+  ];
+}
+
+function signersWords({ files }: DraftReply): string {
+  const keys = new Set(files.flatMap((file) => file.signed_by));
+  return keys.size === 0 ? 'nobody' : Array.from(keys, shortKeyId).join(' ');
+}
+
+/** How far a draft has come, and what its next step is. */
+export function draftText(draft: DraftReply): string {
+  const counted = draft.files
+    .filter(({ signatures }) => signatures.length > 0)
+    .map(({ role, version, signatures }) =>
+      standingText(signatures).replaceAll(/^/gm, `${role} ${version}: `),
+    );
+  const isWhole = draft.files.every(({ signatures }) => isComplete(signatures));
+  const step = isWhole
+    ? `${draftWords(draft)} has all of its signatures`
+    : `${draftWords(draft)} waits for signatures as ${draft.id.slice(0, 12)}, until ${draft.until}; the others: \`ironport-repo pending sign ${draft.id.slice(0, 12)}\``;
+  return [...counted, step].join('\n');
+}

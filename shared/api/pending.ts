@@ -1,0 +1,115 @@
+/**
+ * Changes that wait for signatures, as they go over the wire. Whoever brings a file with a
+ * signature that counts opens a draft, or adds to one; when nothing is missing any more, the
+ * service hands it in like any submission.
+ *
+ *     POST operator/pending         signed files of the operators; 202 a DraftReply
+ *     GET  operator/pending         a DraftList
+ *     GET  operator/pending/<id>    a DraftReply with the files
+ *     POST pending                  a vendor's role, signed request; 202 a DraftReply
+ *     GET  pending, pending/<id>    as above, of the vendor that signed the request
+ */
+
+import * as z from 'zod';
+import { concatBytes, toHex, utf8 } from '../bytes.ts';
+import type { Crypto } from '../crypto/crypto.ts';
+import { revocations } from '../layout.ts';
+import { METADATA_LIMITS, SERVER_LIMITS } from '../limits.ts';
+import { isListFile } from '../revocation/signed-list.ts';
+import { objectMember } from '../tuf/build.ts';
+import { type Envelope, parseEnvelope } from '../tuf/envelope.ts';
+import { EXTENSION_FIELD } from '../tuf/vendors.ts';
+import { errorBody } from './upload.ts';
+
+export const DRAFT_ROLE_SCHEMA = 'ironport.draft-role/v1';
+
+/** A vendor's role that lacks signatures. */
+export const draftRoleRequest = z.strictObject({
+  schema: z.literal(DRAFT_ROLE_SCHEMA),
+  role: z.string().min(1).max(100),
+  metadata: z.string().max(SERVER_LIMITS.body),
+});
+
+const standing = z.object({
+  by: z.string(),
+  have: z.number().int(),
+  need: z.number().int(),
+});
+
+const draftFile = z.object({
+  /** `root`, `targets`, a vendor's role; `beside` for a file that is complete and goes along. */
+  role: z.string(),
+  version: z.number().int(),
+  expires: z.string(),
+  signatures: z.array(standing),
+  signed_by: z.array(z.string()),
+});
+export type DraftFile = z.infer<typeof draftFile>;
+
+export const DRAFT_STATES = [
+  'open',
+  'queued',
+  'published',
+  'refused',
+  'stale',
+  'expired',
+  'dropped',
+] as const;
+export type DraftState = (typeof DRAFT_STATES)[number];
+
+export const draftReply = z.object({
+  id: z.string(),
+  /** `open` waits for signatures; what is `queued` has them all, and is a submission now. */
+  state: z.enum(DRAFT_STATES),
+  opened: z.string(),
+  /** When it is dropped if its signatures are not there by then. */
+  until: z.string(),
+  files: z.array(draftFile),
+  /** Of the submission that it became. */
+  submission: z.string().nullable(),
+  error: errorBody.nullable(),
+  /** The files themselves in base64, in the order of `files`; where one draft was asked for. */
+  contents: z.array(z.string().max(SERVER_LIMITS.body)).optional(),
+});
+export type DraftReply = z.infer<typeof draftReply>;
+
+export const draftList = z.object({ drafts: z.array(draftReply) });
+
+/** How many signatures a draft still lacks, of every demand on it. */
+export function lacking({ files }: Pick<DraftReply, 'files'>): number {
+  return files
+    .flatMap(({ signatures }) => signatures)
+    .reduce((sum, { have, need }) => sum + Math.max(0, need - have), 0);
+}
+
+/**
+ * A draft is called by what it says: the digest of what is signed in each file, whatever the
+ * signatures. Brought twice it is the same one, and a service cannot change it under its name.
+ * @param owner the vendor; undefined for the operators
+ * @param parts the signed bytes of each file
+ */
+export function draftId(
+  crypto: Crypto,
+  owner: string | undefined,
+  parts: readonly Uint8Array[],
+): string {
+  const digests = parts.map((bytes) => toHex(crypto.sha256(bytes))).sort();
+  return toHex(
+    crypto.sha256(concatBytes(utf8(`draft\n${owner ?? ''}\n${digests.join('\n')}\n`))),
+  ).slice(0, 32);
+}
+
+/**
+ * The envelope of a file of the operators that collects signatures: a root, or the targets that say
+ * who the vendors are. Undefined for what goes along complete: a list of revocations, the role that
+ * lists it, a vendor's role. By what it says, and not by who signed it: with its signatures left
+ * out, a file must not pass for one that needs none.
+ */
+export function collecting(bytes: Uint8Array): Envelope | undefined {
+  if (isListFile(bytes)) return undefined;
+  const envelope = parseEnvelope(bytes, METADATA_LIMITS.targets, 'file');
+  const { signed, tree } = envelope;
+  if (signed.get('_type').oneOf('root', 'targets') === 'root') return envelope;
+  if (signed.get('targets').maybe(revocations.list) !== undefined) return undefined;
+  return objectMember(tree, EXTENSION_FIELD).vendors === undefined ? undefined : envelope;
+}
