@@ -1,9 +1,7 @@
 /** Signing and publishing a changed index: what `promote` and `withdraw` have in common. */
 
-import { join } from 'node:path';
 import type { CommandResult } from '../shared/cli/command.ts';
 import { IronError } from '../shared/errors.ts';
-import { vendorFolder } from '../shared/layout.ts';
 import { LIFETIMES } from '../shared/limits.ts';
 import { systemClock } from '../shared/node/clock.ts';
 import { entriesOf, entryJson, type ProductIndex } from '../shared/product/index-file.ts';
@@ -11,7 +9,10 @@ import { formatInstant } from '../shared/time.ts';
 import { parseArtifactPath } from '../shared/tuf/names.ts';
 import type { Targets } from '../shared/tuf/targets.ts';
 import { publishedBranch, signChange } from './branch.ts';
-import { handIn, waitingWords } from './hand-in.ts';
+
+import { leaveWaiting, waitingData, waitingText } from './co-sign.ts';
+import { handIn } from './hand-in.ts';
+
 import { indexFile, loadIndex, rememberIndex } from './product-index.ts';
 import { apiOf, isOwnWork, roleWords, type Session, verifiedBase } from './session.ts';
 import { BatchSender } from './upload/batch.ts';
@@ -89,12 +90,9 @@ export async function publishIndex(
     signatures: { have: signed.have, need: signed.need },
     bins: bins.map(({ role, version }) => ({ role, version })),
   };
-  if (signed.have < signed.need) {
-    const last = join(dir, vendorFolder.lastSigned);
-    return {
-      data: { ...facts, published: false, file: last },
-      text: waitingWords(last, signed),
-    };
+  if (own !== undefined && own.have < own.need) {
+    const waiting = await leaveWaiting(session, api, own);
+    return { data: { ...facts, ...waitingData(waiting) }, text: waitingText(waiting, own) };
   }
   const published = await handIn(session, api, own, bins);
   await rememberIndex(dir, product, file);

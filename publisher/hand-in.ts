@@ -60,18 +60,6 @@ export function countSignatures(base: Base, bytes: Uint8Array, vendor: string): 
   return { bytes, role, have, need: delegation.threshold };
 }
 
-/** What to do with a role in `file` that has too few signatures. */
-export function waitingWords(
-  file: string,
-  { have, need }: Pick<SignedRole, 'have' | 'need'>,
-  also = '',
-): string {
-  return [
-    `${file} has ${have} of the ${need} signatures that it needs${also}`,
-    `the next signer: \`ironport sign ${file} --dir DIR --repository URL\``,
-  ].join('\n');
-}
-
 /** What became of a role that was handed in. */
 export interface Published {
   readonly verdicts: readonly Verdict[];
@@ -89,16 +77,27 @@ export async function handIn(
   signed: SignedRole | undefined,
   bins: readonly SignedBin[] = [],
 ): Promise<Published> {
-  const { context, config } = session;
-  const { ui } = context;
-  const { vendor } = config;
+  const { ui } = session.context;
+  const { vendor } = session.config;
   const own = signed === undefined ? [] : [`${vendor} ${signed.role.version}`];
   ui.stage(
     `handing in ${[...own, ...(bins.length === 0 ? [] : [`${bins.length} bins`])].join(' and ')}`,
   );
   const metadata = signed?.bytes;
   const uploaded = bins.map(({ role, sha256 }) => ({ role, sha256 }));
-  const reply = await waitFor(api, await submit(api, vendor, { metadata, bins: uploaded }));
+  const first = await submit(api, vendor, { metadata, bins: uploaded });
+  return await seePublished(session, api, first, signed, bins);
+}
+
+/** Waits for a submission, and sees with the own client that what was signed is published. */
+export async function seePublished(
+  session: Session,
+  api: Api,
+  first: SubmissionReply,
+  signed: SignedRole | undefined,
+  bins: readonly SignedBin[] = [],
+): Promise<Published> {
+  const reply = await waitFor(api, first);
   sayVerdicts(session, reply);
   if (reply.state !== 'published') throw refusalOf(reply);
 

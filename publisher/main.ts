@@ -5,6 +5,7 @@ import { runProgram } from '../shared/cli/run.ts';
 import { attest } from './commands/attest.ts';
 import { init } from './commands/init.ts';
 import { manifestDiff, manifestExplain, manifestLint } from './commands/manifest.ts';
+import { pendingList, pendingShow, pendingSign } from './commands/pending.ts';
 import { promote } from './commands/promote.ts';
 import { publish } from './commands/publish.ts';
 import { publishBatch } from './commands/publish-batch.ts';
@@ -38,7 +39,7 @@ export const program: ProgramSpec = {
       renew,
       rotateKeys,
     ],
-    split,
+    ...[split, pendingList, pendingShow, pendingSign],
   ],
 };
 

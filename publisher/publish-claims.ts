@@ -1,11 +1,10 @@
 /** From claims about artifacts to what hosts can fetch: the way of one artifact, or of thousands. */
 
 import { readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import type { Signer } from '../shared/crypto/signer.ts';
 import { IronError } from '../shared/errors.ts';
 import type { JsonObject } from '../shared/json/value.ts';
-import { vendorFolder } from '../shared/layout.ts';
 import { LIFETIMES } from '../shared/limits.ts';
 import { systemClock } from '../shared/node/clock.ts';
 import { onPath } from '../shared/node/file-system.ts';
@@ -14,6 +13,7 @@ import type { ProductIndex } from '../shared/product/index-file.ts';
 import type { FileMeta } from '../shared/tuf/build.ts';
 import { parseArtifactPath } from '../shared/tuf/names.ts';
 import { publishedBranch, type SignedBranch, signChange } from './branch.ts';
+import { leaveWaiting, type Waiting } from './co-sign.ts';
 import { type Attested, attestArtifact, type Claim, measureArtifact } from './evidence.ts';
 import { handIn, type Published } from './hand-in.ts';
 import { type IndexFile, indexFile, loadIndex, rememberIndex } from './product-index.ts';
@@ -36,9 +36,9 @@ export interface Outcome {
   readonly base: Base;
   readonly made: readonly Made[];
   readonly signed: SignedBranch;
-  /** Undefined when more signatures are needed: all bytes are uploaded, the role waits at `file`. */
+  /** Undefined when more signatures are needed: all bytes are uploaded, the role waits. */
   readonly published: Published | undefined;
-  readonly file: string;
+  readonly waiting: Waiting | undefined;
 }
 
 /**
@@ -76,11 +76,12 @@ export async function publishClaims(
   const api = await apiOf(session);
   await uploadAll(session, api, made, signed, indexes);
   const { own, bins } = signed;
-  const waits = own !== undefined && own.have < own.need;
-  const published = waits ? undefined : await handIn(session, api, own, bins);
+  const lacks = own !== undefined && own.have < own.need ? own : undefined;
+  const waiting = lacks && (await leaveWaiting(session, api, lacks));
+  const published = lacks === undefined ? await handIn(session, api, own, bins) : undefined;
   for (const { product, file } of published === undefined ? [] : indexes)
     await rememberIndex(dir, product, file);
-  return { base, made, signed, published, file: join(dir, vendorFolder.lastSigned) };
+  return { base, made, signed, published, waiting };
 }
 
 async function make(claim: Claim, measured: FileMeta, signer: Signer): Promise<Made> {

@@ -6,6 +6,7 @@ import { IronError } from '../../shared/errors.ts';
 import { Node } from '../../shared/json/decode.ts';
 import { PUBLISHER_LIMITS } from '../../shared/limits.ts';
 import { readJsonFile } from '../../shared/node/files.ts';
+import { waitingData, waitingText } from '../co-sign.ts';
 import { type Claim, loadSaid, type Said } from '../evidence.ts';
 import { publishClaims } from '../publish-claims.ts';
 import { floorsOf, loadRelease, RELEASE_OPTIONS } from '../release.ts';
@@ -31,7 +32,7 @@ async function publishList(session: Session): Promise<CommandResult> {
   const claims: Claim[] = [];
   for (const said of await loadList(context.args[0] as string))
     claims.push(await loadSaid(context, config, said));
-  const { made, signed, published, file } = await publishClaims(
+  const { made, signed, published, waiting } = await publishClaims(
     session,
     claims,
     await loadRelease(context),
@@ -44,11 +45,12 @@ async function publishList(session: Session): Promise<CommandResult> {
     version: signed.own?.role.version ?? null,
     bins: signed.bins.map(({ role, version }) => ({ role, version })),
   };
-  if (published === undefined)
+  if (waiting !== undefined && signed.own !== undefined)
     return {
-      data: { ...data, published: false, file },
-      text: `${file} needs more signatures; all bytes are uploaded: \`ironport sign ${file}\``,
+      data: { ...data, ...waitingData(waiting) },
+      text: [waitingText(waiting, signed.own), 'all bytes are uploaded'].join('\n'),
     };
+  if (published === undefined) throw new IronError('E_INTERNAL', 'neither published nor waiting');
   return {
     data: {
       ...data,

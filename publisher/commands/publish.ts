@@ -2,10 +2,12 @@
 
 import type { CommandResult, CommandSpec } from '../../shared/cli/command.ts';
 import { formatBytes } from '../../shared/cli/table.ts';
+import { IronError } from '../../shared/errors.ts';
 import { formatInstant } from '../../shared/time.ts';
 import type { Targets } from '../../shared/tuf/targets.ts';
+import { type Waiting, waitingData, waitingText } from '../co-sign.ts';
 import { ARTIFACT_OPTIONS, loadClaim } from '../evidence.ts';
-import { waitingWords } from '../hand-in.ts';
+import type { SignedRole } from '../hand-in.ts';
 import { type Made, publishClaims } from '../publish-claims.ts';
 import { floorsOf, loadRelease, RELEASE_OPTIONS } from '../release.ts';
 import {
@@ -59,12 +61,8 @@ async function publishArtifact(session: Session): Promise<CommandResult> {
     signatures: { have: own.have, need: own.need },
     bins: signed.bins.map(({ role, version }) => ({ role, version })),
   };
-  // Too few signatures: the bytes are there, the role goes on to the next signer.
-  if (published === undefined)
-    return {
-      data: { ...facts, published: false, file: outcome.file },
-      text: waitingWords(outcome.file, own, '; all bytes are uploaded'),
-    };
+  if (outcome.waiting !== undefined) return waits(outcome.waiting, own, facts);
+  if (published === undefined) throw new IronError('E_INTERNAL', 'neither published nor waiting');
   const roles =
     signed.bins.length === 0
       ? roleWords(config.vendor, own.role)
@@ -78,5 +76,17 @@ async function publishArtifact(session: Session): Promise<CommandResult> {
       `  ${roles}, in snapshot ${published.snapshot}`,
       `  ${published.verdicts.length} checks of the repository passed, and the own client sees it`,
     ].join('\n'),
+  };
+}
+
+/** Too few signatures: the bytes are there, the role waits for the next signer. */
+function waits(
+  waiting: Waiting,
+  own: Pick<SignedRole, 'have' | 'need'>,
+  facts: object,
+): CommandResult {
+  return {
+    data: { ...facts, ...waitingData(waiting) },
+    text: [waitingText(waiting, own), 'all bytes are uploaded'].join('\n'),
   };
 }

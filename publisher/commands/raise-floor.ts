@@ -1,14 +1,13 @@
 /** `raise-floor`: every build of a product below a security generation is refused, for ever. */
 
-import { join } from 'node:path';
 import type { CommandResult, CommandSpec } from '../../shared/cli/command.ts';
 import { IronError } from '../../shared/errors.ts';
-import { vendorFolder } from '../../shared/layout.ts';
 import { LIFETIMES, REVOCATION_LIMITS } from '../../shared/limits.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { formatInstant } from '../../shared/time.ts';
 import { componentOf, parseVendorFloors } from '../../shared/tuf/vendor-floors.ts';
-import { handIn, signRole, waitingWords } from '../hand-in.ts';
+import { leaveWaiting, waitingData, waitingText } from '../co-sign.ts';
+import { handIn, signRole } from '../hand-in.ts';
 import { nextRole } from '../next-role.ts';
 import {
   apiOf,
@@ -38,7 +37,7 @@ export const raiseFloor: CommandSpec = {
 };
 
 async function raise(session: Session): Promise<CommandResult> {
-  const { context, config, dir } = session;
+  const { context, config } = session;
   const [product = '', text = ''] = context.args;
   const component = componentOf(config.vendor, product);
   const floor = readGeneration(text);
@@ -73,14 +72,12 @@ async function raise(session: Session): Promise<CommandResult> {
     expires: formatInstant(signed.role.expires),
     signatures: { have: signed.have, need: signed.need },
   };
+  const api = await apiOf(session);
   if (signed.have < signed.need) {
-    const file = join(dir, vendorFolder.lastSigned);
-    return {
-      data: { ...facts, published: false, file },
-      text: waitingWords(file, signed),
-    };
+    const waiting = await leaveWaiting(session, api, signed);
+    return { data: { ...facts, ...waitingData(waiting) }, text: waitingText(waiting, signed) };
   }
-  const published = await handIn(session, await apiOf(session), signed);
+  const published = await handIn(session, api, signed);
   return {
     data: { ...facts, published: true, ...published },
     text: [

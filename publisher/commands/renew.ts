@@ -11,6 +11,7 @@ import { formatInstant } from '../../shared/time.ts';
 import { formatMetadata, sign } from '../../shared/tuf/build.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
 import { binsOf } from '../branch.ts';
+import { leaveWaiting, waitingData, waitingText } from '../co-sign.ts';
 import { handIn, signRole } from '../hand-in.ts';
 import { renewedRole } from '../next-role.ts';
 import { remember } from '../rebase/floor.ts';
@@ -68,12 +69,22 @@ async function renewRole(session: Session): Promise<CommandResult> {
   const out = context.text('out');
   if (out !== undefined) return await writeOnly(session, base.role, tree, out);
   const signed = await signRole(session, base, tree);
-  if (signed.have < signed.need) {
-    throw new IronError('E_THRESHOLD', `${signed.have} of the ${signed.need} keys are here`, {
-      hint: 'it is kept in the folder, under signed/; pass it around with `ironport sign`',
-    });
-  }
   const api = await apiOf(session);
+  if (signed.have < signed.need) {
+    const { role } = signed;
+    const waiting = await leaveWaiting(session, api, signed);
+    return {
+      data: {
+        role: config.vendor,
+        version: role.version,
+        expires: formatInstant(role.expires),
+        was: formatInstant(base.role.expires),
+        bins: 0,
+        ...waitingData(waiting),
+      },
+      text: waitingText(waiting, signed),
+    };
+  }
   const published = await handIn(session, api, signed);
   const succinct = binsOf(base);
   // The delegation to them is the same: they are renewed after it, some at a time.

@@ -2,17 +2,21 @@
 
 import type { CommandContext, CommandResult, CommandSpec } from '../../shared/cli/command.ts';
 import { confirm, YES_OPTION } from '../../shared/cli/confirm.ts';
-import { IronError } from '../../shared/errors.ts';
 import { METADATA_LIMITS } from '../../shared/limits.ts';
-import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { readFileCapped, writeFileAtomic, writeFileExclusive } from '../../shared/node/files.ts';
 import { addSignatures } from '../../shared/tuf/build.ts';
-import { diffText, trustDiff } from '../../shared/tuf/diff/trust-diff.ts';
-import { parseArtifactPath } from '../../shared/tuf/names.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
+import {
+  coSign,
+  demandOwnRole,
+  leaveWaiting,
+  showRole,
+  waitingData,
+  waitingText,
+} from '../co-sign.ts';
 import { loadConfig } from '../config.ts';
-import { countSignatures, handIn } from '../hand-in.ts';
+import { handIn } from '../hand-in.ts';
 import { remember } from '../rebase/floor.ts';
 import {
   apiOf,
@@ -61,7 +65,8 @@ async function signAlone(context: CommandContext): Promise<CommandResult> {
     context.ui.warn(
       'neither --repository nor --against was given: all that it says is shown as new',
     );
-  show(context, before, role);
+  demandOwnRole(role, before, config.vendor);
+  showRole(context, before, role);
   await confirm(context, `sign ${config.vendor} ${role.version}?`);
   const signers = await new VendorSigners(context, dir, config).here('tuf');
   const bytes = await addSignatures(crypto, role.envelope, signers);
@@ -73,61 +78,34 @@ async function signAlone(context: CommandContext): Promise<CommandResult> {
 }
 
 async function signAndHandIn(session: Session): Promise<CommandResult> {
-  const { context, dir, config, signers } = session;
+  const { context, dir, config } = session;
   const { vendor } = config;
   const path = context.args[0] as string;
   const role = await loadRole(path, vendor);
   const base = await verifiedBase(session);
-  // A version that does not follow was made on top of another state than the published one.
-  if (role.version !== (base.role?.version ?? 0) + 1) {
-    throw new IronError(
-      'E_VERSION',
-      `${path} is ${vendor} ${role.version}, and ${base.role?.version ?? 'none'} is published`,
-      {
-        hint: 'nothing was signed; let it be made again on top of what is published',
-      },
-    );
-  }
-  show(context, base.role, role);
-  await confirm(context, `sign ${vendor} ${role.version}?`);
-  const bytes = await addSignatures(crypto, role.envelope, await signers.here('tuf'));
-  const signed = countSignatures(base, bytes, vendor);
+  const { changes: _changes, ...signed } = await coSign(session, base, role);
+  const { bytes } = signed;
   const file = await write(context, path, bytes);
   const signatures = { have: signed.have, need: signed.need };
   const facts = { file, role: vendor, version: role.version, signatures };
+  await remember(dir, 'lastSigned', bytes);
+  const api = await apiOf(session);
   if (signed.have < signed.need) {
+    const waiting = await leaveWaiting(session, api, signed);
     return {
-      data: { ...facts, published: false },
-      text: `${file} has ${signed.have} of the ${signed.need} signatures that it needs: pass it on`,
+      data: { ...facts, ...waitingData(waiting), file },
+      text: waitingText(waiting, signed),
     };
   }
-  await remember(dir, 'lastSigned', bytes);
-  const published = await handIn(session, await apiOf(session), signed);
+  const published = await handIn(session, api, signed);
   return {
     data: { ...facts, published: true, ...published },
     text: `${vendor} ${role.version} is published, in snapshot ${published.snapshot}`,
   };
 }
 
-/** The vendor's own role and nothing else: not the operators' targets, nor another vendor's role. */
 async function loadRole(path: string, vendor: string): Promise<Targets> {
-  const role = parseTargets(await readFileCapped(path, METADATA_LIMITS.targets), path);
-  const foreign = role.paths().find((target) => parseArtifactPath(target).vendor !== vendor);
-  if (foreign === undefined && role.delegations === undefined) return role;
-  throw new IronError('E_NOT_AUTHORISED', `${path} is not a role of ${vendor}`, {
-    why: foreign === undefined ? 'it delegates to others' : `it lists ${foreign}`,
-    hint: 'nothing was signed; ask whoever passed it on what it is',
-  });
-}
-
-function show({ ui }: CommandContext, before: Targets | undefined, after: Targets): void {
-  const changes = trustDiff(
-    crypto,
-    before && { type: 'targets', file: before },
-    { type: 'targets', file: after },
-    systemClock(),
-  );
-  ui.stage(`this is what it changes:\n${diffText(changes)}`);
+  return parseTargets(await readFileCapped(path, METADATA_LIMITS.targets), vendor);
 }
 
 async function write(context: CommandContext, path: string, bytes: Uint8Array): Promise<string> {

@@ -62,7 +62,7 @@ export async function waitFor(api: Api, first: SubmissionReply): Promise<Submiss
       });
     }
     try {
-      reply = await ask(api, first.id);
+      reply = await ask(api, first.id, LONGEST_WAIT);
       failures = 0;
     } catch (error) {
       // It is durable there: that a connection broke off says nothing about it.
@@ -83,11 +83,12 @@ async function pause({ signal }: Api): Promise<void> {
   await setTimeout(100, undefined, signal === undefined ? {} : { signal });
 }
 
-async function ask(api: Api, id: string): Promise<SubmissionReply> {
+/** What became of a submission, after at most `wait` seconds. */
+export async function ask(api: Api, id: string, wait = 0): Promise<SubmissionReply> {
   const reply = await api.send({
     method: 'GET',
     path: `submissions/${encodeURIComponent(id)}`,
-    query: `?wait=${LONGEST_WAIT}`,
+    query: `?wait=${wait}`,
   });
   if (reply.status !== 200) throw await api.failure(reply);
   return parseBody(submissionReply, await reply.bytes(SERVER_LIMITS.body));
