@@ -100,6 +100,11 @@ export async function admit(
     '--hardware-id',
     hardware,
   ]);
+  return await admitRequest(scene, home);
+}
+
+/** The request of the vendor whose folder is `home`, and the operators' answer to it. */
+export async function admitRequest(scene: Scene, home: string): Promise<string> {
   const request = join(home, 'request.json');
   const { fingerprint } = await must('ironport', ['request', '--dir', home, '--out', request]);
   const current = (await newestTargets(scene)) as { path: string; version: number };

@@ -22,7 +22,7 @@ export const DRAFT_ARGUMENT = {
 
 /** The service at `--url`, or the one that runs over the folder. `E_NOT_FOUND` when none does. */
 export async function reachOf(context: CommandContext): Promise<Reach> {
-  const url = context.text('url');
+  const url = context.has('url') ? context.text('url') : undefined;
   if (url !== undefined) return { url, token: undefined };
   const service = await runningService(homeOf(context));
   if (service !== undefined) return service;
@@ -72,6 +72,12 @@ export function bringDraft(
 ): Promise<DraftReply> {
   const question = { path: api.operatorDrafts, body: filesBody(files), answer: draftReply };
   return askService(context, reach, { method: 'POST', ...question });
+}
+
+/** A draft for `--json`, without its bytes. */
+export function draftData(draft: DraftReply): object {
+  const { contents: _contents, ...rest } = draft;
+  return { ...rest, lacking: lacking(draft) };
 }
 
 /** `root 2, targets 5`. */

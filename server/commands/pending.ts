@@ -28,6 +28,7 @@ import { askService, fetchShown, type Reach } from './ask-service.ts';
 import {
   bringDraft,
   DRAFT_ARGUMENT,
+  draftData,
   draftRow,
   draftText,
   draftWords,
@@ -89,7 +90,7 @@ export const pendingShow: CommandSpec = {
     const out = context.text('out');
     const files = out === undefined ? [] : await writeParts(out, draft);
     return {
-      data: { ...said(reply), changes, written: files },
+      data: { ...draftData(reply), changes, written: files },
       text: [draftText(reply), ...files.map((file) => `written to ${file}`)].join('\n'),
     };
   },
@@ -133,7 +134,7 @@ export const pendingDrop: CommandSpec = {
     const { id } = resolveDraft(await listDrafts(context, reach), context.args[0] as string);
     const path = api.operatorDraft(id);
     const reply = await askService(context, reach, { method: 'DELETE', path, answer: draftReply });
-    return { data: said(reply), text: `${draftWords(reply)} waits no longer` };
+    return { data: draftData(reply), text: `${draftWords(reply)} waits no longer` };
   },
 };
 
@@ -234,22 +235,16 @@ async function outcome(
   changes: readonly TrustChange[],
 ): Promise<CommandResult> {
   if (reply.submission === null)
-    return { data: { ...said(reply), changes, published: null }, text: draftText(reply) };
+    return { data: { ...draftData(reply), changes, published: null }, text: draftText(reply) };
   const first = await submission(context, reach, reply.submission);
   const { state, error, published } = await settled(context, reach, first);
   if (error !== undefined) throw errorFromBody(error);
   return {
-    data: { ...said(reply), state, changes, published: published ?? null },
+    data: { ...draftData(reply), state, changes, published: published ?? null },
     text:
       published === undefined
         ? `${draftWords(reply)} has all of its signatures, and waits for publication`
         : `${draftWords(reply)} has all of its signatures and is published, in snapshot ${published.snapshot}`,
     ...(state === 'published' ? {} : { exit: 75 }),
   };
-}
-
-/** A draft for `--json`, without its bytes. */
-function said(reply: DraftReply): object {
-  const { contents: _contents, ...rest } = reply;
-  return { ...rest, lacking: lacking(reply) };
 }

@@ -9,7 +9,7 @@ import { readFileCapped } from '../../shared/node/files.ts';
 import { PASSPHRASE_OPTION } from '../ceremony/signers.ts';
 import { DIR_OPTION, homeOf } from '../config.ts';
 import type { Reach } from './ask-service.ts';
-import { bringDraft, draftText } from './drafts.ts';
+import { bringDraft, draftData, draftText } from './drafts.ts';
 import { handToService, publishHere, runningService } from './hand-in.ts';
 
 export const submit: CommandSpec = {
@@ -89,7 +89,7 @@ async function leavePending(
       version: first?.version ?? 0,
       verdicts: [],
       by: 'service',
-      draft,
+      draft: draftData(draft),
     },
     text: draftText(draft),
     exit: 75,

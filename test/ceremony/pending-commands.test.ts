@@ -178,6 +178,22 @@ t.test('what was overtaken, what never was, and what nobody waits for', async (t
   t.equal((await scene.pending('list')).data.changes.length, 0);
 });
 
+t.test('the owner of the machine makes room', async (t) => {
+  const scene = await team(t);
+  const { data } = await submit(scene, await scene.renewed('2.root.json', 'r1'));
+  const { data: gone } = await operator('pending', 'drop', data.id, '--dir', scene.at('repo'));
+  t.match(gone, { id: data.id, state: 'dropped', error: { code: 'E_CANCELLED' } });
+  const late = await scene.pending('sign', data.id, '--key', scene.key('r2'), '--yes');
+  t.equal(late.error?.code, 'E_CANCELLED');
+  const again = await run(program, [
+    ...['pending', 'drop', data.id, '--dir', scene.at('repo'), '--json'],
+  ]);
+  t.equal(JSON.parse(again.stdout).error.code, 'E_NOTHING_TO_DO');
+  await scene.stop();
+  const nobody = await run(program, ['pending', 'list', '--dir', scene.at('repo'), '--json']);
+  t.equal(JSON.parse(nobody.stdout).error.code, 'E_NOT_FOUND', 'no service runs');
+});
+
 t.test('a service that shows another change under the id is found out', async (t) => {
   const scene = await team(t);
   const { data } = await submit(scene, await scene.renewed('2.root.json', 'r1'));

@@ -20,6 +20,7 @@ import type { Scene } from '../../scripts/demo/scene.ts';
 import { must } from '../../scripts/demo/support/programs.ts';
 import { EDU_MODULE } from '../evidence/elf-support.ts';
 import { MODULE_KEY, signModule } from '../evidence/module-signing.ts';
+import { operatorsPending, vendorsPending } from './pending-scene.ts';
 
 export const FILE = join(EDU, 'edu-driver.mjs');
 
@@ -36,6 +37,8 @@ export async function theWholeWay(scene: Scene): Promise<void> {
   await rotateOnlineKeys(scene);
   await operatorsWork(scene);
   await teamsWork(scene);
+  await operatorsPending(scene);
+  await vendorsPending(scene);
 }
 
 const signed = (scene: Scene, name: string): string => join(scene.operator, 'signed', name);
