@@ -5,6 +5,7 @@ import { runProgram } from '../shared/cli/run.ts';
 import { acceptCommand } from './commands/accept.ts';
 import { applyCommand, bindCommand } from './commands/apply.ts';
 import { auditTailCommand, auditVerifyCommand } from './commands/audit.ts';
+import { checkHostCommand } from './commands/check-host.ts';
 import { checkSandboxCommand } from './commands/check-sandbox.ts';
 import { listCommand } from './commands/list.ts';
 import { manifestCommands } from './commands/manifest.ts';
@@ -30,6 +31,7 @@ export const program: ProgramSpec = {
     statusCommand,
     whyCommand,
     recoverCommand,
+    checkHostCommand,
     checkSandboxCommand,
     auditVerifyCommand,
     auditTailCommand,

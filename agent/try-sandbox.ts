@@ -18,6 +18,9 @@ export interface SandboxFound {
   readonly missing: readonly string[] | undefined;
 }
 
+/** Above those of systems, and below `nobody`. */
+export const PROBE_USER = 64_999;
+
 const LIMITS = { dataBytes: 1 << 20, threads: 1, stackBytes: 1 << 20 };
 const GROUP_LIMITS = { memoryBytes: 256 << 20, processes: 32 };
 const TOLD = ['Seccomp', 'NoNewPrivs', 'CapEff', 'CapPrm', 'CapBnd', 'Uid', 'Gid'];

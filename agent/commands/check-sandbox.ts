@@ -1,10 +1,7 @@
 /** `ironport-agent check-sandbox`: whether this host can confine a driver, tried out. */
 
 import type { CommandSpec } from '../../shared/cli/command.ts';
-import { trySandbox } from '../try-sandbox.ts';
-
-/** Above those of systems, and below `nobody`. */
-const USER = 64_999;
+import { PROBE_USER, trySandbox } from '../try-sandbox.ts';
 
 export const checkSandboxCommand: CommandSpec = {
   name: 'check-sandbox',
@@ -18,13 +15,13 @@ export const checkSandboxCommand: CommandSpec = {
       flags: '--cgroup <dir>',
       description: 'a folder of cgroup v2 that is delegated to the agent',
     },
-    { flags: '--user <number>', description: `user and group to become (${USER})` },
+    { flags: '--user <number>', description: `user and group to become (${PROBE_USER})` },
   ],
   examples: ['ironport-agent check-sandbox --cgroup /sys/fs/cgroup/ironport'],
   schema: 'ironport-agent/check-sandbox/v1',
   async run(context) {
     const found = await trySandbox({
-      user: context.number('user', 1) ?? USER,
+      user: context.number('user', 1) ?? PROBE_USER,
       cgroup: context.text('cgroup'),
     });
     const { user, landlockAbi, status, missing } = found;

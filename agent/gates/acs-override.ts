@@ -1,12 +1,12 @@
 import { quoted } from '../../shared/tuf/names.ts';
 import { optionNamed } from '../host/kernel-options.ts';
-import type { Gate } from './gate.ts';
+import type { HostGate } from './gate.ts';
 
 /**
  * A patched kernel can be told to believe that devices are kept apart which are not. The groups that
  * it then shows are wishes, and every rule about them is void.
  */
-export const acsOverride: Gate = {
+export const acsOverride: HostGate = {
   reason: 'acs-override',
   rule: 'PCIe 6.12, access control services; the option pcie_acs_override of patched kernels',
   code: 'E_ACS_OVERRIDE',

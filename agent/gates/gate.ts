@@ -26,3 +26,8 @@ export interface Gate {
   readonly code: Code;
   check(input: GateInput): Objection | undefined;
 }
+
+/** A gate that asks about the host alone: what it refuses, it refuses every device. */
+export interface HostGate extends Gate {
+  check(input: Pick<GateInput, 'host'>): Objection | undefined;
+}

@@ -1,11 +1,11 @@
 import { quoted } from '../../shared/tuf/names.ts';
-import type { Gate } from './gate.ts';
+import type { HostGate } from './gate.ts';
 
 /**
  * An interrupt of a device is a write, and without remapping nothing looks where it goes. Where sysfs
  * shows nothing of it the kernel decides when VFIO attaches the device.
  */
-export const noInterruptRemapping: Gate = {
+export const noInterruptRemapping: HostGate = {
   reason: 'no-interrupt-remapping',
   rule: 'arch/x86/kernel/apic/io_apic.c: IR-IO-APIC; kernel-parameters: intremap',
   code: 'E_NO_INTERRUPT_REMAPPING',

@@ -1,7 +1,7 @@
-import type { Gate } from './gate.ts';
+import type { HostGate } from './gate.ts';
 
 /** A host where nothing at all stands between devices and memory. */
-export const noIommu: Gate = {
+export const noIommu: HostGate = {
   reason: 'no-iommu',
   rule: 'Documentation/ABI/testing/sysfs-kernel-iommu_groups',
   code: 'E_NO_IOMMU',

@@ -1,7 +1,7 @@
-import type { Gate } from './gate.ts';
+import type { HostGate } from './gate.ts';
 
 /** A probe without the driver would leave the device with nobody. */
-export const noVfioDriver: Gate = {
+export const noVfioDriver: HostGate = {
   reason: 'no-vfio-driver',
   rule: 'Documentation/driver-api/vfio.rst: vfio-pci',
   code: 'E_NO_VFIO_DRIVER',

@@ -1,4 +1,4 @@
-import type { Gate } from './gate.ts';
+import type { HostGate } from './gate.ts';
 
 const PARAMETERS = [
   'vfio_iommu_type1/allow_unsafe_interrupts',
@@ -6,7 +6,7 @@ const PARAMETERS = [
 ] as const;
 
 /** Without interrupt remapping a device can raise any interrupt by a write of its own. */
-export const unsafeInterrupts: Gate = {
+export const unsafeInterrupts: HostGate = {
   reason: 'unsafe-interrupts',
   rule: 'drivers/vfio/vfio_iommu_type1.c, drivers/iommu/iommufd: allow_unsafe_interrupts',
   code: 'E_UNSAFE_INTERRUPTS',

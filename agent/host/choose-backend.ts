@@ -1,6 +1,7 @@
 /** Which way this host has to hold a device, and the device's node on that way. */
 
 import { access } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { IronError } from '../../shared/errors.ts';
 import { BACKENDS, type BackendName, type DeviceSpace } from './backend.ts';
 import { CONTAINER_NODE, openContainer } from './container.ts';
@@ -10,15 +11,16 @@ import type { Sysfs } from './sysfs.ts';
 /** Where the nodes of devices and groups are. */
 const VFIO_FOLDER = '/dev/vfio';
 
-/** Backends that this host has, the preferred first. */
-export async function availableBackends(): Promise<BackendName[]> {
+/** Backends that this host has, the preferred first; `dev` is where nodes are. */
+export async function availableBackends(dev = '/dev'): Promise<BackendName[]> {
   // sysfs shows vfio-dev/ on kernels without the character device too: the nodes decide.
   const nodes: Readonly<Record<BackendName, string>> = {
     iommufd: IOMMU_NODE,
     container: CONTAINER_NODE,
   };
   const found: BackendName[] = [];
-  for (const name of BACKENDS) if (await exists(nodes[name])) found.push(name);
+  for (const name of BACKENDS)
+    if (await exists(join(dev, relative('/dev', nodes[name])))) found.push(name);
   return found;
 }
 

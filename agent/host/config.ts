@@ -30,13 +30,26 @@ const TRANSLATION = [
   ['PASID', 0x001b, 6, 0x0001],
 ] as const;
 
-/** Which of a device's own ways to translate addresses are on. */
-export function enabledTranslation(config: Uint8Array): string[] {
+export interface Translation {
+  readonly name: string;
+  readonly enabled: boolean;
+}
+
+/** A device's own ways to translate addresses, and whether each is on. */
+export function translations(config: Uint8Array): Translation[] {
   const view = new DataView(config.buffer, config.byteOffset, config.byteLength);
-  return TRANSLATION.filter(([, id, control, bit]) => {
+  return TRANSLATION.flatMap(([name, id, control, bit]) => {
     const at = extendedCapability(config, id, 8);
-    return at !== undefined && (view.getUint16(at + control, true) & bit) !== 0;
-  }).map(([name]) => name);
+    if (at === undefined) return [];
+    return [{ name, enabled: (view.getUint16(at + control, true) & bit) !== 0 }];
+  });
+}
+
+/** Those of them that are on. */
+export function enabledTranslation(config: Uint8Array): string[] {
+  return translations(config)
+    .filter(({ enabled }) => enabled)
+    .map(({ name }) => name);
 }
 
 /** Where an extended capability with all of its `length` bytes is. */

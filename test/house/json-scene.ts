@@ -1,6 +1,6 @@
 /** The honest way once, with `--json`, by as many commands as it can meet. */
 
-import { copyFile, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   admit,
@@ -18,6 +18,7 @@ import {
 import { startKernel } from '../../scripts/demo/kernel/kernel.ts';
 import type { Scene } from '../../scripts/demo/scene.ts';
 import { must } from '../../scripts/demo/support/programs.ts';
+import { hostOptions, unpackHost } from '../agent/hosts/hosts.ts';
 import { EDU_MODULE } from '../evidence/elf-support.ts';
 import { MODULE_KEY, signModule } from '../evidence/module-signing.ts';
 import { operatorsPending, vendorsPending } from './pending-scene.ts';
@@ -206,6 +207,9 @@ async function agentsWork(scene: Scene): Promise<void> {
     ]);
     await agent('notice', join(scene.folder, 'hand-overs', 'notice-acme%2Fedu'));
     await agent('list', ...sysfs);
+    const host = unpackHost('debian-server');
+    await must('ironport-agent', ['check-host', ...hostOptions(host)]);
+    await rm(host, { recursive: true });
     await agent('why', ...wanted);
     await agent('plan', ...wanted);
     await agent('apply', ...wanted);

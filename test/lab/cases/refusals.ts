@@ -1,19 +1,23 @@
 /** What the agent refuses, on the kernel's own tree; and that it goes on when the reason is gone. */
 
-import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
+import { deepEqual, equal, notEqual, ok, rejects } from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { Agent } from '../../../agent/agent.ts';
 import { assess } from '../../../agent/assess.ts';
 import { bind } from '../../../agent/bind.ts';
+import { checkHost } from '../../../agent/check/checks.ts';
+import { readHostView, type ViewOptions } from '../../../agent/check/view.ts';
 import { confine } from '../../../agent/confine.ts';
 import { planConfinement } from '../../../agent/confine-plan.ts';
 import { GATES } from '../../../agent/gates/gates.ts';
 import { openDevice } from '../../../agent/host/choose-backend.ts';
 import { readHostFacts } from '../../../agent/host/host-facts.ts';
+import { Sysfs } from '../../../agent/host/sysfs.ts';
 import { recoverDevice } from '../../../agent/recover.ts';
 import { release } from '../../../agent/release.ts';
+import { PROBE_USER } from '../../../agent/try-sandbox.ts';
 import { IronError } from '../../../shared/errors.ts';
 import { type Window, windowAt } from '../../../shared/manifest/windows.ts';
 import { openAgent, POLICY, scene } from '../support/scene.ts';
@@ -89,6 +93,37 @@ async function refusesWindow({ backend }: Lab, window: Window, reason: string): 
 }
 
 export const refusals: readonly LabCase[] = [
+  {
+    name: 'check-host',
+    title: '`check-host` finds this machine ready, and names what is made unsafe',
+    async run({ backend, say }) {
+      const sysfs = await Sysfs.open('/sys');
+      const places = { proc: '/proc', dev: '/dev' };
+      const find = async (sandbox?: ViewOptions['sandbox']) =>
+        new Map(
+          checkHost(await readHostView(sysfs, { ...places, sandbox })).map((one) => [
+            one.check,
+            one,
+          ]),
+        );
+      const before = await find({ user: PROBE_USER, cgroup: '/sys/fs/cgroup' });
+      for (const { check, state, what } of before.values()) {
+        say(`${check}: ${state}: ${what}`);
+        notEqual(state, 'fails', `${check}: ${what}`);
+      }
+      for (const check of ['iommu', 'interrupt-remapping', 'control-group', 'sandbox'])
+        equal(before.get(check)?.state, 'ok', check);
+      ok(before.get('backend')?.what.includes(backend));
+      const unsafe = parameter('vfio_iommu_type1/allow_unsafe_interrupts');
+      writeFileSync(unsafe, 'Y');
+      try {
+        equal((await find()).get('unsafe-interrupts')?.state, 'fails');
+      } finally {
+        writeFileSync(unsafe, 'N');
+      }
+      equal((await find()).get('unsafe-interrupts')?.state, 'ok');
+    },
+  },
   {
     name: 'refusals',
     title: 'bridges, other devices, shared groups, what is in use, and unsafe hosts are refused',
