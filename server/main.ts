@@ -3,9 +3,11 @@
 import type { ProgramSpec } from '../shared/cli/command.ts';
 import { runProgram } from '../shared/cli/run.ts';
 import { operatorCommands } from './ceremony/commands.ts';
+import { backup } from './commands/backup.ts';
 import { check } from './commands/check.ts';
 import { fsck } from './commands/fsck.ts';
 import { pendingDrop, pendingList, pendingShow, pendingSign } from './commands/pending.ts';
+import { restore } from './commands/restore.ts';
 import { serve } from './commands/serve.ts';
 import { start } from './commands/start.ts';
 import { status } from './commands/status.ts';
@@ -18,7 +20,7 @@ export const program: ProgramSpec = {
   addressDefault: 'serve',
   commands: [
     ...[serve, start, submit, pendingList, pendingShow, pendingSign, pendingDrop],
-    ...[status, fsck, check],
+    ...[status, fsck, check, backup, restore],
     ...operatorCommands,
   ],
 };

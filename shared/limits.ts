@@ -264,6 +264,18 @@ export const DRAFT_LIMITS = {
   ended: 128,
 } as const;
 
+/** A backup of a repository. */
+export const BACKUP_LIMITS = {
+  /** The line before its list. */
+  head: 128,
+  /** One line of its list: a path and a digest. */
+  line: 16_384,
+  /** The whole list: ten million files. */
+  manifest: 4 * 1024 * 1024 * 1024,
+  /** Bytes that are read at once. */
+  piece: 1024 * 1024,
+} as const;
+
 /** Lifetimes of the roles, in seconds; ARCHITECTURE.md says who renews which. */
 export const LIFETIMES = {
   root: 365 * 86_400,

@@ -8,6 +8,7 @@ import { parseAccepted } from '../../agent/entry.ts';
 import { parseJournal } from '../../agent/journal.ts';
 import { parseIndex as parseBundleIndex, parseHeader } from '../../client/bundle/format.ts';
 import { parsePattern } from '../../publisher/pipeline/pattern/pattern.ts';
+import { parseAbout, parseFile, parseHead } from '../../server/backup/manifest.ts';
 import { parseWebhook } from '../../server/jobs/webhook.ts';
 import { parseAdmission } from '../../shared/api/admission.ts';
 import { parseBatch } from '../../shared/api/blob-batch.ts';
@@ -126,6 +127,9 @@ export const TARGETS: readonly Target[] = [
   ),
   target('client/bundle/format.ts#parseHeader', ['config'], parseHeader),
   target('client/bundle/format.ts#parseIndex', ['role'], parseBundleIndex),
+  target('server/backup/manifest.ts#parseHead', ['config'], parseHead),
+  target('server/backup/manifest.ts#parseAbout', ['config', 'role'], parseAbout),
+  target('server/backup/manifest.ts#parseFile', ['config', 'role'], parseFile),
   target('server/jobs/webhook.ts#parseWebhook', ['config'], parseWebhook),
   target('agent/binding.ts#parseBinding', ['policy'], parseBinding),
   target('agent/entry.ts#parseAccepted', ['policy'], parseAccepted),

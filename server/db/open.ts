@@ -148,6 +148,27 @@ export function openDatabase(path: string): Db {
   }
 }
 
+/** Opens the database at `path` to read it, beside whoever writes it. `E_STORE`. */
+export function openReadOnly(path: string): Db {
+  try {
+    return new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 });
+  } catch (cause) {
+    throw new IronError('E_STORE', `the database ${path} cannot be read`, {
+      why: cause instanceof Error ? cause.message : String(cause),
+      hint: 'nothing was changed; `ironport-repo fsck --rebuild`, while no service runs, makes it again',
+      cause,
+      context: { path },
+    });
+  }
+}
+
+/** `E_STORE` when the file of the database is damaged. */
+export function demandSound(db: Db): void {
+  const found = inTransaction(db, () => db.pragma('quick_check', { simple: true }));
+  if (found === 'ok') return;
+  throw new IronError('E_STORE', 'the database is damaged', { why: String(found).slice(0, 200) });
+}
+
 function migrate(db: Db, path: string): void {
   const version = db.pragma('user_version', { simple: true }) as number;
   if (version > MIGRATIONS.length) {

@@ -254,6 +254,9 @@ async function operatorsWork(scene: Scene): Promise<void> {
   const repo = (...args: string[]) => must('ironport-repo', args, { env });
   await repo('status', ...dir);
   await repo('fsck', ...dir);
+  const copied = join(scene.folder, 'repo.backup');
+  await repo('backup', ...dir, '--out', copied);
+  await repo('restore', '--in', copied, '--dir', join(scene.folder, 'restored'));
   await repo('check', scene.service?.url ?? '', '--lead-hours', '48');
   await repo('key', 'show', key(scene, 'targets'));
   await repo('key', 'name', 'plugin:fixed', ...to('fixed.json'));

@@ -1,0 +1,64 @@
+/** What belongs to one published state, while the service goes on publishing over it. */
+
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Crypto } from '../../shared/crypto/crypto.ts';
+import { IronError, isIronError } from '../../shared/errors.ts';
+import { tree } from '../../shared/layout.ts';
+import { METADATA_LIMITS } from '../../shared/limits.ts';
+import { readFileCapped } from '../../shared/node/files.ts';
+import { hashFile } from '../../shared/node/hash.ts';
+import { parseTargets } from '../../shared/tuf/targets.ts';
+import { blobsOf, roleFiles } from '../storage/blobs.ts';
+import { loadPublished, type Published } from '../storage/published.ts';
+import type { BackupFile } from './manifest.ts';
+
+/** Looks at a moment between two files of one publication are repeated. */
+const LOOKS = 20;
+const WAIT_MS = 100;
+
+/**
+ * The published state of this moment, verified from root 1 on. Between the first and the last file
+ * of a publication the tree may not verify, for some milliseconds; then it is looked at again.
+ * `E_NOTHING_TO_DO` when nothing is published, `E_STORE` when it does not verify at all.
+ */
+export async function standingState(folder: string, crypto: Crypto): Promise<Published> {
+  for (let look = 1; ; look++) {
+    try {
+      const published = await loadPublished(folder, crypto);
+      if (published !== undefined) return published;
+      throw new IronError('E_NOTHING_TO_DO', 'nothing is published here yet');
+    } catch (error) {
+      if (!isIronError(error, 'E_STORE') || look >= LOOKS) throw error;
+      await sleep(WAIT_MS);
+    }
+  }
+}
+
+/**
+ * Every file of the tree that this state or one before it is made of, by its place in the tree,
+ * without the timestamp: all are immutable, and what comes later is not among them.
+ */
+export async function* filesOf(published: Published): AsyncGenerator<BackupFile> {
+  const { folder } = published;
+  const seen = new Set<string>();
+  for (const { path, role, version, isTopLevel } of await roleFiles(folder)) {
+    if (version > lastVersion(published, role)) continue;
+    const { length, sha256 } = await hashFile(join(folder, path), { nofollow: true });
+    yield { path, length, sha256 };
+    if (isTopLevel) continue;
+    const bytes = await readFileCapped(join(folder, path), METADATA_LIMITS.targets);
+    for (const blob of blobsOf(parseTargets(bytes, role), role)) {
+      const place = tree.target(blob.path, blob.sha256);
+      if (seen.has(place)) continue;
+      seen.add(place);
+      yield { path: place, length: blob.length, sha256: blob.sha256 };
+    }
+  }
+}
+
+function lastVersion(published: Published, role: string): number {
+  if (role === 'root') return published.root.version;
+  if (role === 'snapshot') return published.snapshot.version;
+  return published.version(role);
+}
