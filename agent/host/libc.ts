@@ -39,7 +39,7 @@ export interface Libc {
 }
 
 /** include/uapi/linux/fcntl.h */
-export const SEALS = { seal: 1, shrink: 2, grow: 4, write: 8 } as const;
+export const SEALS = { seal: 1, shrink: 2, grow: 4, write: 8, exec: 32 } as const;
 
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;

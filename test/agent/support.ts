@@ -261,3 +261,14 @@ export async function scene(t: Test, options: KernelOptions = {}): Promise<Scene
 export function apply(place: Scene, ...more: string[]): Promise<Answer> {
   return agent('apply', NAME, ...place.device, '--policy', POLICY, ...more);
 }
+
+/** A /proc of a host that nobody uses, and whose kernel was started like this. */
+export function procOf(t: Test, options: string): string {
+  const proc = mkdtempSync(join(tmpdir(), 'ironport-proc-'));
+  t.teardown(() => rmSync(proc, { recursive: true }));
+  mkdirSync(join(proc, 'self'));
+  writeFileSync(join(proc, 'self/mountinfo'), '22 1 0:20 / / rw - tmpfs tmpfs rw\n');
+  writeFileSync(join(proc, 'swaps'), 'Filename Type Size Used Priority\n');
+  writeFileSync(join(proc, 'cmdline'), `${options}\n`, 'latin1');
+  return proc;
+}

@@ -14,6 +14,7 @@ import { release } from '../../../agent/release.ts';
 import { openAgent, POLICY, STATE, scene } from '../support/scene.ts';
 import { EDU, giveTo, stateOf, unbindAll } from '../support/vfio.ts';
 import type { Backend, Lab, LabCase } from './case.ts';
+import { lockedDown } from './locked-down.ts';
 
 /** What a killed agent is told: `CRASH=backend:step:event`. */
 const VARIABLE = 'IRONPORT_LAB_CRASH';
@@ -94,6 +95,8 @@ export const crashes: readonly LabCase[] = [
       else await killEverywhere(lab);
     },
   },
+  // The machine is started anew after these.
+  lockedDown,
   {
     name: 'power-cut',
     title: 'the power is cut with one device bound and another half-way',

@@ -1,0 +1,50 @@
+/** Control groups, as far as plain folders show: what is refused, and what is bounded. */
+
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { limitGroup, makeCgroup } from '../../agent/host/cgroup.ts';
+
+t.test('a folder is no control group', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'ironport-cgroup-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const make = () => makeCgroup(folder, 'driver', { memoryBytes: 1 << 26, processes: 8 }, 'group');
+  const refused = { code: 'E_AGENT_REFUSED', context: { reason: 'cgroup' } };
+  t.throws(make, refused, 'none at all');
+  writeFileSync(join(folder, 'cgroup.controllers'), 'memory pids\n');
+  writeFileSync(join(folder, 'cgroup.subtree_control'), 'memory pids\n');
+  t.throws(make, refused, 'without events');
+  t.notOk(existsSync(join(folder, 'driver')), 'nothing is left');
+  writeFileSync(join(folder, 'cgroup.controllers'), 'hugetlb\n');
+  t.throws(
+    () => makeCgroup(folder, 'driver', { memoryBytes: 1 << 26, processes: 8 }, 'limits'),
+    { ...refused, why: /no memory and no pids/ },
+    'without controllers',
+  );
+});
+
+t.test('memory that is swapped out is bounded too, or there is no group', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'ironport-cgroup-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  for (const file of ['pids.max', 'memory.max', 'memory.oom.group'])
+    writeFileSync(join(folder, file), '');
+  const swaps = join(folder, 'swaps');
+  const bound = (missing: readonly string[] = []) =>
+    limitGroup(folder, { memoryBytes: 1 << 26, processes: 8 }, missing, swaps);
+  bound();
+  t.equal(readFileSync(join(folder, 'memory.max'), 'utf8'), String(1 << 26));
+  writeFileSync(swaps, 'Filename Type Size Used Priority\n');
+  bound();
+  writeFileSync(swaps, 'Filename Type Size Used Priority\n/dev/sda2 partition 8 0 -2\n');
+  const refused = { code: 'E_AGENT_REFUSED', context: { reason: 'cgroup' } };
+  t.throws(() => bound(), { ...refused, why: /swapped out/ });
+  bound(['memory']);
+  writeFileSync(join(folder, 'memory.swap.max'), '');
+  bound();
+  t.equal(readFileSync(join(folder, 'memory.swap.max'), 'utf8'), '0');
+  rmSync(swaps);
+  rmSync(join(folder, 'memory.swap.max'));
+  mkdirSync(swaps);
+  t.throws(() => bound(), refused, 'what cannot be read is no proof');
+});
