@@ -349,6 +349,21 @@ export const AGENT_LIMITS = {
   endSeconds: 10,
   /** What is kept of what a driver writes. */
   driverOutput: 65_536,
+  /** What of it goes into the audit log: escaped, it still fits into a line. */
+  driverOutputAudited: 8192,
+  /** How long a control group may take to be frozen before a brake goes on without. */
+  freezeMs: 1000,
+  /** How long what is audited while a device is held may wait for the state. */
+  auditWaitSeconds: 600,
+} as const;
+
+/** The process that serves a driver the registers of its device. */
+export const BROKER_LIMITS = {
+  /** What the process itself is given. */
+  process: { dataBytes: 512 * 1024 * 1024, threads: 32, stackBytes: 8 * 1024 * 1024 },
+  memoryBytes: 256 * 1024 * 1024,
+  /** Accesses that may come at once before the rate counts. */
+  burst: 1024,
 } as const;
 
 /** RSA keys (RFC 8017). */

@@ -16,6 +16,7 @@ import type { Readable } from 'node:stream';
 import { IronError } from '../../shared/errors.ts';
 import { AGENT_LIMITS } from '../../shared/limits.ts';
 import { errnoName, fromErrno, isErrno } from '../../shared/node/errno.ts';
+import type { Profile } from '../sandbox/filter.ts';
 import { type Call, type LaunchLimits, planLaunch } from '../sandbox/launch-plan.ts';
 import { RUNTIME_PROFILE, STATIC_PROFILE } from '../sandbox/profiles.ts';
 import { KEY_BYTES } from '../sandbox/run-once.ts';
@@ -35,6 +36,8 @@ export interface Launch {
   readonly descriptors: readonly number[];
   readonly environment: Readonly<Record<string, string>>;
   readonly limits: LaunchLimits;
+  /** What it may ask of the kernel, when that is not what its kind of program may. */
+  readonly profile?: Profile;
   /** Ended with the driver, and also when there comes to be none. */
   readonly cgroup?: Cgroup | undefined;
   /** How long it may take to become the driver. */
@@ -174,7 +177,7 @@ function callsOf(options: Launch, first: number, files: number): Call[] {
     lastCapability: Number(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8')),
     limits,
     landlockAbi: libc().landlockAbi(),
-    profile: runtime === undefined ? STATIC_PROFILE : RUNTIME_PROFILE,
+    profile: options.profile ?? (runtime === undefined ? STATIC_PROFILE : RUNTIME_PROFILE),
     key: randomBytes(KEY_BYTES),
     program: first + 1,
     files: Array.from({ length: files }, (_, i) => first + 2 + i),

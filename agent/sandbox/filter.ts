@@ -8,8 +8,8 @@ import { IronError } from '../../shared/errors.ts';
 import { SYSCALL, type SyscallName } from './syscalls.ts';
 
 /**
- * `argument & mask` must be `value`. Only the low 32 bits are looked at. That is all the kernel does
- * where the argument is an int (ioctl, fcntl, prctl, madvise) or is cut to one (`clone`: kernel/fork.c,
+ * `argument & mask` must be `value`, or with `differs` must not be. Only the low 32 bits are looked at,
+ * or with `half` the high ones. The low ones are all that the kernel looks at where the argument is an int (ioctl, fcntl, prctl, madvise) or is cut to one (`clone`: kernel/fork.c,
  * lower_32_bits). The protection and the flags of `mmap` and `mprotect` are longs, in which no bit
  * above the 32nd means anything: a bit that a rule forbids is one of the lower ones.
  */
@@ -17,6 +17,8 @@ export interface Condition {
   readonly argument: 0 | 1 | 2 | 3 | 4 | 5;
   readonly mask: number;
   readonly value: number;
+  readonly differs?: true;
+  readonly half?: 'high';
 }
 
 /** All 64 bits of `argument` must be `value`. */
@@ -148,11 +150,15 @@ function conditional(when: readonly (readonly Condition[])[]): Instruction[] {
 
 function alternative(conditions: readonly Condition[]): Instruction[] {
   let block = [result(ACTION.allow)];
-  for (const { argument, mask, value } of conditions.toReversed()) {
+  for (const { argument, mask, value, differs, half } of conditions.toReversed()) {
+    const past = skip(block);
     const test = [
-      load(DATA.arguments + 8 * argument),
+      load(DATA.arguments + 8 * argument + (half === 'high' ? 4 : 0)),
       { code: OPCODE.and, jt: 0, jf: 0, k: mask >>> 0 },
-      { code: OPCODE.equal, jt: 0, jf: skip(block), k: value >>> 0 },
+      {
+        ...{ code: OPCODE.equal, k: value >>> 0 },
+        ...(differs === true ? { jt: past, jf: 0 } : { jt: 0, jf: past }),
+      },
     ];
     block = [...test, ...block];
   }

@@ -15,49 +15,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { openMeasured, sealProgram } from '../../agent/host/sealed.ts';
-import {
-  ACTION,
-  AUDIT_ARCH_X86_64,
-  compileFilter,
-  encodeFilter,
-  type Profile,
-} from '../../agent/sandbox/filter.ts';
+import { ACTION, compileFilter, encodeFilter, type Profile } from '../../agent/sandbox/filter.ts';
 import { rulesetAttr } from '../../agent/sandbox/landlock.ts';
 import { type LaunchPlan, planLaunch } from '../../agent/sandbox/launch-plan.ts';
 import { parseProcessStatus, requireConfined } from '../../agent/sandbox/process-status.ts';
 import { RUNTIME_PROFILE, STATIC_PROFILE } from '../../agent/sandbox/profiles.ts';
 import { runRegisters, runRule } from '../../agent/sandbox/run-once.ts';
 import { SYSCALL, type SyscallName } from '../../agent/sandbox/syscalls.ts';
-
-/** Classic BPF over struct seccomp_data, from the encoded bytes, as Documentation/networking/filter.rst has it. */
-function judge(
-  program: Buffer,
-  nr: number,
-  args: readonly (number | bigint)[] = [],
-  arch = AUDIT_ARCH_X86_64,
-) {
-  const data = Buffer.alloc(64);
-  data.writeUInt32LE(nr >>> 0, 0);
-  data.writeUInt32LE(arch >>> 0, 4);
-  for (const [i, value] of args.entries())
-    data.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)), 16 + 8 * i);
-  let [a, x] = [0, 0];
-  for (let pc = 0; pc < program.length / 8; pc++) {
-    const code = program.readUInt16LE(8 * pc);
-    const [jt, jf] = [program.readUInt8(8 * pc + 2), program.readUInt8(8 * pc + 3)];
-    const k = program.readUInt32LE(8 * pc + 4);
-    if (code === 0x06) return k;
-    if (code === 0x20) a = data.readUInt32LE(k);
-    else if (code === 0x54) a = (a & k) >>> 0;
-    else if (code === 0xa4) a = (a ^ k) >>> 0;
-    else if (code === 0x4c) a = (a | x) >>> 0;
-    else if (code === 0x07) x = a;
-    else if (code === 0x15) pc += a === k ? jt : jf;
-    else if (code === 0x35) pc += a >= k ? jt : jf;
-    else throw new Error(`code ${code}`);
-  }
-  throw new Error('fell off the end');
-}
+import { judge } from './bpf.ts';
 
 const encoded = (profile: Profile) => encodeFilter(compileFilter(profile));
 const PROFILES = { static: encoded(STATIC_PROFILE), runtime: encoded(RUNTIME_PROFILE) };
