@@ -65,6 +65,11 @@ export class Agent {
   async alone<T>(act: () => Promise<T>, options: LockOptions = {}): Promise<T> {
     await ensurePrivateFolder(this.state);
     for (const folder of agentState.folders) await ensurePrivateFolder(this.place(folder));
-    return await withLock(this.place(agentState.lock), act, { waitMs: 2000, ...options });
+    const alone = (): Promise<T> => {
+      // Whoever was alone before us may have written to it.
+      this.audit.lookAgain();
+      return act();
+    };
+    return await withLock(this.place(agentState.lock), alone, { waitMs: 2000, ...options });
   }
 }

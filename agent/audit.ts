@@ -51,6 +51,11 @@ export class Audit {
     this.#clock = clock;
   }
 
+  /** Forgets where the chain ended: another process may have gone on with it. */
+  lookAgain(): void {
+    this.#head = undefined;
+  }
+
   /** Appends events, durably, in one write. `E_IO`, `E_NO_SPACE`, `E_STORE`. */
   async append(...events: readonly AuditEvent[]): Promise<void> {
     if (events.length === 0) return;

@@ -9,10 +9,12 @@ import { formatInstant, formatSpan } from '../shared/time.ts';
 import type { Agent } from './agent.ts';
 import { applyPlan, undo } from './apply.ts';
 import { assess, gateEvents } from './assess.ts';
+import type { AuditEvent } from './audit.ts';
 import { type Binding, loadBinding, removeFile, storeBinding } from './binding.ts';
 import { type Confined, confine } from './confine.ts';
 import { type ConfineStep, planConfinement } from './confine-plan.ts';
 import { applyingTo, requireNoWriter } from './device-hands.ts';
+import { driveDevice } from './drive.ts';
 import { type Accepted, loadAccepted } from './entry.ts';
 import { requirePassed } from './gates/gates.ts';
 import { drawNumbers, grantFor, loadPolicy, signGrant } from './grant.ts';
@@ -24,6 +26,7 @@ import type { Sysfs } from './host/sysfs.ts';
 import { requireNoTranslation } from './host/translation.ts';
 import { Journal } from './journal.ts';
 import { boundState, makePlan, type Plan } from './plan.ts';
+import { type PreparedRun, prepareRun } from './prepare-run.ts';
 import { recoverDevice } from './recover.ts';
 import { loadInForce, subjectOf } from './revocations.ts';
 
@@ -36,9 +39,15 @@ export interface BindRequest {
    * Confine the device too, and hold it; needs the kernel that sysfs is of. Without it the device is
    * bound and no more.
    */
-  readonly confine?: { readonly backend?: BackendName };
+  readonly confine?: { readonly backend?: BackendName; readonly run?: RunRequest };
   readonly signal?: AbortSignal;
   readonly onStep?: (text: string) => void;
+}
+
+/** Run the driver as well. */
+export interface RunRequest {
+  /** A folder of control groups that is delegated to the agent. */
+  readonly cgroup: string;
 }
 
 export interface Bound {
@@ -53,6 +62,7 @@ export interface Bound {
 interface Confinement {
   readonly backend: BackendName;
   readonly steps: readonly ConfineStep[];
+  readonly prepared: PreparedRun | undefined;
 }
 
 /**
@@ -77,12 +87,19 @@ export function bind(agent: Agent, sysfs: Sysfs, request: BindRequest): Promise<
     const grant = grantFor(agent, driver, assessment.device, policy, await drawNumbers(agent));
     const found = assessment.device.binding;
     const plan = makePlan(bdf, found, boundState(found));
-    const confinement = await prepareConfinement(agent, plan, grant, request);
-    const { binding, confined } = await carryOut(
-      { agent, sysfs, plan, driver, grant, request },
-      confinement,
-    );
-    return { binding, grant, plan, confined };
+    const run = request.confine?.run;
+    const prepared =
+      run && prepareRun(agent, driver, policy.policy, assessment.device, grant, run.cgroup);
+    try {
+      const confinement = await prepareConfinement(agent, plan, grant, prepared, request);
+      const { binding, confined } = await carryOut(
+        { agent, sysfs, plan, driver, grant, request },
+        confinement,
+      );
+      return { binding, grant, plan, confined };
+    } finally {
+      prepared?.close();
+    }
   });
 }
 
@@ -91,13 +108,19 @@ async function prepareConfinement(
   agent: Agent,
   plan: Plan,
   grant: Grant,
+  prepared: PreparedRun | undefined,
   { confine: wanted }: BindRequest,
 ): Promise<Confinement | undefined> {
   if (wanted === undefined) return undefined;
   requireMemlock(grant.dma.totalBytes, await memlockLimit(agent.proc));
   return {
     backend: await chooseBackend(wanted.backend),
-    steps: planConfinement(grant, plan.steps.length + 1),
+    steps: planConfinement(
+      grant,
+      plan.steps.length + 1,
+      prepared === undefined ? 'held' : 'driven',
+    ),
+    prepared,
   };
 }
 
@@ -137,7 +160,7 @@ async function carryOut(
       await storeBinding(agent, binding);
     } catch (error) {
       // Before it is unbound: the kernel waits for whoever holds the device.
-      confined?.end();
+      await confined?.end();
       await undo(stations, applying);
       throw error;
     }
@@ -152,7 +175,7 @@ async function carryOut(
     await agent.audit.append({ event: 'bound', device, path: binding.driver.path, domain });
   } catch (error) {
     // It counts as bound; what nobody would hold is not left to run.
-    confined?.end();
+    await confined?.end();
     throw error;
   }
   return { binding, confined };
@@ -160,9 +183,10 @@ async function carryOut(
 
 async function confineIt(
   { agent, sysfs, plan: { device }, grant, request }: Carrying,
-  { backend, steps }: Confinement,
+  { backend, steps, prepared }: Confinement,
   journal: Journal,
 ): Promise<Confined> {
+  const record = (event: AuditEvent): Promise<void> => agent.audit.append(event);
   return await confine({
     device,
     grant,
@@ -170,7 +194,10 @@ async function confineIt(
     journal,
     open: () => openDevice(backend, sysfs, device),
     checkTranslation: () => requireNoTranslation(sysfs, device),
-    record: (event) => agent.audit.append(event),
+    record,
+    ...(prepared === undefined
+      ? {}
+      : { run: (parts) => driveDevice({ device, grant, prepared, parts, record }) }),
     ...(request.signal === undefined ? {} : { signal: request.signal }),
     ...(request.onStep === undefined ? {} : { onStep: request.onStep }),
   });

@@ -17,8 +17,12 @@ export type ConfineAction =
   | { readonly kind: 'attach' }
   | { readonly kind: 'map'; readonly window: DmaWindow }
   | { readonly kind: 'interrupts' }
-  /** Comes last, and goes first. */
-  | { readonly kind: 'bus-master' };
+  /** Starts the driver and its broker, confined, and looks at them; neither reaches the device yet. */
+  | { readonly kind: 'run' }
+  /** Comes last of all that gives the device something, and goes first. */
+  | { readonly kind: 'bus-master' }
+  /** The driver is let at the registers. */
+  | { readonly kind: 'serve' };
 
 export interface ConfineStep {
   /** Goes on counting where the steps of binding end. */
@@ -32,10 +36,13 @@ export interface ConfinedGrant {
   readonly interrupts: Pick<Grant['interrupts'], 'kind' | 'vectors'>;
 }
 
+/** `driven`: the driver is run as well. */
 export function planConfinement(
   { dma, interrupts }: ConfinedGrant,
   firstNumber: number,
+  driven: 'driven' | 'held' = 'held',
 ): ConfineStep[] {
+  const isDriven = driven === 'driven';
   // A message is a write of the device's own, like DMA; a device that was granted neither has
   // nothing to begin.
   const isMaster =
@@ -46,7 +53,9 @@ export function planConfinement(
     { kind: 'attach' },
     ...dma.windows.map((window): ConfineAction => ({ kind: 'map', window })),
     { kind: 'interrupts' },
+    ...(isDriven ? [{ kind: 'run' } as const] : []),
     ...(isMaster ? [{ kind: 'bus-master' } as const] : []),
+    ...(isDriven ? [{ kind: 'serve' } as const] : []),
   ];
   return actions.map((action, i) => ({ number: firstNumber + i, action }));
 }
@@ -63,8 +72,12 @@ export function describeConfineAction(action: ConfineAction): string {
       return `map ${showWindow(action.window.window)}, ${action.window.access}`;
     case 'interrupts':
       return 'wire interrupts, errors and requests';
+    case 'run':
+      return 'start the driver and its broker, confined, and look at them';
     case 'bus-master':
       return 'enable the bus master';
+    case 'serve':
+      return 'let the driver at the registers';
   }
 }
 
@@ -80,7 +93,11 @@ export function describeConfineInverse({ kind }: ConfineAction): string {
       return 'unmap, and zero the memory';
     case 'interrupts':
       return 'disable them';
+    case 'run':
+      return 'freeze them, and end them when the device is stopped';
     case 'bus-master':
       return 'disable it';
+    case 'serve':
+      return 'none: the broker is ended';
   }
 }

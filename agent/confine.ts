@@ -22,6 +22,7 @@ import { makeWindowMemory, type WindowMemory } from './host/memory.ts';
 import { IRQ } from './host/uapi.ts';
 import { VfioDevice } from './host/vfio-device.ts';
 import type { Journal } from './journal.ts';
+import type { Running } from './running.ts';
 
 /** Event descriptors; they stay with this process. */
 export interface DeviceEvents {
@@ -41,12 +42,20 @@ export interface Confined {
   readonly space: DeviceSpace;
   readonly memories: readonly WindowMemory[];
   readonly events: DeviceEvents;
+  /** The driver, when it was to be run. */
+  readonly running: Running | undefined;
   /** What could not be done, in sentences: a device without a way to reset it, for one. */
   readonly notes: readonly string[];
-  /** Stops the device: bus master, interrupts, attachment. Each is tried whatever the others did. */
+  /**
+   * Stops driver and device: freezes the one, then bus master, interrupts, attachment of the other.
+   * Each is tried whatever the others did. Waits for nobody but the kernel.
+   */
   brake(): void;
-  /** The brake, and everything given back; the memory is zeroed. Returns what was undone, in words. */
-  end(): readonly string[];
+  /**
+   * The brake, and everything given back; the driver is ended and the memory zeroed. Returns what was
+   * undone, in words.
+   */
+  end(): Promise<readonly string[]>;
 }
 
 export interface Confining {
@@ -57,10 +66,19 @@ export interface Confining {
   readonly open: () => Promise<DeviceSpace>;
   /** Throws when the device translates addresses by itself. Asked after attaching. */
   readonly checkTranslation?: () => Promise<void>;
+  /** Starts the driver; for plans with a step for it. */
+  readonly run?: (held: DrivenParts) => Promise<Running>;
   readonly journal: Pick<Journal, 'append'>;
   readonly record: (event: AuditEvent) => Promise<void>;
   readonly signal?: AbortSignal;
   readonly onStep?: (text: string) => void;
+}
+
+/** What a driver is given a part in. */
+export interface DrivenParts {
+  readonly vfio: VfioDevice;
+  readonly memories: readonly WindowMemory[];
+  readonly vectors: readonly number[];
 }
 
 /**
@@ -81,7 +99,7 @@ export async function confine(confining: Confining): Promise<Confined> {
       await record({ event: 'confine', device, step: number, what: detail });
       await journal.append({ event: 'done', step: number, detail });
     } catch (error) {
-      const undone = hold.undoAll();
+      const undone = await hold.undoAll();
       const cause = isErrno(error) ? fromErrno(error) : asIronError(error);
       await journal
         .append({ event: 'failed', step: number, detail: cause.message })
@@ -114,6 +132,7 @@ class Hold {
   #space: DeviceSpace | undefined;
   #vfio: VfioDevice | undefined;
   #events: DeviceEvents | undefined;
+  #running: Running | undefined;
 
   constructor(confining: Confining) {
     this.#confining = confining;
@@ -145,8 +164,18 @@ class Hold {
       case 'interrupts':
         this.#wireEvents();
         break;
+      case 'run': {
+        const { run } = this.#confining;
+        if (run === undefined) throw new IronError('E_INTERNAL', 'there is no driver to be run');
+        const { vectors = [] } = this.#events ?? {};
+        this.#running = await run({ vfio: this.#device, memories: this.#memories, vectors });
+        break;
+      }
       case 'bus-master':
         this.#device.setBusMaster(true);
+        break;
+      case 'serve':
+        this.#running?.serve();
         break;
     }
   }
@@ -197,15 +226,23 @@ class Hold {
       space: this.#attached,
       memories: this.#memories,
       events: this.#events,
+      running: this.#running,
       notes: this.#notes,
       brake: () => all(...this.#brakes()),
       end: () => this.undoAll(),
     };
   }
 
-  /** Bus master off comes first of all, and detaching is what stops even a device that ignores it. */
+  /**
+   * The driver is stopped first, so that it undoes nothing meanwhile. Then bus master off, and
+   * detaching is what stops even a device that ignores that.
+   */
   #brakes(): (() => void)[] {
     return [
+      () => {
+        if (this.#running?.freeze() === false)
+          throw new IronError('E_IO', 'the driver was not seen to be frozen');
+      },
       () => this.#vfio?.setBusMaster(false),
       () => this.#vfio?.disableInterrupts(),
       () => {
@@ -216,23 +253,31 @@ class Hold {
 
   /**
    * Undoes everything, last first, whatever fails. Returns what was undone, in words. Closing comes
-   * before zeroing: from then on no device reaches the memory, whatever the steps before it met.
+   * before zeroing: from then on no device reaches the memory, whatever the steps before it met; and
+   * the driver's end before both, since it holds that memory, and its broker the device.
    */
-  undoAll(): string[] {
+  async undoAll(): Promise<string[]> {
     const undone = this.#made.reverse().map((action) => describeConfineInverse(action));
     const made = new Set(this.#made.splice(0).map(({ kind }) => kind));
     const { error, request, vectors = [] } = this.#events ?? {};
     const held = [error, request, ...vectors].filter((fd) => fd !== undefined);
     this.#events = undefined;
+    const note = (cause: unknown): void =>
+      void undone.push(`not all went well: ${asIronError(cause).message}`);
+    try {
+      all(...this.#brakes());
+    } catch (cause) {
+      note(cause);
+    }
+    await this.#running?.end().catch(note);
     try {
       all(
-        ...this.#brakes(),
         () => this.#space?.unmapAll(),
         // A device that was opened is given back without what its driver told it.
         () => made.has('open') && this.#vfio?.reset(),
       );
     } catch (cause) {
-      undone.push(`not all went well: ${asIronError(cause).message}`);
+      note(cause);
     }
     all(
       () => this.#space?.close(),
@@ -241,6 +286,7 @@ class Hold {
     );
     this.#space = undefined;
     this.#vfio = undefined;
+    this.#running = undefined;
     return undone;
   }
 }

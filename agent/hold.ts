@@ -1,32 +1,72 @@
-/** Holding a confined device in the foreground, until somebody wants it back. */
+/** Holding a confined device in the foreground, until somebody wants it back or its driver ends. */
 
+import { asIronError } from '../shared/errors.ts';
+import { AGENT_LIMITS } from '../shared/limits.ts';
+import type { Agent } from './agent.ts';
+import type { AuditEvent } from './audit.ts';
 import type { Confined } from './confine.ts';
+import { endedEvent, type Over, refusedEvent } from './drive.ts';
+import type { DriverEnd } from './host/launch.ts';
 import { libc } from './host/libc.ts';
 
-/** Why it ended: the kernel asks for the device, or this process was told to stop. */
+/** Why it ended: the kernel asks for the device, this process was told to stop, or the driver. */
 export interface HoldEnd {
-  readonly why: 'asked' | 'stopped';
+  readonly why: Over['why'];
   /** What was given back, in words. */
   readonly undone: readonly string[];
+  readonly driver: DriverEnd | undefined;
+}
+
+export interface Holding {
+  readonly agent: Agent;
+  readonly confined: Confined;
+  readonly signal: AbortSignal;
+  /** What could not be written down; nothing waits for it. */
+  readonly onLost: (text: string) => void;
 }
 
 /**
  * Waits, then brakes and gives everything back. The kernel asks when somebody unbinds or removes the
- * device, and waits until we let go: `ironport-agent release` in another process works by this.
+ * device, and waits until we let go: `ironport-agent release` in another process works by this. What
+ * goes into the audit log meanwhile waits for whoever works on the state, and holds up nothing.
  */
-export async function hold(confined: Confined, signal: AbortSignal): Promise<HoldEnd> {
-  const why = await untilAsked(confined.events.request, signal);
-  return { why, undone: confined.end() };
+export async function hold({ agent, confined, signal, onLost }: Holding): Promise<HoldEnd> {
+  const { device, running } = confined;
+  let written = Promise.resolve();
+  const write = (event: AuditEvent): void => {
+    written = written.then(() =>
+      agent
+        .alone(() => agent.audit.append(event), { waitMs: 1000 * AGENT_LIMITS.auditWaitSeconds })
+        .catch((error) => onLost(`not in the audit log: ${asIronError(error).message}`)),
+    );
+  };
+  running?.onRefusal((report) => write(refusedEvent(device, report)));
+  const end = await untilOver(confined, signal);
+  try {
+    confined.brake();
+  } catch (error) {
+    onLost(`the brake met a failure, and went on: ${asIronError(error).message}`);
+  }
+  const undone = await confined.end();
+  const driver = await running?.end();
+  if (running !== undefined && driver !== undefined)
+    write(endedEvent(device, running, end, driver));
+  await written;
+  return { why: end.why, undone, driver };
 }
 
-function untilAsked(request: number, signal: AbortSignal): Promise<HoldEnd['why']> {
-  return new Promise((resolve) => {
-    const end = (why: HoldEnd['why']): void => {
+function untilOver({ events, running }: Confined, signal: AbortSignal): Promise<Over> {
+  return new Promise((resolve, reject) => {
+    let isOver = false;
+    const end = (over: Over): void => {
+      if (isOver) return;
+      isOver = true;
       unwatch();
-      resolve(why);
+      resolve(over);
     };
-    const unwatch = libc().watch(request, () => end('asked'));
-    if (signal.aborted) end('stopped');
-    else signal.addEventListener('abort', () => end('stopped'), { once: true });
+    const unwatch = libc().watch(events.request, () => end({ why: 'asked' }));
+    if (signal.aborted) end({ why: 'stopped' });
+    else signal.addEventListener('abort', () => end({ why: 'stopped' }), { once: true });
+    running?.over.then(end, reject);
   });
 }

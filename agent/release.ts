@@ -43,7 +43,7 @@ export function release(agent: Agent, sysfs: Sysfs, request: ReleaseRequest): Pr
     }
     const plan = await planRelease(agent, sysfs, binding);
     // Before it is unbound: the kernel waits for whoever holds the device.
-    const undone = request.confined?.end();
+    const undone = await request.confined?.end();
     if (undone !== undefined)
       await agent.audit.append({ event: 'let-go', device: bdf, undone: [...undone] });
     await carryOut(agent, sysfs, plan, binding, request);

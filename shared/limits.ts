@@ -357,6 +357,20 @@ export const AGENT_LIMITS = {
   auditWaitSeconds: 600,
 } as const;
 
+/** What a fleet policy may say about drivers that are run. */
+export const RUN_LIMITS = {
+  /** Below are the numbers of systems and of people; above is `nobody`, and -1 means no user. */
+  userFirst: 1000,
+  userLast: 0xffff_fffd,
+  users: 65_536,
+  memoryLeast: 1n << 20n,
+  memoryMost: 1n << 40n,
+  processes: 65_536,
+  accessesPerSecond: 10_000_000,
+  /** Files, and arguments, of one runtime. */
+  runtimeFiles: 256,
+} as const;
+
 /** The process that serves a driver the registers of its device. */
 export const BROKER_LIMITS = {
   /** What the process itself is given. */

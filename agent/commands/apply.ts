@@ -1,11 +1,13 @@
 /** `ironport-agent apply NAME --device ADDRESS`, which is also called `bind`. */
 
-import type { CommandSpec } from '../../shared/cli/command.ts';
+import type { CommandContext, CommandSpec } from '../../shared/cli/command.ts';
 import { IronError } from '../../shared/errors.ts';
 import { grantPredicate } from '../../shared/manifest/grant-document.ts';
-import { bind } from '../bind.ts';
+import type { Agent } from '../agent.ts';
+import { bind, type RunRequest } from '../bind.ts';
+import type { Confined } from '../confine.ts';
 import { planConfinement } from '../confine-plan.ts';
-import { hold } from '../hold.ts';
+import { type HoldEnd, hold } from '../hold.ts';
 import {
   argument,
   BACKEND,
@@ -20,6 +22,7 @@ import {
   TIMEOUTS,
 } from './options.ts';
 import { confinementJson, grantText, planJson, planText } from './show.ts';
+import { drivenJson, drivenText } from './show-driven.ts';
 
 function specOf(name: string, summary: string): CommandSpec {
   return {
@@ -29,12 +32,20 @@ function specOf(name: string, summary: string): CommandSpec {
       'Every gate is asked again, a grant is computed and signed, and the plan is carried out with ' +
       'a journal. When a step fails, what had been done is undone in reverse. With --hold the device ' +
       'is also confined: it reaches the memory of its grant and nothing else, for as long as the ' +
-      'command runs. It ends when it is stopped, or when the device is released.',
+      'command runs. It ends when it is stopped, or when the device is released. With --run the ' +
+      'driver is started as well, confined, with what the grant names and nothing else: its registers ' +
+      'through a broker, its memory, its interrupts. When the driver ends, so does the command.',
     arguments: [{ name: 'name', description: 'the target path of an accepted driver' }],
     options: [
       DEVICE,
       POLICY,
       { flags: '--hold', description: 'confine the device, and hold it until stopped' },
+      { flags: '--run', description: 'run the driver too, as the fleet policy says; needs --hold' },
+      {
+        flags: '--cgroup <dir>',
+        description: 'a folder of cgroup v2 that is delegated to the agent; for --run',
+        env: 'IRONPORT_AGENT_CGROUP',
+      },
       BACKEND,
       STATE,
       SYSFS,
@@ -42,6 +53,7 @@ function specOf(name: string, summary: string): CommandSpec {
     ],
     examples: [
       `ironport-agent ${name} acme/edu/1.0.0/edu-driver.mjs --device 0000:00:05.0 --policy fleet.json`,
+      `ironport-agent ${name} acme/edu/1.0.0/edu-driver --device 0000:00:05.0 --policy fleet.json --hold --run --cgroup /sys/fs/cgroup/ironport`,
     ],
     schema: `ironport-agent/${name}/v1`,
     async run(context) {
@@ -54,26 +66,21 @@ function specOf(name: string, summary: string): CommandSpec {
           hint: 'nothing was changed; --hold is for the sysfs of the running kernel',
         });
       }
-      const { binding, grant, plan, confined } = await bind(
-        openAgent(context, { timeouts: true }),
-        sysfs,
-        {
-          name: argument(context, 0, 'the name of the driver'),
-          bdf: deviceOf(context),
-          policy,
-          ...(holds ? { confine: backend === undefined ? {} : { backend } } : {}),
-          signal: context.signal,
-          onStep: (text) => context.ui.stage(text),
-        },
-      );
-      const steps = confined === undefined ? [] : planConfinement(grant, plan.steps.length + 1);
-      if (confined !== undefined) {
-        for (const note of confined.notes) context.ui.stage(note);
-        context.ui.stage(`holding ${binding.device} through ${confined.backend}`);
-        const { why, undone } = await hold(confined, context.signal);
-        context.ui.stage(why === 'asked' ? 'the kernel asks for the device' : 'stopped');
-        context.ui.stage(`let go: ${undone.join('; ')}`);
-      }
+      const run = runOf(context, holds);
+      const agent = openAgent(context, { timeouts: true });
+      const { binding, grant, plan, confined } = await bind(agent, sysfs, {
+        name: argument(context, 0, 'the name of the driver'),
+        bdf: deviceOf(context),
+        policy,
+        ...(holds ? { confine: { ...(backend && { backend }), ...(run && { run }) } } : {}),
+        signal: context.signal,
+        onStep: (text) => context.ui.stage(text),
+      });
+      const steps =
+        confined === undefined
+          ? []
+          : planConfinement(grant, plan.steps.length + 1, run === undefined ? 'held' : 'driven');
+      const held = confined && (await holdIt(context, agent, confined));
       return {
         data: {
           device: binding.device,
@@ -83,7 +90,9 @@ function specOf(name: string, summary: string): CommandSpec {
           grant: grantPredicate(grant),
           plan: planJson(plan),
           confinement: confinementJson(steps, confined),
+          driven: drivenJson(confined?.running, held),
         },
+        ...(held !== undefined && hasFailed(held) ? { exit: DRIVER_FAILED } : {}),
         text: [
           planText(plan),
           grantText(grant),
@@ -91,10 +100,53 @@ function specOf(name: string, summary: string): CommandSpec {
           confined === undefined
             ? `confine  not confined: ${(await sysfs.isKernels()) ? 'nothing holds the device; --hold does' : 'no VFIO in this tree'}`
             : `confine  was held through ${confined.backend} until now; bound still, and reaches nothing`,
+          ...drivenText(confined?.running, held),
         ].join('\n'),
       };
     },
   };
+}
+
+function runOf(context: CommandContext, holds: boolean): RunRequest | undefined {
+  const cgroup = context.text('cgroup');
+  if (!context.flag('run')) return undefined;
+  if (holds && cgroup !== undefined) return { cgroup };
+  throw new IronError('E_USAGE', `--run needs ${holds ? '--cgroup' : '--hold'}`, {
+    hint: 'nothing was changed; a driver runs for as long as its device is held, in a control group',
+  });
+}
+
+async function holdIt(
+  { ui, signal }: CommandContext,
+  agent: Agent,
+  confined: Confined,
+): Promise<HoldEnd> {
+  for (const note of confined.notes) ui.stage(note);
+  const { device, backend, running } = confined;
+  if (running !== undefined)
+    ui.stage(`the driver runs: process ${running.driver.pid}, user ${running.user}`);
+  ui.stage(`holding ${device} through ${backend}`);
+  const end = await hold({ agent, confined, signal, onLost: (text) => ui.warn(text) });
+  ui.stage(WHY[end.why]);
+  ui.stage(`let go: ${end.undone.join('; ')}`);
+  return end;
+}
+
+const WHY: Readonly<Record<HoldEnd['why'], string>> = {
+  asked: 'the kernel asks for the device',
+  stopped: 'stopped',
+  'driver-ended': 'the driver ended',
+  'broker-ended': 'the broker ended, and the driver was ended',
+  'interrupt-storm': 'interrupts went over their budget, and the driver was ended',
+};
+
+/** What a program that runs another one says of its failure; no code of ours has it. */
+const DRIVER_FAILED = 40;
+
+/** A driver that was not told to end, and did not end well. */
+function hasFailed({ why, driver }: HoldEnd): boolean {
+  if (why === 'asked' || why === 'stopped') return false;
+  return why !== 'driver-ended' || driver?.status !== 0;
 }
 
 export const applyCommand = specOf(

@@ -29,6 +29,8 @@ export interface Cgroup {
   readonly missing: readonly string[];
   /** `cgroup.procs`, open to be written: a process that writes 0 is in the group. */
   readonly procs: number;
+  /** Stops all processes in it where they are; false when the kernel did not say so in time. */
+  freeze(): boolean;
   /**
    * Ends all processes in it, waits until none is left, and removes the group; may be called again.
    * `E_IO` when it cannot be done.
@@ -54,7 +56,7 @@ export function makeCgroup(
     const missing = delegate(parent);
     if (missing.length > 0 && need === 'limits')
       throw refusal(`${parent} has no ${missing.join(' and no ')} to give`, parent);
-    mkdirSync(path, { mode: 0o755 });
+    makeAnew(path);
     try {
       // A group of the first version, or a plain folder, has no such file.
       readFileSync(join(path, 'cgroup.events'));
@@ -81,6 +83,7 @@ function group(path: string, missing: readonly string[]): Cgroup {
     path,
     missing,
     procs,
+    freeze: () => freeze(path),
     end() {
       if (isOpen) closeSync(procs);
       isOpen = false;
@@ -91,6 +94,28 @@ function group(path: string, missing: readonly string[]): Cgroup {
       return ending;
     },
   };
+}
+
+/** A group of that name can be left over from an agent that was killed; its processes died with it. */
+function makeAnew(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o755 });
+  } catch (error) {
+    if (!isErrno(error) || error.code !== 'EEXIST') throw error;
+    rmdirSync(path);
+    mkdirSync(path, { mode: 0o755 });
+  }
+}
+
+/** Returns at once, or a moment later: a brake waits for it, and not for ever. */
+function freeze(path: string): boolean {
+  writeOver(join(path, 'cgroup.freeze'), '1');
+  const still = new Int32Array(new SharedArrayBuffer(4));
+  for (let waited = 0; waited <= AGENT_LIMITS.freezeMs; waited++) {
+    if (/^frozen 1$/m.test(readFileSync(join(path, 'cgroup.events'), 'utf8'))) return true;
+    Atomics.wait(still, 0, 0, 1);
+  }
+  return false;
 }
 
 /** Gives the controllers to the groups below `parent`; returns those that it does not have. */

@@ -6,18 +6,27 @@
  * compute a factorial, and moves a pattern by DMA into the device's buffer and back.
  *
  * What it is handed is one JSON object, in the environment variable IRONPORT_DRIVER or else as the
- * first line of standard input:
+ * first line of standard input. Brokered, as `ironport-agent apply --hold --run` hands it over
+ * (docs/reference/driver.md):
+ *
+ *   {"schema": "ironport.driver/v2", "requests": 3, "replies": 4,
+ *    "registers": [{"bar": 0, "offset": "0x0", "length": "0x1000", "access": "read-write"}],
+ *    "dma": [{"iova": "0x100000", "length": "0x10000", "fd": 5, "access": "read-write"}],
+ *    "interrupts": [{"vector": 0, "fd": 6}]}
+ *
+ * Or direct, with windows that are ranges of descriptors, to be read and written by pread and pwrite
+ * of exactly four bytes; `at` is where a window begins in its descriptor:
  *
  *   {"schema": "ironport.driver/v1",
  *    "registers": [{"bar": 0, "offset": "0x0", "length": "0x1000", "fd": 3, "at": "0x0"}],
  *    "dma": [{"iova": "0x100000", "length": "0x10000", "fd": 4, "at": "0x0"}]}
  *
- * `at` is where the window begins in its descriptor. A register window is read and written by pread
- * and pwrite of exactly four bytes; a DMA window is memory that the device sees at `iova`. Without a
- * DMA window the transfer is left out, and said to be.
+ * A DMA window is memory that the device sees at `iova`. Without one the transfer is left out, and
+ * without an event to wait on the interrupt, and both are said to be.
  *
  * Exit status: 0 all good, 2 not handed what it needs, 3 not an edu device, 4 not alive, 5 a wrong
- * factorial, 6 a wrong transfer, 7 the device does not finish, 8 reading or writing failed.
+ * factorial, 6 a wrong transfer, 7 the device does not finish, 8 reading or writing failed or was
+ * refused.
  */
 
 import { readSync, writeSync } from 'node:fs';
@@ -30,6 +39,9 @@ export const REGISTER = {
   liveness: 0x04,
   factorial: 0x08,
   status: 0x20,
+  interruptStatus: 0x24,
+  interruptRaise: 0x60,
+  interruptAcknowledge: 0x64,
   dmaSource: 0x80,
   dmaDestination: 0x88,
   dmaCount: 0x90,
@@ -64,7 +76,7 @@ export class DriverError extends Error {
   }
 }
 
-/** The object handed over, checked: `{registers: {fd, at}, memory: {fd, at, iova, length}?}`. */
+/** The object handed over, checked: `{registers, memory: {fd, at, iova, length}?, event?}`. */
 export function parseHanded(text) {
   const bad = (what) => new DriverError(EXIT.handed, `not handed what is needed: ${what}`);
   let handed;
@@ -73,7 +85,9 @@ export function parseHanded(text) {
   } catch {
     throw bad('no JSON object');
   }
-  if (handed?.schema !== 'ironport.driver/v1') throw bad('the schema is not ironport.driver/v1');
+  const isBrokered = handed?.schema === 'ironport.driver/v2';
+  if (!isBrokered && handed?.schema !== 'ironport.driver/v1')
+    throw bad('the schema is not ironport.driver/v2 or v1');
   const number = (value, name) => {
     if (typeof value !== 'string' || !/^0x[0-9a-f]{1,13}$/.test(value)) throw bad(name);
     return Number(value);
@@ -82,21 +96,58 @@ export function parseHanded(text) {
     if (!Number.isSafeInteger(value) || value < 3) throw bad('a descriptor of 3 or more');
     return value;
   };
-  const { registers, dma = [] } = handed;
-  if (!Array.isArray(registers) || !Array.isArray(dma)) throw bad('lists of windows');
+  const { registers, dma = [], interrupts = [] } = handed;
+  if (![registers, dma, interrupts].every(Array.isArray)) throw bad('lists of windows');
   const first = registers.find(({ bar, offset }) => bar === 0 && offset === '0x0');
   if (first === undefined) throw bad('a window at the beginning of BAR 0');
   if (number(first.length, 'the length of the window') < REGISTER.dmaCommand + 4)
     throw bad('a window over all registers');
-  const window = { fd: descriptor(first.fd), at: number(first.at, 'where the window is') };
+  const window = isBrokered
+    ? { requests: descriptor(handed.requests), replies: descriptor(handed.replies) }
+    : { fd: descriptor(first.fd), at: number(first.at, 'where the window is') };
+  const event = interrupts[0] === undefined ? undefined : descriptor(interrupts[0].fd);
   const [memory] = dma;
-  if (memory === undefined) return { registers: window, memory: undefined };
+  if (memory === undefined) return { registers: window, memory: undefined, event };
   const iova = number(memory.iova, 'the address of the memory');
   const length = number(memory.length, 'the length of the memory');
   if (iova + length > DMA_REACH) throw bad('memory within the 28 bits that the device drives');
   if (length < 2 * BUFFER.length) throw bad('two pages of memory');
-  const at = number(memory.at, 'where the memory is');
-  return { registers: window, memory: { fd: descriptor(memory.fd), at, iova, length } };
+  const at = isBrokered ? 0 : number(memory.at, 'where the memory is');
+  return { registers: window, memory: { fd: descriptor(memory.fd), at, iova, length }, event };
+}
+
+/** The broker's frames (docs/reference/driver.md), and what it may answer. */
+const FRAME = { version: 1, request: 24, reply: 16, read: 1, write: 2, width: 4 };
+const ANSWERS = [
+  ...['good', 'malformed', 'width', 'unaligned', 'region', 'outside', 'read-only', 'device'],
+];
+
+/** Registers of BAR 0 behind a broker: 32 bits each, one request and one reply an access. */
+export function brokeredRegistersOf({ requests, replies }) {
+  let sequence = 0;
+  const ask = (op, offset, value) => {
+    const request = Buffer.alloc(FRAME.request);
+    request.set([FRAME.version, op, FRAME.width, 0]);
+    sequence = (sequence + 1) >>> 0;
+    request.writeUInt32LE(sequence, 4);
+    request.writeBigUInt64LE(BigInt(offset), 8);
+    request.writeBigUInt64LE(BigInt(value), 16);
+    writeSync(requests, request);
+    const reply = Buffer.alloc(FRAME.reply);
+    for (let held = 0; held < FRAME.reply; ) {
+      const count = readSync(replies, reply, held, FRAME.reply - held, null);
+      if (count === 0) throw new DriverError(EXIT.io, 'the broker is gone');
+      held += count;
+    }
+    const status = reply.readUInt8(1);
+    if (status !== 0 || reply.readUInt32LE(4) !== sequence)
+      throw new DriverError(EXIT.io, `register ${hex(offset)}: ${ANSWERS[status] ?? status}`);
+    return reply.readUInt32LE(8);
+  };
+  return {
+    read: (offset) => ask(FRAME.read, offset, 0),
+    write: (offset, value) => void ask(FRAME.write, offset, value >>> 0),
+  };
 }
 
 /** Registers behind a descriptor: 32 bits each, little-endian, one access a call. */
@@ -204,6 +255,22 @@ async function until(isDone, what, { tries = 500, pauseMs = 10 } = {}) {
   throw new DriverError(EXIT.stalled, `${what} does not come to an end`);
 }
 
+/** Lets the device interrupt, and waits until the event behind `fd` was signalled. */
+export async function checkInterrupt(registers, fd, limits) {
+  const count = Buffer.alloc(8);
+  const isSignalled = () => {
+    try {
+      return readSync(fd, count, 0, 8, null) === 8;
+    } catch (error) {
+      if (error.code === 'EAGAIN') return false;
+      throw error;
+    }
+  };
+  registers.write(REGISTER.interruptRaise, 1);
+  await until(isSignalled, 'the interrupt', limits);
+  registers.write(REGISTER.interruptAcknowledge, registers.read(REGISTER.interruptStatus));
+}
+
 /** A pattern in which every 32-bit word differs from its neighbours. */
 export function patternOf(length) {
   const pattern = Buffer.alloc(length);
@@ -212,7 +279,7 @@ export function patternOf(length) {
 }
 
 /** Drives the device once through everything; `say` takes a line for each thing that held. */
-export async function drive(registers, memory, say, limits = {}) {
+export async function drive(registers, memory, say, limits = {}, event = undefined) {
   const { major, minor } = identify(registers);
   say(`edu device, version ${major}.${minor}`);
   for (const value of [0, 0xffffffff, 0x12345678]) checkAlive(registers, value);
@@ -222,6 +289,10 @@ export async function drive(registers, memory, say, limits = {}) {
     if (found !== factorialHere(n)) throw new DriverError(EXIT.factorial, `${n}! is not ${found}`);
   }
   say('factorials: 0!, 5!, 12! and 13! modulo 2^32');
+  if (event !== undefined) {
+    await checkInterrupt(registers, event, limits);
+    say('interrupts: one was raised, and one came');
+  }
   if (memory === undefined) {
     say('transfers: left out, no memory was granted');
     return;
@@ -253,7 +324,10 @@ async function main() {
   try {
     const handed = parseHanded(process.env.IRONPORT_DRIVER ?? firstLine());
     const memory = handed.memory === undefined ? undefined : memoryOf(handed.memory);
-    await drive(registersOf(handed.registers), memory, (line) => console.log(line));
+    const { registers, event } = handed;
+    const access =
+      registers.replies === undefined ? registersOf(registers) : brokeredRegistersOf(registers);
+    await drive(access, memory, (line) => console.log(line), {}, event);
     return EXIT.good;
   } catch (error) {
     console.error(`edu-driver: ${error.message}`);

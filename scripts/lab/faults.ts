@@ -70,6 +70,35 @@ export const FAULTS: readonly Fault[] = [
       },
     ],
   },
+  {
+    name: 'brake-without-freeze',
+    title: 'the brake stops the device and leaves its driver running',
+    caughtBy: 'run-flood',
+    edits: [
+      {
+        file: 'agent/confine.ts',
+        from: 'if (this.#running?.freeze() === false)',
+        to: 'if (this.#running === null)',
+      },
+    ],
+  },
+  {
+    name: 'open-broker',
+    title: 'the broker serves any offset, and its filter lets it',
+    caughtBy: 'run-greedy',
+    edits: [
+      {
+        file: 'agent/broker/policy.ts',
+        from: 'if (window === undefined) return statuses.outside;',
+        to: 'if (window === undefined) return statuses.good;',
+      },
+      {
+        file: 'agent/sandbox/broker-profile.ts',
+        from: 'const REGION_MASK = 0xffffff00;',
+        to: 'const REGION_MASK = 0;',
+      },
+    ],
+  },
 ];
 
 /** Makes the fault's edits; a source that changed so that one does not fit is an error. */

@@ -3,7 +3,9 @@
  * packages, and the programs and cases as bundles. It is made anew for each run, in seconds.
  */
 
-import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { utf8 } from '../../shared/bytes.ts';
@@ -95,7 +97,21 @@ async function addPrograms(cpio: Cpio, fault: Fault | undefined): Promise<void> 
   });
   for (const { path, contents } of outputFiles) cpio.file(path.slice(CHECKOUT.length), contents);
   for (const name of ['bin', 'package.json', 'examples/edu']) copy(cpio, name);
+  addStaticDriver(cpio);
   for (const name of COPIED) copy(cpio, join(MODULES, name));
+}
+
+/** The example driver in C, where this host has a compiler: the cases that run it say so if not. */
+function addStaticDriver(cpio: Cpio): void {
+  const folder = mkdtempSync(join(tmpdir(), 'ironport-lab-cc-'));
+  try {
+    const out = join(folder, 'edu-driver');
+    const source = join(CHECKOUT, 'examples', 'edu', 'edu-driver.c');
+    const { status } = spawnSync('cc', ['-O2', '-static', '-o', out, source], { stdio: 'ignore' });
+    if (status === 0) cpio.file('examples/edu/edu-driver', readFileSync(out), 0o755);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** What of a package is not for this machine, or not for running it. */

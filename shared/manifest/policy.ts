@@ -25,6 +25,7 @@ import {
   showIdentity,
 } from './device.ts';
 import { readU64 } from './numbers.ts';
+import { type RunEntry, type RunRules, readRunEntry, readRunRules } from './policy-run.ts';
 import { ADDRESS_SPACE, endsWithin, firstOverlap, type Window, windowAt } from './windows.ts';
 
 export const POLICY_SCHEMA = 'ironport.fleet-policy/v1';
@@ -55,6 +56,8 @@ export interface PolicyEntry {
   };
   /** Least security generation. */
   readonly generation: number;
+  /** How such drivers are run; null: they are not. */
+  readonly run: RunEntry | null;
 }
 
 export interface FleetPolicy {
@@ -62,6 +65,8 @@ export interface FleetPolicy {
   readonly pageSize: bigint;
   /** How long a grant is good for. */
   readonly grantSeconds: number;
+  /** As whom and by what drivers run; null: none does. */
+  readonly run: RunRules | null;
   readonly allow: readonly PolicyEntry[];
 }
 
@@ -82,24 +87,31 @@ export function parsePolicy(bytes: Uint8Array): FleetPolicy {
 const UNREADABLE: readonly Code[] = ['E_JSON', 'E_SCHEMA', 'E_TOO_LARGE'];
 
 function readPolicy(node: Node): FleetPolicy {
-  node.only('schema', 'page_size_bytes', 'grant_seconds', 'allow');
+  node.only('schema', 'page_size_bytes', 'grant_seconds', 'run', 'allow');
   node.get('schema').oneOf(POLICY_SCHEMA);
   const pageSize = node.get('page_size_bytes').integer(4096, 2 ** 30);
   // Rounding by mask needs a power of two, and no MMU has other pages.
   if (!Number.isInteger(Math.log2(pageSize)))
     throw node.error('page_size_bytes is no power of two');
+  const rules = node.maybe('run');
+  const run = rules === undefined ? null : readRunRules(rules);
   return {
     pageSize: BigInt(pageSize),
     // A grant that outlives every root says nothing any more.
     grantSeconds: node.get('grant_seconds').integer(1, LIFETIMES.root),
-    allow: node.get('allow').items(MANIFEST_LIMITS.entries).map(readEntry),
+    run,
+    allow: node
+      .get('allow')
+      .items(MANIFEST_LIMITS.entries)
+      .map((entry) => readEntry(entry, run)),
   };
 }
 
 const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,31}(\/[A-Za-z0-9][A-Za-z0-9._+~-]*){0,2}$/;
 
-function readEntry(node: Node): PolicyEntry {
-  node.only('namespace', 'devices', 'bars', 'ports', 'interrupts', 'dma', 'generation');
+function readEntry(node: Node, rules: RunRules | null): PolicyEntry {
+  node.only('namespace', 'devices', 'bars', 'ports', 'interrupts', 'dma', 'generation', 'run');
+  const run = node.maybe('run');
   const interrupts = node.get('interrupts').only('kinds', 'vectors', 'per_second_budget');
   const dma = node.get('dma').only('total_bytes', 'windows_max', 'direction');
   return {
@@ -121,6 +133,7 @@ function readEntry(node: Node): PolicyEntry {
       direction: dma.get('direction').oneOf(...DIRECTIONS),
     },
     generation: node.maybe('generation')?.integer(1) ?? 1,
+    run: run === undefined ? null : readRunEntry(run, rules),
   };
 }
 

@@ -5,6 +5,7 @@ import { crashes } from './crash.ts';
 import { drivers } from './drivers.ts';
 import { machine } from './machine.ts';
 import { refusals } from './refusals.ts';
+import { runs } from './runs.ts';
 import { steps } from './steps.ts';
 import { wholeWay } from './whole-way.ts';
 import { windows } from './windows.ts';
@@ -15,6 +16,7 @@ export const CASES: readonly LabCase[] = [
   ...wholeWay,
   ...steps,
   ...drivers,
+  ...runs,
   ...refusals,
   ...crashes,
 ];

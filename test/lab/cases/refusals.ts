@@ -213,7 +213,7 @@ export const refusals: readonly LabCase[] = [
         confine: { backend },
       });
       await release(agent, sysfs, { bdf: EDU[1], confined: other.confined });
-      confined.end();
+      await confined.end();
       say('let go: the write returns by itself');
       for (;;) {
         const { outcome } = await recoverDevice(agent, sysfs, EDU[0]).catch((error) => {

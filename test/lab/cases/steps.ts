@@ -111,7 +111,7 @@ export const steps: readonly LabCase[] = [
       confined.space.attach();
       confined.vfio.setBusMaster(true);
       await moves(confined, 2);
-      confined.end();
+      await confined.end();
       takeFromVfio(EDU[0]);
       equal(stateOf(EDU[0]).busMaster, false);
     },
@@ -138,7 +138,7 @@ export const steps: readonly LabCase[] = [
       // What the device wrote would be in the memory, which the kernel gave as zeros.
       deepEqual(get(first(confined).fd), Buffer.alloc(FULL), 'nothing was written on the way');
       await moves(confined, 3);
-      confined.end();
+      await confined.end();
       takeFromVfio(EDU[0]);
     },
   },
@@ -200,7 +200,7 @@ export const steps: readonly LabCase[] = [
     limitSeconds: 1200,
     async run(lab) {
       giveToVfio(EDU[0]);
-      const round = async (): Promise<void> => void (await confineEdu({ lab })).end();
+      const round = async (): Promise<void> => void (await (await confineEdu({ lab })).end());
       // The first rounds open what stays open, and let the heap find its size.
       for (let i = 0; i < 20; i++) await round();
       const before = { fds: descriptors().length, maps: maps(), locked: locked() };
@@ -210,7 +210,7 @@ export const steps: readonly LabCase[] = [
       equal(locked(), before.locked, 'memory held in place');
       const confined = await confineEdu({ lab });
       await moves(confined, 5);
-      confined.end();
+      await confined.end();
       takeFromVfio(EDU[0]);
     },
   },

@@ -2,7 +2,7 @@
 
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bind } from '../../../agent/bind.ts';
 import { REGION } from '../../../agent/host/uapi.ts';
@@ -24,6 +24,8 @@ import { driverOf, EDU, stateOf } from '../support/vfio.ts';
 import type { LabCase } from './case.ts';
 
 const DRIVER = '/examples/edu/edu-driver.mjs';
+/** The same in C; there when the host had a compiler (`scripts/lab/initramfs.ts`). */
+const STATIC_DRIVER = '/examples/edu/edu-driver';
 
 export const wholeWay: readonly LabCase[] = [
   {
@@ -51,7 +53,14 @@ export const wholeWay: readonly LabCase[] = [
         const folder = join(made.folder, 'handed-over');
         await must('ironport-client', [url, 'handoff', artifact, folder, ...clientArgs(made)]);
         await must('ironport-agent', ['accept', folder, ...agentArgs(made)]);
-        keepScene({ state: made.agent, name: artifact });
+        let staticName: string | undefined;
+        if (existsSync(STATIC_DRIVER)) {
+          staticName = await publish(made, STATIC_DRIVER, '1.0.1');
+          const second = join(made.folder, 'handed-over-static');
+          await must('ironport-client', [url, 'handoff', staticName, second, ...clientArgs(made)]);
+          await must('ironport-agent', ['accept', second, ...agentArgs(made)]);
+        }
+        keepScene({ state: made.agent, name: artifact, staticName });
       } finally {
         await made.service?.stop();
       }

@@ -14,6 +14,8 @@ export interface Accepted {
   readonly state: string;
   /** Target path of the driver. */
   readonly name: string;
+  /** Of the same as a static program; absent where there was no compiler to make it. */
+  readonly staticName?: string | undefined;
 }
 
 export function keepScene(accepted: Accepted): void {

@@ -1,0 +1,115 @@
+/** Running drivers in the machine: its fleet policy, its runtime, and drivers of our own making. */
+
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import type { AuditEvent } from '../../../agent/audit.ts';
+import { type Confined, confine } from '../../../agent/confine.ts';
+import { planConfinement } from '../../../agent/confine-plan.ts';
+import { driveDevice } from '../../../agent/drive.ts';
+import { openDevice } from '../../../agent/host/choose-backend.ts';
+import { libc } from '../../../agent/host/libc.ts';
+import { openMeasured, sealProgram } from '../../../agent/host/sealed.ts';
+import { Sysfs } from '../../../agent/host/sysfs.ts';
+import type { PreparedRun } from '../../../agent/prepare-run.ts';
+import { windowAt } from '../../../shared/manifest/windows.ts';
+import type { Backend } from '../cases/case.ts';
+import { POLICY } from './scene.ts';
+import { EDU } from './vfio.ts';
+
+export const GROUPS = '/sys/fs/cgroup';
+export const USERS = { first: 64_000, count: 8 };
+const NODE = '/bin/node';
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** What the machine's Node is made of, by what this process has mapped, and what it insists on. */
+function runtimeFiles(): string[] {
+  const mapped = readFileSync('/proc/self/maps', 'utf8').match(/\/\S+\.so(\.\S+)?$/gm) ?? [];
+  return [...new Set([...mapped, '/package.json'])].filter((path) => existsSync(path));
+}
+
+const named = (path: string) => ({ path, sha256: sha256(readFileSync(path)) });
+
+/** The example's fleet policy, with leave to run its drivers by `program`; returns its path. */
+export function runPolicy(program: 'node' | 'static'): string {
+  const policy = JSON.parse(readFileSync(POLICY, 'utf8'));
+  policy.run = {
+    users: USERS,
+    runtimes: [
+      {
+        ...{ name: 'node', ...named(NODE), arguments: ['--preserve-symlinks-main'] },
+        files: runtimeFiles().map(named),
+      },
+    ],
+  };
+  const run = { memory_bytes: '0x10000000', processes: 32, accesses_per_second: 100_000 };
+  for (const entry of policy.allow) entry.run = { program, ...run };
+  const path = `/tmp/policy-${program}.json`;
+  writeFileSync(path, JSON.stringify(policy));
+  return path;
+}
+
+const PAGE = 4096n;
+/** What `examples/edu` is granted, less of everything. */
+const GRANT = {
+  dma: {
+    maskBits: 28,
+    totalBytes: 4n * PAGE,
+    windows: [{ window: windowAt(0x20_0000n, 4n * PAGE), access: 'read-write' as const }],
+  },
+  mmio: [
+    {
+      ...{ bar: 0, offset: 0n, window: windowAt(0xfe00_0000n, PAGE) },
+      access: 'read-write' as const,
+    },
+    {
+      ...{ bar: 0, offset: 0x4_0000n, window: windowAt(0xfe04_0000n, PAGE) },
+      access: 'read' as const,
+    },
+  ],
+  ports: [],
+  interrupts: { kind: 'msi' as const, vectors: 1, perSecondBudget: 50 },
+};
+
+/** Runs a driver of the lab's own on the first edu, which is bound to `vfio-pci` already. */
+export async function runOn(
+  backend: Backend,
+  source: string,
+  record: (event: AuditEvent) => void,
+): Promise<Confined> {
+  const bytes = Buffer.from(source);
+  const file = libc().memory('ironport-lab-driver');
+  writeSync(file, bytes);
+  const program = sealProgram(file, { length: bytes.length, sha256: sha256(bytes) });
+  closeSync(file);
+  const open = (path: string): number => openMeasured(path, named(path).sha256);
+  const fds = [open(NODE), ...runtimeFiles().map(open)];
+  const [fd = -1, ...files] = fds;
+  const prepared: PreparedRun = {
+    ...{ path: 'acme/lab/1/driver', sha256: sha256(bytes), program, users: USERS, cgroup: GROUPS },
+    runtime: { fd, arguments: ['--preserve-symlinks-main'], files },
+    entry: {
+      ...{ program: 'node', memoryBytes: 256n << 20n, processes: 32 },
+      accessesPerSecond: 100_000,
+    },
+    close: () => [program, ...fds].forEach(closeSync),
+  };
+  const sysfs = await Sysfs.open('/sys');
+  try {
+    return await confine({
+      ...{ device: EDU[0], grant: GRANT, steps: planConfinement(GRANT, 1, 'driven') },
+      open: () => openDevice(backend, sysfs, EDU[0]),
+      run: (parts) =>
+        driveDevice({
+          ...{ device: EDU[0], grant: GRANT, prepared, parts },
+          record: async (event) => record(event),
+        }),
+      journal: { append: async () => {} },
+      record: async (event) => record(event),
+    });
+  } finally {
+    prepared.close();
+  }
+}
