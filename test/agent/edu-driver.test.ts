@@ -178,6 +178,7 @@ t.test('what it is handed', async (t) => {
   t.strictSame(driver.parseHanded(JSON.stringify(HANDED)), {
     registers: { fd: 3, at: 0 },
     memory: { fd: 4, at: 0, iova: 0x100000, length: 0x10000 },
+    event: undefined,
   });
   const [window] = HANDED.registers;
   const [memory] = HANDED.dma;

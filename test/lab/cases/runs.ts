@@ -121,7 +121,10 @@ async function holdUntil(confined: Confined, then?: () => Promise<void>): Promis
   ]);
   deepEqual(lost, []);
   const lines = (confined.running?.output() ?? '').split('\n').filter((line) => line !== '');
-  return { end, lines: lines.map((line) => JSON.parse(line)) };
+  // Its runtime may have something to say too, and the last line may have been cut short.
+  const isOurs = (line: string): boolean => /^\{.*\}$/.test(line);
+  for (const line of lines) if (!isOurs(line)) console.log(line);
+  return { end, lines: lines.filter(isOurs).map((line) => JSON.parse(line)) };
 }
 
 async function said(confined: Confined, what: string): Promise<void> {
