@@ -9,9 +9,10 @@ import { SYSCALL, type SyscallName } from './syscalls.ts';
 
 /**
  * `argument & mask` must be `value`, or with `differs` must not be. Only the low 32 bits are looked at,
- * or with `half` the high ones. The low ones are all that the kernel looks at where the argument is an int (ioctl, fcntl, prctl, madvise) or is cut to one (`clone`: kernel/fork.c,
- * lower_32_bits). The protection and the flags of `mmap` and `mprotect` are longs, in which no bit
- * above the 32nd means anything: a bit that a rule forbids is one of the lower ones.
+ * or with `half` the high ones. The low ones are all that the kernel looks at where the argument is an
+ * int (ioctl, fcntl, prctl, madvise) or is cut to one (`clone`: kernel/fork.c, lower_32_bits). The
+ * protection and the flags of `mmap` and `mprotect` are longs, in which no bit above the 32nd means
+ * anything: a bit that a rule forbids is one of the lower ones.
  */
 export interface Condition {
   readonly argument: 0 | 1 | 2 | 3 | 4 | 5;
