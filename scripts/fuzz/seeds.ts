@@ -35,6 +35,10 @@ export async function makeSeeds(): Promise<Seeds> {
     role: served('metadata/1.acme.json'),
     ...evidence,
     policy: file('examples/edu/policy.json'),
+    report: json({
+      ...{ status: 'region', count: 4 },
+      example: { op: 2, width: 4, region: 7, offset: '0x4' },
+    }),
     'product-policy': json({
       schema: 'ironport.product-policy/v1',
       channels: { '*': 'stable', acme: 'stable', 'acme/edu': 'testing' },

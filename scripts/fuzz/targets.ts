@@ -4,6 +4,7 @@
  */
 
 import { parseBinding } from '../../agent/binding.ts';
+import { parseReport } from '../../agent/broker/report.ts';
 import { parseAccepted } from '../../agent/entry.ts';
 import { parseJournal } from '../../agent/journal.ts';
 import { parseIndex as parseBundleIndex, parseHeader } from '../../client/bundle/format.ts';
@@ -132,6 +133,7 @@ export const TARGETS: readonly Target[] = [
   target('server/backup/manifest.ts#parseFile', ['config', 'role'], parseFile),
   target('server/jobs/webhook.ts#parseWebhook', ['config'], parseWebhook),
   target('agent/binding.ts#parseBinding', ['policy'], parseBinding),
+  target('agent/broker/report.ts#parseReport', ['report'], parseReport),
   target('agent/entry.ts#parseAccepted', ['policy'], parseAccepted),
   target('agent/journal.ts#parseJournal', ['statements'], parseJournal),
 ];
