@@ -25,7 +25,7 @@ export interface Service {
   stop(): Promise<Run>;
 }
 
-export async function startService(scene: Scene): Promise<Service> {
+export async function startService(scene: Pick<Scene, 'repository'>): Promise<Service> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const { child, ended }: Started = start({

@@ -5,12 +5,18 @@ export interface Bar {
   readonly what: string;
   /** Undefined when one of the two sides was not measured. */
   readonly measured: number | undefined;
-  readonly atMost: number;
-  readonly unit: '×' | 'MiB' | 's';
+  /** One of the two. */
+  readonly atMost?: number;
+  readonly atLeast?: number;
+  readonly unit: '×' | 'MiB' | 's' | '/s';
 }
 
-export function holds(bar: Bar): boolean | undefined {
-  return bar.measured === undefined ? undefined : bar.measured <= bar.atMost;
+export function holds({ measured, atMost, atLeast }: Bar): boolean | undefined {
+  if (measured === undefined) return undefined;
+  return (
+    measured <= (atMost ?? Number.POSITIVE_INFINITY) &&
+    measured >= (atLeast ?? Number.NEGATIVE_INFINITY)
+  );
 }
 
 export function ratio(a: number | undefined, b: number | undefined): number | undefined {
@@ -34,11 +40,11 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 export function barTable(bars: readonly Bar[]): string {
   return table(
-    ['bar', 'measured', 'at most', ''],
+    ['bar', 'measured', 'promised', ''],
     bars.map((bar) => [
       bar.what,
       number(bar.measured, bar.unit),
-      number(bar.atMost, bar.unit),
+      `${bar.atMost === undefined ? '≥' : '≤'} ${number(bar.atMost ?? bar.atLeast, bar.unit)}`,
       { true: 'holds', false: 'MISSED', undefined: 'not measured' }[String(holds(bar))] ?? '',
     ]),
   );
@@ -54,5 +60,6 @@ export function mebibytes(value: number | undefined): string {
 
 function number(value: number | undefined, unit: Bar['unit']): string {
   if (value === undefined) return '–';
+  if (unit === '/s') return `${value.toFixed(0)} ${unit}`;
   return unit === 'MiB' ? `${value.toFixed(0)} MiB` : `${value.toFixed(2)} ${unit}`;
 }

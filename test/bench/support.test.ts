@@ -17,7 +17,10 @@ t.test('bars', async (t) => {
   t.equal(holds({ ...bar, measured: 2 }), true);
   t.equal(holds({ ...bar, measured: 2.01 }), false);
   t.equal(holds({ ...bar, measured: undefined }), undefined, 'not measured is not held');
-  t.match(barTable([{ ...bar, measured: 3 }]), /3\.00 × +2\.00 × +MISSED$/);
+  t.match(barTable([{ ...bar, measured: 3 }]), /3\.00 × +≤ 2\.00 × +MISSED$/);
+  const rate = { what: 'y', atLeast: 2, unit: '/s' } as const;
+  t.equal(holds({ ...rate, measured: 1.9 }), false);
+  t.match(barTable([{ ...rate, measured: 2 }]), /2 \/s +≥ 2 \/s +holds$/);
   t.match(barTable([{ ...bar, measured: undefined }]), /not measured$/);
   t.equal(ratio(1, 0), undefined);
   t.equal(ratio(undefined, 1), undefined);
