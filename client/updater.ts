@@ -12,7 +12,7 @@ import { parseTargetPath } from '../shared/tuf/names.ts';
 import type { Report } from '../shared/verify/check.ts';
 import { driveAsync } from '../shared/verify/drive.ts';
 import { loadRevocations, type Revocations } from '../shared/verify/revocations.ts';
-import { TrustedMetadata } from '../shared/verify/trusted.ts';
+import { type SnapshotReader, TrustedMetadata } from '../shared/verify/trusted.ts';
 import { formatNote, noteOf, parseNote } from '../shared/verify/unread.ts';
 import {
   type Answer,
@@ -49,6 +49,8 @@ export interface UpdaterOptions {
    * is then undefined until somebody searches, and `unread` says what was noted (ADR 0013).
    */
   readonly mayLeaveUnread?: boolean | undefined;
+  /** For whoever runs many updaters over one repository and keeps what was read of its snapshot. */
+  readonly readSnapshot?: SnapshotReader | undefined;
 }
 
 /** One refresh, and the searches that build on it. Make a new one for the next refresh. */
@@ -71,7 +73,8 @@ export class Updater {
   }
 
   async #refresh(): Promise<TrustedMetadata> {
-    const { crypto, clock, store, report, limits, maxStale, mayLeaveUnread } = this.#options;
+    const { crypto, clock, store, report, limits, maxStale, mayLeaveUnread, readSnapshot } =
+      this.#options;
     const root = await store.pinnedRoot();
     const floors = await store.floors();
     const note = mayLeaveUnread === true ? await store.targetsNote?.() : undefined;
@@ -82,6 +85,7 @@ export class Updater {
       root,
       floors,
       maxStale,
+      readSnapshot,
       ...(report === undefined ? {} : { report }),
       ...(limits === undefined ? {} : { limits }),
       ...(targetsNote === undefined ? {} : { targetsNote }),

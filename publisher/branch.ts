@@ -11,7 +11,7 @@ import { parseEvidenceKeys } from '../shared/evidence/keys.ts';
 import type { JsonObject } from '../shared/json/value.ts';
 import { METADATA_LIMITS } from '../shared/limits.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
-import { formatMetadata, sign } from '../shared/tuf/build.ts';
+import { sealMetadata } from '../shared/tuf/build.ts';
 import type { SuccinctRoles } from '../shared/tuf/delegations.ts';
 import { parseEnvelope } from '../shared/tuf/envelope.ts';
 import { verifyThreshold } from '../shared/tuf/role.ts';
@@ -121,7 +121,7 @@ async function signBin(
   tree: JsonObject,
   signers: readonly Signer[],
 ): Promise<SignedBin> {
-  const bytes = formatMetadata(tree, await sign(crypto, tree, signers));
+  const bytes = await sealMetadata(crypto, tree, signers);
   const envelope = parseEnvelope(bytes, METADATA_LIMITS.targets, role);
   try {
     verifyThreshold(crypto, envelope, succinct.table, succinct, role);

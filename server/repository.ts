@@ -5,9 +5,11 @@
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { toHex } from '../shared/bytes.ts';
 import type { Crypto } from '../shared/crypto/crypto.ts';
 import { IronError } from '../shared/errors.ts';
 import { data } from '../shared/layout.ts';
+import { bootId } from '../shared/node/boot.ts';
 import { onPath } from '../shared/node/file-system.ts';
 import { ensurePrivateFolder } from '../shared/node/folders.ts';
 import { type Lock, takeLock } from '../shared/node/lock.ts';
@@ -110,7 +112,8 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       // database does not know the tree, and one that came back from a backup knows an older one.
       const standing = (await current.get())?.timestamp.version ?? 0;
       if (index.upTo() !== standing) await index.rebuild(everyBlob(current.folder), standing);
-      const nonces = new Nonces(db);
+      // Where nobody says which run of the machine this is, each start may have been a new one.
+      const nonces = new Nonces(db, bootId() ?? toHex(random(16)));
       const receiver = new Receiver(quarantine, index, clock);
       const worker = new Worker(parts, {
         onFailure,

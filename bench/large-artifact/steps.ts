@@ -35,7 +35,8 @@ export async function startService(scene: Pick<Scene, 'repository'>): Promise<Se
     child.kill('SIGTERM');
     return ended;
   };
-  for (let i = 0; i < 200; i++) {
+  // One that makes its index again from a large tree begins to listen when that is done.
+  for (let i = 0; i < 12_000; i++) {
     if (child.exitCode !== null) throw new Error((await ended).stderr);
     const isUp = await fetch(`${url}/healthz`).then(
       (answer) => answer.ok,

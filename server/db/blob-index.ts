@@ -1,6 +1,6 @@
 /** Which bytes were published under which path: an index of the tree, made again from it by fsck. */
 
-import { type Db, inTransaction } from './open.ts';
+import { type Db, inTransaction, prepared } from './open.ts';
 
 export interface PublishedBlob {
   readonly path: string;
@@ -21,21 +21,23 @@ export class BlobIndex {
 
   /** A published file of this vendor with these bytes, whatever its path. */
   find(vendor: string, sha256: string): PublishedBlob | undefined {
-    return this.#db
-      .prepare('SELECT path, sha256, length, vendor FROM blobs WHERE vendor = ? AND sha256 = ?')
-      .get(vendor, sha256) as PublishedBlob | undefined;
+    return prepared(
+      this.#db,
+      'SELECT path, sha256, length, vendor FROM blobs WHERE vendor = ? AND sha256 = ?',
+    ).get(vendor, sha256) as PublishedBlob | undefined;
   }
 
   /** The digests that a path ever had. */
   digestsOf(path: string): string[] {
-    const rows = this.#db.prepare('SELECT sha256 FROM blobs WHERE path = ?').all(path) as {
+    const rows = prepared(this.#db, 'SELECT sha256 FROM blobs WHERE path = ?').all(path) as {
       sha256: string;
     }[];
     return rows.map(({ sha256 }) => sha256);
   }
 
   add(blobs: Iterable<PublishedBlob>): void {
-    const insert = this.#db.prepare(
+    const insert = prepared(
+      this.#db,
       'INSERT OR IGNORE INTO blobs (path, sha256, length, vendor) VALUES (?, ?, ?, ?)',
     );
     for (const { path, sha256, length, vendor } of blobs) insert.run(path, sha256, length, vendor);
@@ -43,15 +45,15 @@ export class BlobIndex {
 
   /** Version of the timestamp up to which the index knows the tree; undefined when nobody said. */
   upTo(): number | undefined {
-    const row = this.#db.prepare('SELECT timestamp FROM indexed').get();
+    const row = prepared(this.#db, 'SELECT timestamp FROM indexed').get();
     return (row as { timestamp: number } | undefined)?.timestamp;
   }
 
   /** Notes that it knows the tree up to this version, with whatever made it so. */
   reaches(timestamp: number): void {
-    this.#db
-      .prepare('INSERT OR REPLACE INTO indexed (only, timestamp) VALUES (1, ?)')
-      .run(timestamp);
+    prepared(this.#db, 'INSERT OR REPLACE INTO indexed (only, timestamp) VALUES (1, ?)').run(
+      timestamp,
+    );
   }
 
   /**
@@ -63,7 +65,7 @@ export class BlobIndex {
     timestamp: number,
   ): Promise<number> {
     inTransaction(this.#db, () => {
-      for (const table of ['blobs', 'indexed']) this.#db.prepare(`DELETE FROM ${table}`).run();
+      for (const table of ['blobs', 'indexed']) prepared(this.#db, `DELETE FROM ${table}`).run();
     });
     let waiting: PublishedBlob[] = [];
     for await (const blobs of files) {
@@ -76,7 +78,7 @@ export class BlobIndex {
     return inTransaction(this.#db, () => {
       this.add(waiting);
       this.reaches(timestamp);
-      return (this.#db.prepare('SELECT count(*) AS n FROM blobs').get() as { n: number }).n;
+      return (prepared(this.#db, 'SELECT count(*) AS n FROM blobs').get() as { n: number }).n;
     });
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Instant } from '../../shared/time.ts';
 import type { BlobIndex, PublishedBlob } from './blob-index.ts';
-import { type Db, inTransaction } from './open.ts';
+import { type Db, inTransaction, prepared } from './open.ts';
 import type { Queue } from './queue.ts';
 
 /** In this order. From `preflighted` on a publication is finished, before that it is dropped. */
@@ -29,10 +29,12 @@ export class Journal {
   /** Notes a publication whose files are staged. */
   begin(publication: Omit<Publication, 'state' | 'rootLast'>, now: Instant): void {
     inTransaction(this.#db, () => {
-      this.#db
-        .prepare("INSERT INTO publications (id, state, base, created) VALUES (?, 'staged', ?, ?)")
-        .run(publication.id, publication.base, now);
-      const member = this.#db.prepare(
+      prepared(
+        this.#db,
+        "INSERT INTO publications (id, state, base, created) VALUES (?, 'staged', ?, ?)",
+      ).run(publication.id, publication.base, now);
+      const member = prepared(
+        this.#db,
         'INSERT INTO publication_members (publication, submission) VALUES (?, ?)',
       );
       for (const id of publication.members) member.run(publication.id, id);
@@ -41,15 +43,16 @@ export class Journal {
 
   signed(id: string): void {
     inTransaction(this.#db, () => {
-      this.#db.prepare("UPDATE publications SET state = 'signed' WHERE id = ?").run(id);
+      prepared(this.#db, "UPDATE publications SET state = 'signed' WHERE id = ?").run(id);
     });
   }
 
   preflighted(id: string, rootLast: boolean): void {
     inTransaction(this.#db, () => {
-      this.#db
-        .prepare("UPDATE publications SET state = 'preflighted', root_last = ? WHERE id = ?")
-        .run(rootLast ? 1 : 0, id);
+      prepared(
+        this.#db,
+        "UPDATE publications SET state = 'preflighted', root_last = ? WHERE id = ?",
+      ).run(rootLast ? 1 : 0, id);
     });
   }
 
@@ -62,9 +65,9 @@ export class Journal {
     blobs: Iterable<PublishedBlob>,
   ): void {
     inTransaction(this.#db, () => {
-      this.#db
-        .prepare("UPDATE publications SET state = 'committed' WHERE id = ?")
-        .run(publication.id);
+      prepared(this.#db, "UPDATE publications SET state = 'committed' WHERE id = ?").run(
+        publication.id,
+      );
       for (const id of publication.members) queue.publish(id, versions);
       index.add(blobs);
       index.reaches(versions.timestamp);
@@ -74,27 +77,26 @@ export class Journal {
   /** It never was; its submissions wait again. */
   discard(id: string): void {
     inTransaction(this.#db, () => {
-      this.#db.prepare('DELETE FROM publications WHERE id = ?').run(id);
+      prepared(this.#db, 'DELETE FROM publications WHERE id = ?').run(id);
     });
   }
 
   /** Those that a crash left unfinished, oldest first. */
   unfinished(): Publication[] {
-    const rows = this.#db
-      .prepare(
-        `SELECT id, state, base, root_last FROM publications
+    const rows = prepared(
+      this.#db,
+      `SELECT id, state, base, root_last FROM publications
          WHERE state <> 'committed' ORDER BY rowid`,
-      )
-      .all() as { id: string; state: PublicationState; base: string; root_last: number }[];
+    ).all() as { id: string; state: PublicationState; base: string; root_last: number }[];
     return rows.map(({ id, state, base, root_last }) => ({
       id,
       state,
       base,
       rootLast: root_last === 1,
       members: (
-        this.#db
-          .prepare('SELECT submission FROM publication_members WHERE publication = ?')
-          .all(id) as { submission: string }[]
+        prepared(this.#db, 'SELECT submission FROM publication_members WHERE publication = ?').all(
+          id,
+        ) as { submission: string }[]
       ).map(({ submission }) => submission),
     }));
   }

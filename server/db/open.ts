@@ -121,6 +121,14 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (draft, position)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE nonce_bounds (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    boot TEXT NOT NULL,
+    bound INTEGER NOT NULL,
+    lost INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];
 
 /**
@@ -185,6 +193,18 @@ function migrate(db: Db, path: string): void {
   }
 }
 
+/** Statements that were prepared; to prepare one costs more than to run most of them. */
+const statements = new WeakMap<Db, Map<string, Database.Statement>>();
+
+/** The statement of this text; `sql` is one of the few that stand in the program. */
+export function prepared(db: Db, sql: string): Database.Statement {
+  const known = statements.get(db) ?? new Map<string, Database.Statement>();
+  statements.set(db, known);
+  const statement = known.get(sql) ?? db.prepare(sql);
+  known.set(sql, statement);
+  return statement;
+}
+
 /**
  * Makes a change, durably or not at all. What SQLite refuses becomes `E_NO_SPACE`, `E_STORE`,
  * `E_LOCKED` or `E_IO`: a full disk is no defect of this program.
@@ -194,6 +214,21 @@ export function inTransaction<T>(db: Db, act: () => T): T {
     return db.transaction(act).immediate();
   } catch (error) {
     throw error instanceof Database.SqliteError ? fromSqlite(error, db.name) : error;
+  }
+}
+
+/**
+ * Makes a change that outlives this process, however it ends, and need not outlive the machine:
+ * there is no wait for the disk. Only for what is not missed after a power cut.
+ */
+export function inQuickTransaction<T>(db: Db, act: () => T): T {
+  // sqlite.org/pragma.html#pragma_synchronous: in WAL mode NORMAL loses, with the power, what was
+  // committed last, and is consistent all the same; the next FULL commit makes this durable too.
+  db.pragma('synchronous = NORMAL');
+  try {
+    return inTransaction(db, act);
+  } finally {
+    db.pragma('synchronous = FULL');
   }
 }
 

@@ -13,7 +13,7 @@ import { type Code, IronError } from '../../shared/errors.ts';
 import { parseJson } from '../../shared/json/read.ts';
 import { SERVER_LIMITS } from '../../shared/limits.ts';
 import type { Instant } from '../../shared/time.ts';
-import { type Db, inTransaction } from './open.ts';
+import { type Db, inTransaction, prepared } from './open.ts';
 
 /** What was handed in; `vendor` is null for files of the operators. */
 export interface NewSubmission {
@@ -80,29 +80,30 @@ export class Queue {
     const state = submission.error === undefined ? 'queued' : 'refused';
     inTransaction(this.#db, () => {
       if (state === 'queued') this.#demandRoom(submission.vendor);
-      this.#db
-        .prepare(
-          `INSERT INTO submissions (id, vendor, role, version, state, error, created)
+      prepared(
+        this.#db,
+        `INSERT INTO submissions (id, vendor, role, version, state, error, created)
              VALUES (@id, @vendor, @role, @version, @state, @error, @now)`,
-        )
-        .run({
-          id: submission.id,
-          vendor: submission.vendor,
-          role: submission.role,
-          version: submission.version,
-          state,
-          error: submission.error === undefined ? null : JSON.stringify(submission.error),
-          now,
-        });
+      ).run({
+        id: submission.id,
+        vendor: submission.vendor,
+        role: submission.role,
+        version: submission.version,
+        state,
+        error: submission.error === undefined ? null : JSON.stringify(submission.error),
+        now,
+      });
       this.#writeVerdicts(submission.id, submission.verdicts);
       if (state === 'refused') this.#forgetOldest(submission.vendor);
-      const insert = this.#db.prepare(
+      const insert = prepared(
+        this.#db,
         'INSERT INTO submission_files (submission, position, bytes) VALUES (?, ?, ?)',
       );
       submission.files.forEach((bytes, position) => {
         insert.run(submission.id, position, bytes);
       });
-      const bin = this.#db.prepare(
+      const bin = prepared(
+        this.#db,
         'INSERT INTO submission_bins (submission, role, sha256) VALUES (?, ?, ?)',
       );
       for (const { role, sha256 } of submission.bins ?? []) bin.run(submission.id, role, sha256);
@@ -114,19 +115,19 @@ export class Queue {
 
   /** Of what a vendor was refused only the last so many are kept: to be refused costs nothing. */
   #forgetOldest(vendor: string | null): void {
-    this.#db
-      .prepare(
-        `DELETE FROM submissions WHERE seq IN (
+    prepared(
+      this.#db,
+      `DELETE FROM submissions WHERE seq IN (
            SELECT seq FROM submissions WHERE state = 'refused' AND vendor IS ?
            ORDER BY seq DESC LIMIT -1 OFFSET ?)`,
-      )
-      .run(vendor, SERVER_LIMITS.refused);
+    ).run(vendor, SERVER_LIMITS.refused);
   }
 
   #demandRoom(vendor: string | null): void {
-    const { waiting } = this.#db
-      .prepare("SELECT count(*) AS waiting FROM submissions WHERE state = 'queued' AND vendor IS ?")
-      .get(vendor) as { waiting: number };
+    const { waiting } = prepared(
+      this.#db,
+      "SELECT count(*) AS waiting FROM submissions WHERE state = 'queued' AND vendor IS ?",
+    ).get(vendor) as { waiting: number };
     if (waiting < SERVER_LIMITS.queued) return;
     throw new IronError('E_QUOTA', `${waiting} submissions are waiting already`, {
       hint: 'nothing was changed; wait until they are published',
@@ -135,7 +136,7 @@ export class Queue {
   }
 
   get(id: string): (SubmissionReply & { readonly vendor: string | null }) | undefined {
-    const row = this.#db.prepare('SELECT * FROM submissions WHERE id = ?').get(id) as
+    const row = prepared(this.#db, 'SELECT * FROM submissions WHERE id = ?').get(id) as
       | Row
       | undefined;
     if (row === undefined) return undefined;
@@ -154,9 +155,10 @@ export class Queue {
   }
 
   #verdicts(id: string): Verdict[] {
-    const rows = this.#db
-      .prepare('SELECT name, ok, detail, code FROM verdicts WHERE submission = ? ORDER BY position')
-      .all(id) as { name: string; ok: number; detail: string; code: Code | null }[];
+    const rows = prepared(
+      this.#db,
+      'SELECT name, ok, detail, code FROM verdicts WHERE submission = ? ORDER BY position',
+    ).all(id) as { name: string; ok: number; detail: string; code: Code | null }[];
     return rows.map(({ name, ok, detail, code }) => ({
       check: name,
       ok: ok === 1,
@@ -166,13 +168,16 @@ export class Queue {
   }
 
   #writeVerdicts(id: string, verdicts: readonly Verdict[]): void {
-    const insert = this.#db.prepare(
+    const count = prepared(this.#db, 'SELECT count(*) AS n FROM verdicts WHERE submission = ?');
+    const { n: before } = count.get(id) as { n: number };
+    const insert = prepared(
+      this.#db,
       `INSERT INTO verdicts (submission, position, name, ok, detail, code)
-       VALUES (?, (SELECT count(*) FROM verdicts WHERE submission = ?), ?, ?, ?, ?)`,
+       VALUES (?, ?, ?, ?, ?, ?)`,
     );
-    for (const { check, ok, detail, code } of verdicts) {
-      insert.run(id, id, check, ok ? 1 : 0, detail, code ?? null);
-    }
+    verdicts.forEach(({ check, ok, detail, code }, i) => {
+      insert.run(id, before + i, check, ok ? 1 : 0, detail, code ?? null);
+    });
   }
 
   /** The operators' first hand-in that waits. */
@@ -196,34 +201,36 @@ export class Queue {
   }
 
   #waiting(condition: string, limit: number): QueuedSubmission[] {
-    const rows = this.#db
-      .prepare(
-        `SELECT id, vendor, role, version FROM submissions
+    const rows = prepared(
+      this.#db,
+      `SELECT id, vendor, role, version FROM submissions
          WHERE state = 'queued' AND ${condition} ORDER BY seq LIMIT ?`,
-      )
-      .all(limit) as Omit<QueuedSubmission, 'files' | 'bins'>[];
+    ).all(limit) as Omit<QueuedSubmission, 'files' | 'bins'>[];
     return rows.map((row) => ({ ...row, files: this.#files(row.id), bins: this.#bins(row.id) }));
   }
 
   #files(id: string): Uint8Array[] {
-    const rows = this.#db
-      .prepare('SELECT bytes FROM submission_files WHERE submission = ? ORDER BY position')
-      .all(id) as { bytes: Uint8Array }[];
+    const rows = prepared(
+      this.#db,
+      'SELECT bytes FROM submission_files WHERE submission = ? ORDER BY position',
+    ).all(id) as { bytes: Uint8Array }[];
     return rows.map(({ bytes }) => new Uint8Array(bytes));
   }
 
   #bins(id: string): UploadedRole[] {
-    return this.#db
-      .prepare('SELECT role, sha256 FROM submission_bins WHERE submission = ? ORDER BY role')
-      .all(id) as UploadedRole[];
+    return prepared(
+      this.#db,
+      'SELECT role, sha256 FROM submission_bins WHERE submission = ? ORDER BY role',
+    ).all(id) as UploadedRole[];
   }
 
   /** It will not be published. Its files are dropped, what was found stays. */
   refuse(id: string, error: ErrorBody, verdicts: readonly Verdict[]): void {
     inTransaction(this.#db, () => {
-      this.#db
-        .prepare("UPDATE submissions SET state = 'refused', error = ? WHERE id = ?")
-        .run(JSON.stringify(error), id);
+      prepared(this.#db, "UPDATE submissions SET state = 'refused', error = ? WHERE id = ?").run(
+        JSON.stringify(error),
+        id,
+      );
       this.#dropFiles(id);
       this.#writeVerdicts(id, verdicts);
     });
@@ -232,25 +239,24 @@ export class Queue {
 
   /** It is published. Inside the transaction of the journal that says so too. */
   publish(id: string, versions: { readonly snapshot: number; readonly timestamp: number }): void {
-    this.#db
-      .prepare(
-        "UPDATE submissions SET state = 'published', snapshot = ?, timestamp = ? WHERE id = ?",
-      )
-      .run(versions.snapshot, versions.timestamp, id);
+    prepared(
+      this.#db,
+      "UPDATE submissions SET state = 'published', snapshot = ?, timestamp = ? WHERE id = ?",
+    ).run(versions.snapshot, versions.timestamp, id);
     this.#dropFiles(id);
   }
 
   #dropFiles(id: string): void {
     for (const table of ['submission_files', 'submission_bins'])
-      this.#db.prepare(`DELETE FROM ${table} WHERE submission = ?`).run(id);
+      prepared(this.#db, `DELETE FROM ${table} WHERE submission = ?`).run(id);
   }
 
   /** Forgets what was refused before `since`. */
   prune(since: Instant): void {
     inTransaction(this.#db, () => {
-      this.#db
-        .prepare("DELETE FROM submissions WHERE state = 'refused' AND created < ?")
-        .run(since);
+      prepared(this.#db, "DELETE FROM submissions WHERE state = 'refused' AND created < ?").run(
+        since,
+      );
     });
   }
 }

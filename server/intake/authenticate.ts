@@ -44,10 +44,10 @@ export function authenticate(
   nonces: Nonces,
   now: Instant,
 ): string {
-  const { keyid, nonce, expires } = verifyRequest(crypto, head, keys, now);
-  const owner = owners.get(keyid);
+  const request = verifyRequest(crypto, head, keys, now);
+  const owner = owners.get(request.keyid);
   if (owner === undefined) throw new IronError('E_INTERNAL', 'a key without an owner verified');
   // After the signature, so that strangers cannot fill the memory of nonces.
-  nonces.take(keyid, nonce, expires, now);
+  nonces.take(request, now);
   return owner;
 }

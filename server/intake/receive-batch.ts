@@ -6,6 +6,7 @@ import type { BatchBlob } from '../../shared/api/blob-batch.ts';
 import type { BatchReply } from '../../shared/api/upload.ts';
 import { IronError } from '../../shared/errors.ts';
 import { SERVER_LIMITS } from '../../shared/limits.ts';
+import { beside } from '../../shared/node/beside.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import { writeAll } from '../../shared/node/files.ts';
 import { syncAll } from '../../shared/node/sync.ts';
@@ -53,31 +54,24 @@ export async function writeBatch(
   const bytes = fresh.reduce((sum, blob) => sum + blob.bytes.length, 0);
   await demandRoom(quarantine, vendor, fresh.length, bytes);
   await quarantine.prepare(vendor);
-  const written: { readonly sha256: string; readonly length: number; readonly place: string }[] =
-    [];
-  const waiting = [...fresh];
-  const write = async (): Promise<void> => {
-    for (let blob = waiting.pop(); blob !== undefined; blob = waiting.pop()) {
-      const { sha256 } = blob;
-      const { length } = blob.bytes;
-      // A partial one of this digest that another request began is left to that request.
-      const place = `${quarantine.path(vendor, sha256)}.batch`;
-      await onPath(place, () => writeOne(place, blob.bytes, now));
-      written.push({ sha256, length, place });
-    }
-  };
-  await Promise.all(Array.from({ length: 4 }, write));
+  // A partial one of a digest that another request began is left to that request.
+  const placeOf = (sha256: string): string => `${quarantine.path(vendor, sha256)}.batch`;
+  await beside(fresh, async ({ sha256, bytes }) => {
+    const place = placeOf(sha256);
+    await onPath(place, () => writeOne(place, bytes, now));
+  });
   const folder = quarantine.folder(vendor);
   await syncAll(
     folder,
-    written.map(({ place }) => place),
+    fresh.map(({ sha256 }) => placeOf(sha256)),
   );
   // Only bytes that are on the disk get the name of a digest.
-  for (const { sha256, length, place } of written) {
+  await beside(fresh, async ({ sha256, bytes }) => {
     const path = quarantine.path(vendor, sha256);
-    await onPath(path, () => rename(place, path));
-    await quarantine.note(vendor, sha256, { length, complete: true });
-  }
+    await onPath(path, () => rename(placeOf(sha256), path));
+    await quarantine.note(vendor, sha256, { length: bytes.length, complete: true });
+    quarantine.keepRecent(vendor, sha256, bytes);
+  });
   await syncAll(folder, [folder]);
   return { received: blobs.length, bytes };
 }

@@ -10,6 +10,7 @@ import { equalBytes, toHex } from '../../shared/bytes.ts';
 import { IronError } from '../../shared/errors.ts';
 import { tree } from '../../shared/layout.ts';
 import { METADATA_LIMITS } from '../../shared/limits.ts';
+import { beside } from '../../shared/node/beside.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import { readFileCapped, writeFileAtomic } from '../../shared/node/files.ts';
@@ -17,23 +18,27 @@ import { hashFile } from '../../shared/node/hash.ts';
 import { syncAll } from '../../shared/node/sync.ts';
 import type { Publication } from '../db/journal.ts';
 import { readMetadata } from '../storage/published.ts';
+import { exists } from './exists.ts';
 import { listFiles } from './list-files.ts';
 import { type PublishParts, scratchOf, stagingOf } from './parts.ts';
 import { addName } from './second-name.ts';
+import { type PlacedTarget, readTargetList } from './target-list.ts';
 
 /** Places every staged file. Throws `E_CONFLICT` when the tree moved under the publication. */
 export async function placeFiles(parts: PublishParts, publication: Publication): Promise<void> {
   const staging = stagingOf(parts, publication.id);
   const staged = await readFileCapped(join(staging, tree.timestamp), METADATA_LIMITS.timestamp);
   const { before, after } = order(await listFiles(staging), publication.rootLast);
+  const at = (path: string): PlacedTarget => ({ place: path, from: join(staging, path) });
   await fence(parts, publication, staged);
-  await placeAll(parts, publication.id, before);
+  await placeTargets(parts, publication.id);
+  await placeAll(parts, publication.id, before.map(at));
   // Fenced once more: this is the step that cannot be taken back.
   if (await fence(parts, publication, staged)) {
     await writeFileAtomic(join(parts.current.folder, tree.timestamp), staged);
   }
   await parts.observe('visible');
-  await placeAll(parts, publication.id, after);
+  await placeAll(parts, publication.id, after.map(at));
 }
 
 /**
@@ -74,48 +79,71 @@ const isRoot = (path: string): boolean => /^metadata\/\d+\.root\.json$/.test(pat
 const isSnapshot = (path: string): boolean => /^metadata\/\d+\.snapshot\.json$/.test(path);
 const versionOf = (path: string): number => Number(/^metadata\/(\d+)\./.exec(path)?.[1] ?? 0);
 
-async function placeAll(parts: PublishParts, id: string, paths: readonly string[]): Promise<void> {
-  const staging = stagingOf(parts, id);
+/** Targets first, and durable before anything lists them. */
+async function placeTargets(parts: PublishParts, id: string): Promise<void> {
+  const targets = await readTargetList(parts, id);
+  if (targets.length > 0) await placeAll(parts, id, targets, true);
+}
+
+async function placeAll(
+  parts: PublishParts,
+  id: string,
+  files: readonly PlacedTarget[],
+  inAnyOrder = false,
+): Promise<void> {
   const { folder } = parts.current;
   const touched = new Set<string>();
-  for (const path of paths) {
-    const place = join(folder, path);
-    const isNew = !touched.has(dirname(place));
+  for (const { place } of files) {
+    if (touched.has(join(folder, dirname(place)))) continue;
+    const made = join(folder, dirname(place));
+    await onPath(made, () => mkdir(made, { recursive: true }));
     // Every folder down to this file: a new one is a name in the one above it.
-    for (let at = dirname(path); isNew && at !== '.'; at = dirname(at))
-      touched.add(join(folder, at));
-    await onPath(place, async () => {
-      if (isNew) await mkdir(dirname(place), { recursive: true });
-      await placeFile(join(staging, path), place, scratchOf(parts, id));
-    });
-    await parts.observe(`placed ${path}`);
+    for (let at = dirname(place); at !== '.'; at = dirname(at)) touched.add(join(folder, at));
   }
-  if (paths.length > 0) touched.add(folder);
+  const put = async ({ place: path, from }: PlacedTarget): Promise<void> => {
+    const place = join(folder, path);
+    await onPath(place, () => placeFile(from, place, scratchOf(parts, id)));
+    await parts.observe(`placed ${path}`);
+  };
+  // Metadata in its order, one after the other.
+  await beside(files, put, inAnyOrder ? undefined : 1);
+  if (files.length > 0) touched.add(folder);
   await syncAll(folder, [...touched]);
 }
 
 /** A second name for the staged file. What has the name already must be the same bytes. */
-async function placeFile(staged: string, place: string, scratch: string): Promise<void> {
+async function placeFile(from: string, place: string, scratch: string): Promise<void> {
   try {
-    await addName(staged, place, scratch);
+    await addName(from, place, scratch);
   } catch (error) {
     if (!isErrno(error) || error.code !== 'EEXIST') throw error;
-    if (!(await isSame(staged, place))) throw taken(place);
+    if (!(await isSame(from, place))) throw taken(place);
   }
 }
 
 /**
- * Throws `E_EXISTS` when a name that the publication needs is taken by other bytes: what somebody
+ * Throws `E_NOT_FOUND` when bytes that are to be placed are gone, and `E_EXISTS` when a name that
+ * the publication needs is taken by other bytes: what somebody
  * put into the tree, or a commit whose journal was lost. Asked while the publication can still be
  * dropped; once it must be finished, such a file would stop the service for good.
  */
 export async function demandFree(parts: PublishParts, id: string): Promise<void> {
+  const { folder } = parts.current;
   const staging = stagingOf(parts, id);
-  for (const path of await listFiles(staging)) {
-    if (path === tree.timestamp) continue;
-    const place = join(parts.current.folder, path);
-    if ((await exists(place)) && !(await isSame(join(staging, path), place))) throw taken(path);
-  }
+  const staged = (await listFiles(staging))
+    .filter((path) => path !== tree.timestamp)
+    .map((path) => ({ place: path, from: join(staging, path) }));
+  // In a folder that is not there nothing is.
+  const there = new Map<string, boolean>();
+  await beside([...staged, ...(await readTargetList(parts, id))], async ({ place, from }) => {
+    const above = join(folder, dirname(place));
+    // What is gone now would be gone when it must be placed.
+    if (!(await exists(from))) throw gone(place);
+    const known = there.get(above) ?? (await exists(above));
+    there.set(above, known);
+    if (!known || !(await exists(join(folder, place)))) return;
+    if (!(await isSame(from, join(folder, place)))) throw taken(place);
+  });
 }
 
 async function isSame(staged: string, place: string): Promise<boolean> {
@@ -125,15 +153,11 @@ async function isSame(staged: string, place: string): Promise<boolean> {
   return a.sha256 === b.sha256;
 }
 
-/** Whether anything has this name, a link that leads nowhere too. */
-export async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (error) {
-    if (isErrno(error) && error.code === 'ENOENT') return false;
-    throw error;
-  }
+function gone(path: string): IronError {
+  return new IronError('E_NOT_FOUND', `the bytes that become ${path} are gone`, {
+    hint: 'nothing was published; upload them again, and submit again',
+    context: { path },
+  });
 }
 
 function taken(path: string): IronError {

@@ -30,7 +30,7 @@ export function stagingOf(parts: Pick<PublishParts, 'home'>, id: string): string
   return join(parts.home, data.publication(id));
 }
 
-/** Beside it, for the one file of a publication that is being copied. */
+/** Beside it: how the names of files begin that are being copied for a publication. */
 export function scratchOf(parts: Pick<PublishParts, 'home'>, id: string): string {
   return `${stagingOf(parts, id)}.copy`;
 }

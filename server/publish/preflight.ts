@@ -16,7 +16,7 @@ import type { Clock } from '../../shared/time.ts';
 import { edgesFor, isBin } from '../../shared/tuf/delegations.ts';
 import { type Floors, NO_FLOORS } from '../../shared/verify/floors.ts';
 import { bareSubject } from '../../shared/verify/revoked.ts';
-import type { TrustedMetadata } from '../../shared/verify/trusted.ts';
+import type { SnapshotReader, TrustedMetadata } from '../../shared/verify/trusted.ts';
 import { type FoundTarget, loadDelegated, type Workflow } from '../../shared/verify/workflow.ts';
 import { isArtifact } from '../intake/checks/artifacts.ts';
 import type { FreshTarget } from '../intake/examine.ts';
@@ -37,6 +37,7 @@ export interface PreflightInput {
   readonly roles: readonly ExpectedRole[];
   /** Whether the role that lists the revocations is part of what is published. */
   readonly renewsRevocations?: boolean;
+  readonly readSnapshot?: SnapshotReader;
 }
 
 export interface ExpectedRole {
@@ -71,8 +72,8 @@ async function runClient(
   store: Store,
   roles: readonly ExpectedRole[],
 ): Promise<void> {
-  const { crypto, clock } = input;
-  const updater = new Updater({ crypto, clock, store, fetcher: fetcherOf(input) });
+  const { crypto, clock, readSnapshot } = input;
+  const updater = new Updater({ crypto, clock, store, fetcher: fetcherOf(input), readSnapshot });
   await updater.refresh();
   const list = await readRevocations(updater, input);
   for (const { vendor, role, fresh } of roles) {

@@ -75,6 +75,7 @@ async function check(
     published,
     roles: change.roles,
     renewsRevocations: change.revocations?.role !== undefined,
+    readSnapshot: parts.current.readSnapshot,
   };
   await preflight(input);
   if (change.roots.length === 0 || published === undefined) return false;

@@ -8,6 +8,7 @@ import { readdir, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { data, revocations as place, tree } from '../../shared/layout.ts';
 import { METADATA_LIMITS } from '../../shared/limits.ts';
+import { beside } from '../../shared/node/beside.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 import { isTemporaryName, readFileCapped } from '../../shared/node/files.ts';
 import { vendorOfRole } from '../../shared/tuf/names.ts';
@@ -85,7 +86,7 @@ export async function commit(
   await parts.observe('committed');
   for (const vendor of new Set(spent.map((one) => one.vendor))) parts.judged.published(vendor);
   // The names in quarantine and staging go; the bytes have their names in the tree.
-  for (const { vendor, sha256 } of spent) await parts.quarantine.remove(vendor, sha256);
+  await beside(spent, ({ vendor, sha256 }) => parts.quarantine.remove(vendor, sha256));
   await unstage(parts, publication.id);
   return versions;
 }

@@ -1,26 +1,34 @@
 /** Gives a file of ours one name more, which costs nothing however large it is. */
 
-import { copyFile, link, open, rename } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { copyFile, link, open, rename, rm } from 'node:fs/promises';
 import { isErrno } from '../../shared/node/errno.ts';
 
 /**
  * Lets `place` be the file at `from`. A file has as many names as its file system allows (65000 on
  * ext4, and small files that many targets share come there): then a copy is put there, made whole
- * at `scratch`, which is on the same file system and may be lost. `EEXIST` when `place` is taken.
+ * at a name that begins with `scratch`, on the same file system. `EEXIST` when `place` is taken.
  */
 export async function addName(from: string, place: string, scratch: string): Promise<void> {
   try {
     await link(from, place);
   } catch (error) {
     if (!isErrno(error) || error.code !== 'EMLINK') throw error;
-    await copyFile(from, scratch);
-    const copy = await open(scratch, 'r');
+    const copy = `${scratch}.${randomBytes(8).toString('hex')}`;
     try {
-      await copy.sync();
-    } finally {
-      await copy.close();
+      await copyFile(from, copy);
+      const file = await open(copy, 'r');
+      try {
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      // Nobody else writes here, and a taken place would have been EEXIST above.
+      await rename(copy, place);
+    } catch (failure) {
+      // After a crash it stays in the staging folder, where the next start removes it.
+      await rm(copy, { force: true });
+      throw failure;
     }
-    // Nobody else writes here, and a taken place would have been EEXIST above.
-    await rename(scratch, place);
   }
 }

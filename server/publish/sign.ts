@@ -11,15 +11,14 @@ import { revocations, tree } from '../../shared/layout.ts';
 import { LIFETIMES, PUBLISHED_LIMITS } from '../../shared/limits.ts';
 import {
   type FileMeta,
-  formatMetadata,
-  sign,
+  sealMetadata,
   snapshotTree,
   timestampTree,
 } from '../../shared/tuf/build.ts';
 import type { Root } from '../../shared/tuf/root.ts';
 import type { Published } from '../storage/published.ts';
 import type { Change } from './change.ts';
-import { exists } from './commit.ts';
+import { exists } from './exists.ts';
 import { isFastForwarded } from './fast-forward.ts';
 import type { OnlineKeys, OnlineRole } from './online-keys.ts';
 import { type PublishParts, stagingOf } from './parts.ts';
@@ -43,7 +42,7 @@ export async function signOnline(
   const now = clock();
   const roots = [change.roots.at(-1)?.parsed, published?.root].filter((root) => root !== undefined);
   const seal = async (role: OnlineRole, signed: JsonObject): Promise<Uint8Array> =>
-    formatMetadata(signed, await sign(crypto, signed, signersFor(keys, roots, role)));
+    sealMetadata(crypto, signed, signersFor(keys, roots, role));
 
   const from = beginning(published, change);
 

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { toHex } from '../../shared/bytes.ts';
 import { IronError } from '../../shared/errors.ts';
 import { revocations, tree } from '../../shared/layout.ts';
+import { beside } from '../../shared/node/beside.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import { writeFileExclusive } from '../../shared/node/files.ts';
@@ -13,9 +14,11 @@ import { syncAll } from '../../shared/node/sync.ts';
 import { findBlob } from '../intake/examine.ts';
 import type { Published } from '../storage/published.ts';
 import type { Change } from './change.ts';
+import { exists } from './exists.ts';
 import { listFiles } from './list-files.ts';
 import { type PublishParts, scratchOf, stagingOf } from './parts.ts';
 import { addName } from './second-name.ts';
+import { type PlacedTarget, targetListOf, writeTargetList } from './target-list.ts';
 
 /** Files in the tree are read by whoever serves it, and changed by nobody. */
 export const READ_ONLY = 0o444;
@@ -73,18 +76,32 @@ async function stageFiles(
     await makeStagedFolder(folder, dirname(path));
     await stageFile(folder, path, list);
   }
-  const made = new Set<string>();
-  for (const { vendor, role, version, source, fresh } of change.roles) {
+  await beside(change.roles, async ({ vendor, role, version, source }) => {
     const file = tree.metadata(role, version);
     if ('bytes' in source) await stageFile(folder, file, source.bytes);
     else await stageBlob(parts, id, published, vendor, source.sha256, file);
+  });
+  const targets = new Map<string, PlacedTarget>();
+  for (const { vendor, fresh } of change.roles) {
     for (const { path, sha256 } of fresh) {
       const place = tree.target(path, sha256);
-      if (!made.has(dirname(place))) await makeStagedFolder(folder, dirname(place));
-      made.add(dirname(place));
-      await stageBlob(parts, id, published, vendor, sha256, place);
+      const from = await placeOf(parts, published, vendor, sha256, place);
+      targets.set(place, { place, from });
     }
   }
+  if (targets.size > 0) await writeTargetList(parts, id, [...targets.values()]);
+}
+
+async function placeOf(
+  parts: PublishParts,
+  published: Published | undefined,
+  vendor: string,
+  sha256: string,
+  path: string,
+): Promise<string> {
+  const from = await findBlob(parts, published, vendor, sha256);
+  if (from !== undefined) return from;
+  throw new IronError('E_NOT_FOUND', `the bytes that become ${path} are gone`);
 }
 
 /** The same file under one name more: bytes are not copied on their way into the tree. */
@@ -96,11 +113,10 @@ async function stageBlob(
   sha256: string,
   path: string,
 ): Promise<void> {
-  const from = await findBlob(parts, published, vendor, sha256);
-  if (from === undefined)
-    throw new IronError('E_NOT_FOUND', `the bytes that become ${path} are gone`);
+  const from = await placeOf(parts, published, vendor, sha256, path);
   const place = join(stagingOf(parts, id), path);
-  await onPath(path, () => addName(from, place, scratchOf(parts, id)).catch(unlessThere));
+  const add = (): Promise<void> => addName(from, place, scratchOf(parts, id)).catch(unlessThere);
+  await onPath(path, add, 'E_NOT_FOUND');
 }
 
 /**
@@ -110,10 +126,12 @@ async function stageBlob(
 export async function settleStaged(parts: PublishParts, id: string): Promise<void> {
   const folder = stagingOf(parts, id);
   const paths = new Set([dirname(folder), folder]);
+  const list = targetListOf(parts, id);
+  if (await exists(list)) paths.add(list);
   for (const file of await listFiles(folder)) {
     for (let at = dirname(file); at !== '.'; at = dirname(at)) paths.add(join(folder, at));
-    // The bytes of targets and of uploaded roles were made durable when they came in; to sync a file
-    // again that is on the disk costs nothing.
+    // Uploaded roles were made durable when they came in; to sync a file again that is on the disk
+    // costs nothing.
     paths.add(join(folder, file));
   }
   await syncAll(folder, [...paths]);
@@ -121,11 +139,11 @@ export async function settleStaged(parts: PublishParts, id: string): Promise<voi
 
 /** Removes whatever lies there of a publication that is over. */
 export async function unstage(parts: PublishParts, id: string): Promise<void> {
-  for (const place of [stagingOf(parts, id), scratchOf(parts, id)])
+  for (const place of [stagingOf(parts, id), targetListOf(parts, id)])
     await rm(place, { recursive: true, force: true });
 }
 
-/** Two targets of one publication may be the same bytes under the same name. */
+/** Two roles of one publication may be the same bytes under the same name. */
 function unlessThere(error: unknown): void {
   if (!isErrno(error) || error.code !== 'EEXIST') throw error;
 }

@@ -20,8 +20,9 @@ import type { Timestamp } from '../../shared/tuf/timestamp.ts';
 import { parseVendors, type Vendor } from '../../shared/tuf/vendors.ts';
 import { driveAsync } from '../../shared/verify/drive.ts';
 import type { Floors } from '../../shared/verify/floors.ts';
-import { TrustedMetadata } from '../../shared/verify/trusted.ts';
+import { type SnapshotReader, TrustedMetadata } from '../../shared/verify/trusted.ts';
 import { type Request, refresh } from '../../shared/verify/workflow.ts';
+import { rememberingSnapshots } from './snapshot-memory.ts';
 
 /** Parsed files of vendors that are kept in memory. */
 const KEPT_ROLES = 64;
@@ -137,6 +138,7 @@ export interface PublishedRole {
 export async function loadPublished(
   folder: string,
   crypto: Crypto,
+  readSnapshot?: SnapshotReader,
 ): Promise<Published | undefined> {
   const first = await readMetadata(folder, tree.metadata('root', 1), METADATA_LIMITS.root);
   const timestamp = await readMetadata(folder, tree.timestamp, METADATA_LIMITS.timestamp);
@@ -144,7 +146,7 @@ export async function loadPublished(
   if (first === undefined || timestamp === undefined) return undefined;
   const roots = new Map([[1, first]]);
   const files = new Map<string, Uint8Array>();
-  const trusted = new TrustedMetadata({ crypto, now: 0, root: first });
+  const trusted = new TrustedMetadata({ crypto, now: 0, root: first, readSnapshot });
   const answer = async (request: Request): Promise<Uint8Array | undefined> => {
     switch (request.kind) {
       case 'cached': {
@@ -209,16 +211,19 @@ function damaged(path: string): never {
 export class CurrentTree {
   readonly folder: string;
   readonly #crypto: Crypto;
+  /** Remembers what stands, for whoever verifies what follows it. */
+  readonly readSnapshot: SnapshotReader;
   #loaded: Promise<Published | undefined> | undefined;
 
   constructor(folder: string, crypto: Crypto) {
     this.folder = folder;
     this.#crypto = crypto;
+    this.readSnapshot = rememberingSnapshots(crypto);
   }
 
   get(): Promise<Published | undefined> {
     if (this.#loaded === undefined) {
-      const loading = loadPublished(this.folder, this.#crypto);
+      const loading = loadPublished(this.folder, this.#crypto, this.readSnapshot);
       this.#loaded = loading;
       // What failed once may be whole again at the next call.
       loading.catch(() => {

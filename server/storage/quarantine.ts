@@ -13,6 +13,7 @@ import { data } from '../../shared/layout.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 import { ensurePrivateFolder } from '../../shared/node/folders.ts';
 import type { Instant } from '../../shared/time.ts';
+import { RecentBytes } from './recent-bytes.ts';
 
 /** What a vendor has here of one blob. */
 export interface HeldBlob {
@@ -38,6 +39,7 @@ export class Quarantine {
    * here: a vendor may have tens of thousands of files, and each upload asks.
    */
   readonly #held = new Map<string, Promise<Map<string, HeldBlob>>>();
+  readonly #recent = new RecentBytes();
 
   /** @param home the service's folder */
   constructor(home: string) {
@@ -64,6 +66,7 @@ export class Quarantine {
   /** Notes a blob that was begun or is complete now. */
   async note(vendor: string, sha256: string, blob: HeldBlob | undefined): Promise<void> {
     const held = await this.#heldBy(vendor);
+    if (blob === undefined) this.#recent.forget(`${vendor} ${sha256}`);
     if (blob === undefined) held.delete(sha256);
     else held.set(sha256, blob);
   }
@@ -87,7 +90,18 @@ export class Quarantine {
 
   /** The length of a complete blob, or undefined. */
   async length(vendor: string, sha256: string): Promise<number | undefined> {
-    return (await statFile(this.path(vendor, sha256)))?.size;
+    const held = (await this.#heldBy(vendor)).get(sha256);
+    return held?.complete === true ? held.length : undefined;
+  }
+
+  /** The bytes of a small blob that came lately; undefined says nothing. */
+  recent(vendor: string, sha256: string): Uint8Array | undefined {
+    return this.#recent.get(`${vendor} ${sha256}`);
+  }
+
+  /** Keeps measured bytes of a complete blob for whoever judges it soon. */
+  keepRecent(vendor: string, sha256: string, bytes: Uint8Array): void {
+    this.#recent.keep(`${vendor} ${sha256}`, bytes);
   }
 
   /** Bytes that are here of a blob that is not complete; undefined for none. */

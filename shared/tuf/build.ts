@@ -1,11 +1,11 @@
 /** Writing metadata: the trees that get signed, and the files with their signatures. */
 
-import { toHex, utf8 } from '../bytes.ts';
+import { concatBytes, toHex, utf8 } from '../bytes.ts';
 import type { Crypto } from '../crypto/crypto.ts';
 import type { PublicKey } from '../crypto/key.ts';
 import type { Signer } from '../crypto/signer.ts';
 import { IronError } from '../errors.ts';
-import { canonicalBytes, canonicalText } from '../json/canonical.ts';
+import { canonicalBytes } from '../json/canonical.ts';
 import { isJsonObject, type JsonObject, type JsonValue, jsonObject } from '../json/value.ts';
 import { formatInstant, type Instant } from '../time.ts';
 import type { Envelope } from './envelope.ts';
@@ -171,8 +171,8 @@ export async function sign(
   signed: JsonObject,
   signers: readonly Signer[],
   existing: Signatures = new Map(),
+  canonical: Uint8Array = canonicalBytes(signed),
 ): Promise<Signatures> {
-  const canonical = canonicalBytes(signed);
   const signatures = new Map(existing);
   for (const signer of signers) {
     const bytes = signedMessage(crypto, signer.key, canonical);
@@ -192,12 +192,26 @@ export async function sign(
  * The bytes of a metadata file. What is signed stands in it in canonical form, which readers like
  * ours then need not make again; not where a control character would make it no JSON.
  */
-export function formatMetadata(signed: JsonObject, signatures: Signatures): Uint8Array {
+export function formatMetadata(
+  signed: JsonObject,
+  signatures: Signatures,
+  canonical: Uint8Array = canonicalBytes(signed),
+): Uint8Array {
   const list = [...signatures].map(([keyid, sig]) => ({ keyid, sig }));
-  const canonical = canonicalText(signed);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: those that canonical JSON leaves as they are
-  const text = /[\u0000-\u001f]/.test(canonical) ? JSON.stringify(signed) : canonical;
-  return utf8(`{"signatures":${JSON.stringify(list)},"signed":${text}}`);
+  // Canonical JSON leaves control characters as they are.
+  const body = canonical.some((byte) => byte < 0x20) ? utf8(JSON.stringify(signed)) : canonical;
+  return concatBytes(utf8(`{"signatures":${JSON.stringify(list)},"signed":`), body, utf8('}'));
+}
+
+/** Signs with every signer and makes the file of it, writing the canonical form once. */
+export async function sealMetadata(
+  crypto: Crypto,
+  signed: JsonObject,
+  signers: readonly Signer[],
+): Promise<Uint8Array> {
+  const canonical = canonicalBytes(signed);
+  const signatures = await sign(crypto, signed, signers, undefined, canonical);
+  return formatMetadata(signed, signatures, canonical);
 }
 
 /** `envelope`'s file with signatures added: for signers who finish one another's work. */

@@ -48,6 +48,23 @@ export interface TrustedOptions {
   readonly maxStale?: number | undefined;
   /** What was noted of the stored targets file: if it is that still, a refresh leaves it unread. */
   readonly targetsNote?: TargetsNote;
+  /** How the bytes of a snapshot are read, where somebody keeps what was read (`SnapshotReader`). */
+  readonly readSnapshot?: SnapshotReader | undefined;
+}
+
+/** A pure function of the bytes: `parseSnapshot`, or one that remembers what that gave. */
+export type SnapshotReader = (bytes: Uint8Array, length: number) => Snapshot;
+
+/** Versions by role, made once of a snapshot: it may be read more than once, and has thousands. */
+const versions = new WeakMap<Snapshot, ReadonlyMap<string, number>>();
+
+function versionsOf(snapshot: Snapshot): ReadonlyMap<string, number> {
+  const known = versions.get(snapshot);
+  if (known !== undefined) return known;
+  const roles = new Map<string, number>();
+  for (const [role, { version }] of snapshot.roles) roles.set(role, version);
+  versions.set(snapshot, roles);
+  return roles;
 }
 
 /** A timestamp or snapshot that is built on although it expired. */
@@ -81,6 +98,7 @@ export class TrustedMetadata {
   readonly #targets = new Map<string, Targets>();
   /** What an earlier run noted of the stored targets file. */
   readonly targetsNote: TargetsNote | undefined;
+  readonly #readSnapshot: SnapshotReader;
   #isUnread = false;
   /** By the keys of an edge, as the delegator's file lists them, and the role at its end. */
   readonly #byEdge = new WeakMap<Edge['keys'], Map<string, Targets>>();
@@ -95,6 +113,7 @@ export class TrustedMetadata {
     this.#report = options.report ?? (() => {});
     this.limits = options.limits ?? METADATA_LIMITS;
     this.targetsNote = options.targetsNote;
+    this.#readSnapshot = options.readSnapshot ?? parseSnapshot;
     this.#root = parseRoot(options.root);
     // TUF 5.2: the trusted root is given. A file that is not even signed by its own keys is damage.
     this.#verifySelf(this.#root);
@@ -279,7 +298,7 @@ export class TrustedMetadata {
    */
   updateSnapshot(bytes: Uint8Array, origin: 'cache' | 'network'): void {
     const expected = this.requireFreshTimestamp().snapshot;
-    const next = parseSnapshot(bytes, this.limits.snapshot);
+    const next = this.#readSnapshot(bytes, this.limits.snapshot);
     // TUF 5.5.2. A stored one of another version is only a floor and has no hash to be held to.
     if (origin === 'network' || this.#fits(next, expected)) {
       verifyMetaFile(this.#crypto, bytes, expected, 'snapshot');
@@ -288,8 +307,11 @@ export class TrustedMetadata {
     // TUF 5.5.4: the very version that the timestamp names.
     if (origin === 'network')
       requireVersion('snapshot', next.version, expected.version, 'the timestamp');
-    for (const [role, floor] of this.#floors.roles) {
-      const offered = next.roles.get(role);
+    const roles = versionsOf(next);
+    // Nothing goes back from a snapshot to itself.
+    const floors = this.#floors.roles === roles ? [] : this.#floors.roles;
+    for (const [role, floor] of floors) {
+      const offered = roles.get(role);
       // TUF 5.5.5: a role once listed stays listed, and never goes back.
       if (offered === undefined) {
         throw new IronError(
@@ -301,15 +323,15 @@ export class TrustedMetadata {
           },
         );
       }
-      refuseOlder(role, offered.version, floor, 'TUF 5.5.5');
+      refuseOlder(role, offered, floor, 'TUF 5.5.5');
     }
     const isCurrent = this.#fits(next, expected);
     if (origin === 'network') this.#requireFresh(next, 'snapshot'); // TUF 5.5.6
     this.#snapshot = next;
-    const roles = new Map<string, number>();
-    for (const [role, { version }] of next.roles) roles.set(role, version);
-    // Also of a stored one that expired: time does not make older files younger.
-    this.#raise({ snapshot: next.version, roles });
+    // Also of a stored one that expired: time does not make older files younger. None of its roles
+    // is below its floor, nor missing: the higher of both is what it lists.
+    this.#raise({ snapshot: next.version });
+    this.#floors = { ...this.#floors, roles };
     if (isCurrent && this.#isUsable(next)) {
       const what = `snapshot ${next.version} is the one that the timestamp names, ${this.#validity(next)}; none of its ${next.roles.size} roles went back`;
       this.#report({ rule: 'TUF 5.5.2-6', what, keys, version: next.version });
