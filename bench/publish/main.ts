@@ -10,6 +10,7 @@
  */
 
 import { rm } from 'node:fs/promises';
+import { cpus, loadavg } from 'node:os';
 import process from 'node:process';
 import type { Scene } from '../../scripts/demo/scene.ts';
 import { startService } from '../large-artifact/steps.ts';
@@ -47,12 +48,13 @@ try {
   await cleanUp();
 }
 const disk = measureDisk();
+const [load = 0] = loadavg();
 if (options.json)
-  console.log(JSON.stringify({ schema: 'ironport.bench-publish/v1', disk, rows, bars }));
+  console.log(JSON.stringify({ schema: 'ironport.bench-publish/v1', disk, load, rows, bars }));
 else {
   console.log(table(['publication', 'median s', 'p99 s', 'a second', 'CPU s', 'peak MiB'], rows));
   console.log(
-    `\nthe disk: ${disk.syncsPerSecond} fsyncs a second, p99 ${(disk.p99Seconds * 1000).toFixed(1)} ms`,
+    `\nthe disk: ${disk.syncsPerSecond} fsyncs a second, p99 ${(disk.p99Seconds * 1000).toFixed(1)} ms; the machine: ${cpus().length} processors, load ${load.toFixed(1)}`,
   );
   console.log(`\n${barTable(bars)}`);
 }

@@ -9,7 +9,7 @@ import type {
 } from '../../shared/api/upload.ts';
 import { errorBody } from '../../shared/api/upload.ts';
 import { fromUtf8, utf8 } from '../../shared/bytes.ts';
-import { type Code, IronError } from '../../shared/errors.ts';
+import { type Code, IronError, isIronError } from '../../shared/errors.ts';
 import { parseJson } from '../../shared/json/read.ts';
 import { SERVER_LIMITS } from '../../shared/limits.ts';
 import type { Instant } from '../../shared/time.ts';
@@ -50,9 +50,20 @@ interface Row {
   readonly timestamp: number | null;
 }
 
+/** One that waits for the next transaction. */
+interface Adding {
+  readonly submission: NewSubmission;
+  readonly now: Instant;
+  readonly beside: ((id: string) => void) | undefined;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
 export class Queue {
   readonly #db: Db;
   readonly #onRefused: (event: { readonly code: Code; readonly role: string | null }) => void;
+  /** Replaced as a whole by who takes it up, within one turn of the event loop. */
+  #adding: Adding[] = [];
 
   constructor(
     db: Db,
@@ -74,43 +85,80 @@ export class Queue {
 
   /**
    * Adds it: `refused` when it has an error, `queued` otherwise. Durable on return, together with
-   * what `beside` writes. `E_QUOTA`.
+   * what `beside` writes. `E_QUOTA`. Those that come together are made durable together: one wait for
+   * the disk is for all of them.
    */
-  add(submission: NewSubmission, now: Instant, beside?: (id: string) => void): void {
-    const state = submission.error === undefined ? 'queued' : 'refused';
-    inTransaction(this.#db, () => {
-      if (state === 'queued') this.#demandRoom(submission.vendor);
-      prepared(
-        this.#db,
-        `INSERT INTO submissions (id, vendor, role, version, state, error, created)
-             VALUES (@id, @vendor, @role, @version, @state, @error, @now)`,
-      ).run({
-        id: submission.id,
-        vendor: submission.vendor,
-        role: submission.role,
-        version: submission.version,
-        state,
-        error: submission.error === undefined ? null : JSON.stringify(submission.error),
-        now,
-      });
-      this.#writeVerdicts(submission.id, submission.verdicts);
-      if (state === 'refused') this.#forgetOldest(submission.vendor);
-      const insert = prepared(
-        this.#db,
-        'INSERT INTO submission_files (submission, position, bytes) VALUES (?, ?, ?)',
-      );
-      submission.files.forEach((bytes, position) => {
-        insert.run(submission.id, position, bytes);
-      });
-      const bin = prepared(
-        this.#db,
-        'INSERT INTO submission_bins (submission, role, sha256) VALUES (?, ?, ?)',
-      );
-      for (const { role, sha256 } of submission.bins ?? []) bin.run(submission.id, role, sha256);
-      beside?.(submission.id);
+  add(submission: NewSubmission, now: Instant, beside?: (id: string) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#adding.push({ submission, now, beside, resolve, reject });
+      if (this.#adding.length === 1) setImmediate(() => this.#addAll());
     });
-    if (submission.error !== undefined)
-      this.#onRefused({ code: submission.error.code, role: submission.role });
+  }
+
+  #addAll(): void {
+    const adding = this.#adding;
+    this.#adding = [];
+    const refused = new Map<Adding, unknown>();
+    try {
+      inTransaction(this.#db, () => {
+        for (const one of adding) {
+          try {
+            // Within the other: what one of them is refused for takes nothing from the rest.
+            this.#db.transaction(() => {
+              this.#insert(one.submission, one.now);
+              one.beside?.(one.submission.id);
+            })();
+          } catch (error) {
+            if (!isIronError(error) || !this.#db.inTransaction) throw error;
+            refused.set(one, error);
+          }
+        }
+      });
+    } catch (error) {
+      for (const { reject } of adding) reject(error);
+      return;
+    }
+    for (const one of adding) {
+      if (refused.has(one)) {
+        one.reject(refused.get(one));
+        continue;
+      }
+      const { error, role } = one.submission;
+      if (error !== undefined) this.#onRefused({ code: error.code, role });
+      one.resolve();
+    }
+  }
+
+  #insert(submission: NewSubmission, now: Instant): void {
+    const state = submission.error === undefined ? 'queued' : 'refused';
+    if (state === 'queued') this.#demandRoom(submission.vendor);
+    prepared(
+      this.#db,
+      `INSERT INTO submissions (id, vendor, role, version, state, error, created)
+           VALUES (@id, @vendor, @role, @version, @state, @error, @now)`,
+    ).run({
+      id: submission.id,
+      vendor: submission.vendor,
+      role: submission.role,
+      version: submission.version,
+      state,
+      error: submission.error === undefined ? null : JSON.stringify(submission.error),
+      now,
+    });
+    this.#writeVerdicts(submission.id, submission.verdicts);
+    if (state === 'refused') this.#forgetOldest(submission.vendor);
+    const insert = prepared(
+      this.#db,
+      'INSERT INTO submission_files (submission, position, bytes) VALUES (?, ?, ?)',
+    );
+    submission.files.forEach((bytes, position) => {
+      insert.run(submission.id, position, bytes);
+    });
+    const bin = prepared(
+      this.#db,
+      'INSERT INTO submission_bins (submission, role, sha256) VALUES (?, ?, ?)',
+    );
+    for (const { role, sha256 } of submission.bins ?? []) bin.run(submission.id, role, sha256);
   }
 
   /** Of what a vendor was refused only the last so many are kept: to be refused costs nothing. */

@@ -88,7 +88,7 @@ export class Intake {
     const { version, verdicts, error } = examined;
     const id = this.#newId();
     const { vendor, bytes, bins = [] } = submission;
-    queue.add(
+    await queue.add(
       {
         id,
         vendor,
@@ -125,7 +125,7 @@ export class Intake {
     const change = await verifyOperatorFiles(crypto, published, files, now, first);
     const notes = await noteAboutVendors(crypto, published, change);
     const id = this.#newId();
-    queue.add(
+    await queue.add(
       {
         id,
         vendor: null,

@@ -4,7 +4,7 @@
  * twice does nothing more, so a crash anywhere in it is finished by doing it again.
  */
 
-import { lstat, mkdir } from 'node:fs/promises';
+import { link, lstat, mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { equalBytes, toHex } from '../../shared/bytes.ts';
 import { IronError } from '../../shared/errors.ts';
@@ -13,7 +13,7 @@ import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { beside } from '../../shared/node/beside.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 import { onPath } from '../../shared/node/file-system.ts';
-import { readFileCapped, writeFileAtomic } from '../../shared/node/files.ts';
+import { readFileCapped, syncFolder, temporaryName } from '../../shared/node/files.ts';
 import { hashFile } from '../../shared/node/hash.ts';
 import { syncAll } from '../../shared/node/sync.ts';
 import type { Publication } from '../db/journal.ts';
@@ -31,14 +31,14 @@ export async function placeFiles(parts: PublishParts, publication: Publication):
   const { before, after } = order(await listFiles(staging), publication.rootLast);
   const at = (path: string): PlacedTarget => ({ place: path, from: join(staging, path) });
   await fence(parts, publication, staged);
-  await placeTargets(parts, publication.id);
-  await placeAll(parts, publication.id, before.map(at));
+  const targets = await readTargetList(parts, publication.id);
+  await placeAll(parts, publication.id, targets, before.map(at));
   // Fenced once more: this is the step that cannot be taken back.
   if (await fence(parts, publication, staged)) {
-    await writeFileAtomic(join(parts.current.folder, tree.timestamp), staged);
+    await showTimestamp(parts, staging, publication.id);
   }
   await parts.observe('visible');
-  await placeAll(parts, publication.id, after.map(at));
+  await placeAll(parts, publication.id, [], after.map(at));
 }
 
 /**
@@ -79,21 +79,33 @@ const isRoot = (path: string): boolean => /^metadata\/\d+\.root\.json$/.test(pat
 const isSnapshot = (path: string): boolean => /^metadata\/\d+\.snapshot\.json$/.test(path);
 const versionOf = (path: string): number => Number(/^metadata\/(\d+)\./.exec(path)?.[1] ?? 0);
 
-/** Targets first, and durable before anything lists them. */
-async function placeTargets(parts: PublishParts, id: string): Promise<void> {
-  const targets = await readTargetList(parts, id);
-  if (targets.length > 0) await placeAll(parts, id, targets, true);
+/**
+ * Lets the staged timestamp, which is durable, take the place of the one that stands. This is the
+ * instant of publication; it returns when that is durable, too.
+ */
+async function showTimestamp(parts: PublishParts, staging: string, id: string): Promise<void> {
+  const place = join(parts.current.folder, tree.timestamp);
+  const temporary = join(dirname(place), temporaryName(id));
+  await onPath(place, async () => {
+    await link(join(staging, tree.timestamp), temporary).catch((error) => {
+      // A crash left it: the very same file.
+      if (!isErrno(error) || error.code !== 'EEXIST') throw error;
+    });
+    await rename(temporary, place);
+    await syncFolder(dirname(place));
+  });
 }
 
+/** Targets in any order, then metadata, each after the one before it; all of it durable on return. */
 async function placeAll(
   parts: PublishParts,
   id: string,
-  files: readonly PlacedTarget[],
-  inAnyOrder = false,
+  targets: readonly PlacedTarget[],
+  metadata: readonly PlacedTarget[],
 ): Promise<void> {
   const { folder } = parts.current;
   const touched = new Set<string>();
-  for (const { place } of files) {
+  for (const { place } of [...targets, ...metadata]) {
     if (touched.has(join(folder, dirname(place)))) continue;
     const made = join(folder, dirname(place));
     await onPath(made, () => mkdir(made, { recursive: true }));
@@ -105,9 +117,9 @@ async function placeAll(
     await onPath(place, () => placeFile(from, place, scratchOf(parts, id)));
     await parts.observe(`placed ${path}`);
   };
-  // Metadata in its order, one after the other.
-  await beside(files, put, inAnyOrder ? undefined : 1);
-  if (files.length > 0) touched.add(folder);
+  await beside(targets, put);
+  for (const file of metadata) await put(file);
+  if (touched.size > 0) touched.add(folder);
   await syncAll(folder, [...touched]);
 }
 

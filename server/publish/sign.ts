@@ -6,15 +6,15 @@ import type { Crypto } from '../../shared/crypto/crypto.ts';
 import { keyIdentity } from '../../shared/crypto/key.ts';
 import type { Signer } from '../../shared/crypto/signer.ts';
 import { IronError } from '../../shared/errors.ts';
-import type { JsonObject } from '../../shared/json/value.ts';
 import { revocations, tree } from '../../shared/layout.ts';
 import { LIFETIMES, PUBLISHED_LIMITS } from '../../shared/limits.ts';
 import {
   type FileMeta,
+  sealCanonical,
   sealMetadata,
-  snapshotTree,
   timestampTree,
 } from '../../shared/tuf/build.ts';
+import { canonicalSnapshot } from '../../shared/tuf/canonical-snapshot.ts';
 import type { Root } from '../../shared/tuf/root.ts';
 import type { Published } from '../storage/published.ts';
 import type { Change } from './change.ts';
@@ -41,16 +41,17 @@ export async function signOnline(
   const folder = stagingOf(parts, id);
   const now = clock();
   const roots = [change.roots.at(-1)?.parsed, published?.root].filter((root) => root !== undefined);
-  const seal = async (role: OnlineRole, signed: JsonObject): Promise<Uint8Array> =>
-    sealMetadata(crypto, signed, signersFor(keys, roots, role));
+  const signers = (role: OnlineRole): Signer[] => signersFor(keys, roots, role);
 
   const from = beginning(published, change);
 
   let snapshot: FileMeta & { version: number };
   if (change.snapshot || from.snapshot === 0) {
     const version = await freeVersion(parts, from.snapshot + 1);
-    const signed = snapshotTree(version, now + LIFETIMES.snapshot, rolesOf(published, change));
-    const bytes = await seal('snapshot', signed);
+    const expires = now + LIFETIMES.snapshot;
+    const signed = canonicalSnapshot(version, expires, rolesOf(published, change));
+    // Names of our roles have no control character: their canonical form is JSON.
+    const bytes = await sealCanonical(crypto, signed, signers('snapshot'));
     demandReadable(bytes);
     await stageFile(folder, tree.metadata('snapshot', version), bytes);
     snapshot = { version, ...measured(crypto, bytes) };
@@ -61,7 +62,8 @@ export async function signOnline(
   }
   const version = from.timestamp + 1;
   const signed = timestampTree(version, now + LIFETIMES.timestamp, snapshot);
-  await stageFile(folder, tree.timestamp, await seal('timestamp', signed));
+  const bytes = await sealMetadata(crypto, signed, signers('timestamp'));
+  await stageFile(folder, tree.timestamp, bytes);
   return { snapshot: snapshot.version, timestamp: version };
 }
 

@@ -34,6 +34,11 @@ export function isTemporaryName(name: string): boolean {
   return name.startsWith(TEMPORARY);
 }
 
+/** A name of that kind, for a caller that places a file itself. */
+export function temporaryName(id: string): string {
+  return `${TEMPORARY}${id}`;
+}
+
 /** Puts `bytes` at `path`, replacing what was there in one step, durably. `E_IO`, `E_NO_SPACE`. */
 export async function writeFileAtomic(
   path: string,

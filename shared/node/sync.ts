@@ -3,12 +3,13 @@
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { beside } from './beside.ts';
 import { onPath } from './file-system.ts';
 
 /** From so many on, all of the file system is synced: that costs one wait, however many they are. */
 const MANY = 64;
-/** Syncs that wait for the disk side by side; the file system joins them. */
-const BESIDE = 4;
+/** Syncs that wait for the disk side by side: the file system makes one wait of them. */
+const BESIDE = 16;
 
 /** Whether the program `sync` of this machine can sync one file system; found out once. */
 let hasProgram: boolean | undefined;
@@ -22,11 +23,7 @@ export async function syncAll(folder: string, paths: readonly string[]): Promise
     hasProgram = await syncFileSystem(folder);
     if (hasProgram) return;
   }
-  const waiting = [...paths];
-  const work = async (): Promise<void> => {
-    for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) await syncPath(path);
-  };
-  await Promise.all(Array.from({ length: Math.min(BESIDE, paths.length) }, work));
+  await beside(paths, syncPath, Math.min(BESIDE, paths.length));
 }
 
 /** Syncs one file or folder. */

@@ -166,12 +166,20 @@ export function succinctTree(
 export type Signatures = ReadonlyMap<string, string>;
 
 /** Signs with every signer; signatures already there (by other signers) are kept. */
-export async function sign(
+export function sign(
   crypto: Crypto,
   signed: JsonObject,
   signers: readonly Signer[],
   existing: Signatures = new Map(),
-  canonical: Uint8Array = canonicalBytes(signed),
+): Promise<Signatures> {
+  return signCanonical(crypto, canonicalBytes(signed), signers, existing);
+}
+
+async function signCanonical(
+  crypto: Crypto,
+  canonical: Uint8Array,
+  signers: readonly Signer[],
+  existing: Signatures,
 ): Promise<Signatures> {
   const signatures = new Map(existing);
   for (const signer of signers) {
@@ -192,26 +200,40 @@ export async function sign(
  * The bytes of a metadata file. What is signed stands in it in canonical form, which readers like
  * ours then need not make again; not where a control character would make it no JSON.
  */
-export function formatMetadata(
-  signed: JsonObject,
-  signatures: Signatures,
-  canonical: Uint8Array = canonicalBytes(signed),
-): Uint8Array {
-  const list = [...signatures].map(([keyid, sig]) => ({ keyid, sig }));
-  // Canonical JSON leaves control characters as they are.
-  const body = canonical.some((byte) => byte < 0x20) ? utf8(JSON.stringify(signed)) : canonical;
-  return concatBytes(utf8(`{"signatures":${JSON.stringify(list)},"signed":`), body, utf8('}'));
+export function formatMetadata(signed: JsonObject, signatures: Signatures): Uint8Array {
+  const canonical = canonicalBytes(signed);
+  return fileOf(isJson(canonical) ? canonical : utf8(JSON.stringify(signed)), signatures);
 }
 
-/** Signs with every signer and makes the file of it, writing the canonical form once. */
+/** Signs and makes the file, with one writing of the canonical form for both. */
 export async function sealMetadata(
   crypto: Crypto,
   signed: JsonObject,
   signers: readonly Signer[],
 ): Promise<Uint8Array> {
   const canonical = canonicalBytes(signed);
-  const signatures = await sign(crypto, signed, signers, undefined, canonical);
-  return formatMetadata(signed, signatures, canonical);
+  if (isJson(canonical)) return await sealCanonical(crypto, canonical, signers);
+  return formatMetadata(signed, await sign(crypto, signed, signers));
+}
+
+/** The same of a canonical form that was written already, and that is JSON. */
+export async function sealCanonical(
+  crypto: Crypto,
+  canonical: Uint8Array,
+  signers: readonly Signer[],
+): Promise<Uint8Array> {
+  return fileOf(canonical, await signCanonical(crypto, canonical, signers, new Map()));
+}
+
+function fileOf(signed: Uint8Array, signatures: Signatures): Uint8Array {
+  const list = [...signatures].map(([keyid, sig]) => ({ keyid, sig }));
+  return concatBytes(utf8(`{"signatures":${JSON.stringify(list)},"signed":`), signed, utf8('}'));
+}
+
+/** Canonical JSON leaves control characters as they are, which JSON does not. */
+function isJson(canonical: Uint8Array): boolean {
+  for (let i = 0; i < canonical.length; i++) if ((canonical[i] as number) < 0x20) return false;
+  return true;
 }
 
 /** `envelope`'s file with signatures added: for signers who finish one another's work. */
