@@ -15,11 +15,17 @@ import type { Api } from './api.ts';
 /** What is larger goes by itself, and can be resumed. */
 export const SMALL = 1024 * 1024;
 
+/** Batches that are under way at once: the service writes one while the next one comes. */
+const UNDER_WAY = 2;
+
 /** Sends blobs as they come, in batches; what the service has already it does not write again. */
 export class BatchSender {
   readonly #api: Api;
   #blobs = new Map<string, BatchBlob>();
   #length = 0;
+  readonly #underWay = new Set<Promise<void>>();
+  /** What one of them failed with, for whoever comes next. */
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(api: Api) {
     this.#api = api;
@@ -30,18 +36,34 @@ export class BatchSender {
     if (this.#blobs.has(blob.sha256)) return;
     const length = batchLength(blob.bytes.length);
     if (this.#length + length > SERVER_LIMITS.body || this.#blobs.size >= SERVER_LIMITS.batch)
-      await this.flush();
+      await this.#begin();
     this.#blobs.set(blob.sha256, blob);
     this.#length += length;
   }
 
-  /** Sends what was taken and not sent yet. */
+  /** Sends what was taken and not sent yet; returns when the service has all of it. */
   async flush(): Promise<void> {
-    if (this.#blobs.size === 0) return;
+    if (this.#blobs.size > 0) await this.#begin();
+    await Promise.all(this.#underWay);
+    this.#demandWhole();
+  }
+
+  async #begin(): Promise<void> {
     const blobs = [...this.#blobs.values()];
     this.#blobs = new Map();
     this.#length = 0;
-    await send(this.#api, blobs);
+    while (this.#underWay.size >= UNDER_WAY) await Promise.race(this.#underWay);
+    this.#demandWhole();
+    const sending = send(this.#api, blobs)
+      .catch((error) => {
+        this.#failure ??= { error };
+      })
+      .finally(() => this.#underWay.delete(sending));
+    this.#underWay.add(sending);
+  }
+
+  #demandWhole(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
 }
 

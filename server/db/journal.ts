@@ -2,7 +2,7 @@
 
 import type { Instant } from '../../shared/time.ts';
 import type { BlobIndex, PublishedBlob } from './blob-index.ts';
-import { type Db, inTransaction, prepared } from './open.ts';
+import { type Db, inQuickTransaction, inTransaction, prepared } from './open.ts';
 import type { Queue } from './queue.ts';
 
 /** In this order. From `preflighted` on a publication is finished, before that it is dropped. */
@@ -26,9 +26,9 @@ export class Journal {
     this.#db = db;
   }
 
-  /** Notes a publication whose files are staged. */
+  /** Notes a publication whose files are staged. Until it is preflighted, losing that drops it. */
   begin(publication: Omit<Publication, 'state' | 'rootLast'>, now: Instant): void {
-    inTransaction(this.#db, () => {
+    inQuickTransaction(this.#db, () => {
       prepared(
         this.#db,
         "INSERT INTO publications (id, state, base, created) VALUES (?, 'staged', ?, ?)",
@@ -42,7 +42,7 @@ export class Journal {
   }
 
   signed(id: string): void {
-    inTransaction(this.#db, () => {
+    inQuickTransaction(this.#db, () => {
       prepared(this.#db, "UPDATE publications SET state = 'signed' WHERE id = ?").run(id);
     });
   }

@@ -81,13 +81,14 @@ export class Intake {
     submission: RoleSubmission,
     beside?: (id: string) => void,
   ): Promise<SubmissionReply> {
-    const { current, clock, queue } = this.#parts;
+    const { current, clock, queue, quarantine } = this.#parts;
     const now = clock();
     const published = await current.need();
     const examined = await examine(this.#parts, published, submission, now);
     const { version, verdicts, error } = examined;
     const id = this.#newId();
     const { vendor, bytes, bins = [] } = submission;
+    if (error === undefined) await quarantine.settle(vendor);
     await queue.add(
       {
         id,

@@ -1,12 +1,13 @@
 /** Small blobs that came together: written side by side, made durable with one wait for the disk. */
 
 import { constants } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import type { BatchBlob } from '../../shared/api/blob-batch.ts';
 import type { BatchReply } from '../../shared/api/upload.ts';
 import { IronError } from '../../shared/errors.ts';
 import { SERVER_LIMITS } from '../../shared/limits.ts';
 import { beside } from '../../shared/node/beside.ts';
+import { isErrno } from '../../shared/node/errno.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import { writeAll } from '../../shared/node/files.ts';
 import { syncAll } from '../../shared/node/sync.ts';
@@ -72,19 +73,25 @@ export async function writeBatch(
     await quarantine.note(vendor, sha256, { length: bytes.length, complete: true });
     quarantine.keepRecent(vendor, sha256, bytes);
   });
-  await syncAll(folder, [folder]);
+  // The names are made durable before a submission rests on them.
+  if (fresh.length > 0) quarantine.unsettled(vendor);
   return { received: blobs.length, bytes };
 }
 
 async function writeOne(place: string, bytes: Uint8Array, now: Instant): Promise<void> {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-  // What a crash left of it; one batch of a vendor is written at a time.
-  await rm(place, { force: true });
-  // In the tree it will be this same file, read by whoever serves it and changed by nobody.
-  const file = await open(place, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  const create = (): Promise<FileHandle> =>
+    open(place, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  const file = await create().catch(async (error) => {
+    if (!isErrno(error) || error.code !== 'EEXIST') throw error;
+    // What a crash left of it; one batch of a vendor is written at a time.
+    await unlink(place);
+    return await create();
+  });
   try {
     await writeAll(file, bytes);
     await file.utimes(now, now);
+    // In the tree it will be this same file, read by whoever serves it and changed by nobody.
     await file.chmod(0o444);
   } finally {
     await file.close();

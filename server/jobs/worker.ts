@@ -116,10 +116,14 @@ export class Worker {
     return this.#recovering;
   }
 
-  async #publish(published: Published | undefined, change: Change): Promise<void> {
+  async #publish(
+    published: Published | undefined,
+    change: Change,
+    onCommitted?: () => void,
+  ): Promise<void> {
     this.#options.demandWriter?.();
     const began = performance.now();
-    const versions = await publish(this.#parts, published, change).catch((error) => {
+    const versions = await publish(this.#parts, published, change, onCommitted).catch((error) => {
       this.#recovering = this.#parts.journal.unfinished().length > 0;
       throw error;
     });
@@ -156,14 +160,17 @@ export class Worker {
     const { change, refused } = await compose();
     for (const { id, error } of refused) this.#refuse(id, 'publication', error);
     if (change === undefined) return;
+    let isCommitted = false;
     try {
-      await this.#publish(published, change);
+      await this.#publish(published, change, () => {
+        isCommitted = true;
+        for (const id of change.members) this.#settle(id);
+      });
     } catch (error) {
-      if (!isRefusal(error) || this.#parts.journal.unfinished().length > 0) throw error;
+      if (isCommitted || !isRefusal(error) || this.#parts.journal.unfinished().length > 0)
+        throw error;
       await this.#blame(published, batch, change.members, error);
-      return;
     }
-    for (const id of change.members) this.#settle(id);
   }
 
   /** One of them cannot be published. Alone, it is the one; in company, each is tried alone. */

@@ -18,11 +18,13 @@ import { settleStaged, stage, unstage } from './stage.ts';
 /**
  * Publishes `change` on top of `published`. When it throws before preflight has passed, nothing
  * was published and nothing is left of it; afterwards `recover` finishes it.
+ * @param onCommitted told when it is visible and noted: those who wait need not wait for the rest
  */
 export async function publish(
   parts: PublishParts,
   published: Published | undefined,
   change: Change,
+  onCommitted?: () => void,
 ): Promise<Versions> {
   const { journal, observe } = parts;
   const id = await stage(parts, published, change);
@@ -49,7 +51,7 @@ export async function publish(
     rootLast,
     members: change.members,
   } as const;
-  return await commit(parts, publication, broughtBy(change));
+  return await commit(parts, publication, broughtBy(change), onCommitted);
 }
 
 function baseOf({ crypto }: PublishParts, published: Published | undefined): string {

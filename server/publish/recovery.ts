@@ -70,11 +70,13 @@ export function broughtBy({ roles, revocations }: Change): Brought {
 /**
  * Makes a publication that passed preflight visible, and notes it. What it brings is read from the
  * staged files when nobody knows it any more.
+ * @param onCommitted told when it is visible and noted, before what it no longer needs is removed
  */
 export async function commit(
   parts: PublishParts,
   publication: Publication,
   known?: Brought,
+  onCommitted: () => void = () => {},
 ): Promise<Versions> {
   const folder = stagingOf(parts, publication.id);
   await placeFiles(parts, publication);
@@ -83,8 +85,9 @@ export async function commit(
   const { blobs, spent } = known ?? (await stagedBlobs(folder));
   const versions = await stagedVersions(folder);
   parts.journal.committed(publication, versions, parts.queue, parts.index, blobs);
-  await parts.observe('committed');
   for (const vendor of new Set(spent.map((one) => one.vendor))) parts.judged.published(vendor);
+  await parts.observe('committed');
+  onCommitted();
   // The names in quarantine and staging go; the bytes have their names in the tree.
   await beside(spent, ({ vendor, sha256 }) => parts.quarantine.remove(vendor, sha256));
   await unstage(parts, publication.id);

@@ -11,6 +11,7 @@ import { lstat, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { data } from '../../shared/layout.ts';
 import { isErrno } from '../../shared/node/errno.ts';
+import { syncFolder } from '../../shared/node/files.ts';
 import { ensurePrivateFolder } from '../../shared/node/folders.ts';
 import type { Instant } from '../../shared/time.ts';
 import { RecentBytes } from './recent-bytes.ts';
@@ -40,6 +41,8 @@ export class Quarantine {
    */
   readonly #held = new Map<string, Promise<Map<string, HeldBlob>>>();
   readonly #recent = new RecentBytes();
+  /** Vendors whose folder has names that are not durable yet. */
+  readonly #unsettled = new Set<string>();
 
   /** @param home the service's folder */
   constructor(home: string) {
@@ -125,10 +128,27 @@ export class Quarantine {
     return files;
   }
 
+  /** Says that names of complete blobs were given and are not durable yet. */
+  unsettled(vendor: string): void {
+    this.#unsettled.add(vendor);
+  }
+
+  /** Makes every complete blob of a vendor durable by its name, too: a submission rests on them. */
+  async settle(vendor: string): Promise<void> {
+    if (!this.#unsettled.delete(vendor)) return;
+    try {
+      await syncFolder(this.folder(vendor));
+    } catch (error) {
+      this.#unsettled.add(vendor);
+      throw error;
+    }
+  }
+
   /** Forgets a blob that is published now, or that nobody asked for any more. */
   async remove(vendor: string, sha256: string): Promise<void> {
-    await unlink(this.path(vendor, sha256)).catch(ignoreMissing);
+    // First that it is here no more: nobody may count on it while it goes.
     await this.note(vendor, sha256, undefined);
+    await unlink(this.path(vendor, sha256)).catch(ignoreMissing);
   }
 
   /** Deletes whatever nothing was added to since `since`, what a crash left of a batch too; returns how many files that were. */

@@ -19,7 +19,7 @@ import { Caller, call, clientOf, codeOf, madeHome, repositoryOptions, running } 
 const PATH = 'acme/edu/1.0.0/edu.js';
 
 t.test('from upload to a client', async (t) => {
-  const { home, clock, acme, caller, service } = await running(t);
+  const { home, clock, acme, caller, service, repository } = await running(t);
   const content = utf8('a driver');
   const artifact = await testArtifact(acme, PATH, content);
   await caller.uploadAll([artifact]);
@@ -40,6 +40,8 @@ t.test('from upload to a client', async (t) => {
   const pin = await readFile(join(home, 'tree/metadata/1.root.json'));
   const found = await clientOf(home, clock, pin).find(PATH);
   t.equal(found?.entry.hashes.get('sha256'), sha256(content));
+  // The answer comes before what is no longer needed is removed.
+  await repository.worker.drain();
   t.same(readdirSync(join(home, 'private/quarantine/acme')), [], 'nothing stays in quarantine');
   t.same(readdirSync(join(home, 'private/staging')), [], 'nor in staging');
   const report = await checkTree(join(home, 'tree'), {
