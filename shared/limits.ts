@@ -250,6 +250,9 @@ export const SERVER_LIMITS = {
   clockSkewSeconds: 3600,
 } as const;
 
+/** The file of a first ceremony: root, targets, and a list that revokes nothing, in base64. */
+export const CEREMONY_LIMITS = { file: 8 * 1024 * 1024, keys: 64 } as const;
+
 /** Changes that wait at the service for signatures. */
 export const DRAFT_LIMITS = {
   /** How long a draft waits for its signatures; a vendor's no longer than its blobs are kept. */

@@ -36,8 +36,9 @@ export async function replaceSigned(
   path: string,
   read: Uint8Array,
   bytes: Uint8Array,
+  cap: number = METADATA_LIMITS.targets,
 ): Promise<void> {
-  const found = await readFileCapped(path, METADATA_LIMITS.targets);
+  const found = await readFileCapped(path, cap);
   if (Buffer.compare(found, read) !== 0) {
     throw new IronError('E_CONFLICT', `${path} was changed while it was being signed`, {
       hint: 'nothing was written; run it again',

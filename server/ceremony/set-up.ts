@@ -43,7 +43,9 @@ export function verifySetUp(crypto: Crypto, setUp: SetUp): string[] {
     });
   return [
     ...revocationWarnings(setUp),
-    ...spareWarnings('root', setUp.root.keys.length, setUp.root.threshold),
+    ...(['root', 'targets'] as const).flatMap((role) =>
+      spareWarnings(role, setUp[role].keys.length, setUp[role].threshold),
+    ),
     ...sharedWarnings(crypto, setUp),
   ];
 }
@@ -81,9 +83,11 @@ function requireReachable(role: string, { keys, threshold }: RoleSpec): void {
 export function spareWarnings(role: string, keys: number, threshold: number): string[] {
   if (threshold < keys) return [];
   const every = keys === 1 ? 'its one key' : `every one of its ${keys} keys`;
-  return [
-    `${role} needs ${every}: if one is lost, no ${role} can ever be signed again, and every host must be given a new root by hand`,
-  ];
+  const then =
+    role === 'root'
+      ? 'no root can ever be signed again, and every host must be given a new root by hand'
+      : `no ${role} can be signed until ${role === 'targets' ? 'the root names' : 'root and targets name'} another key`;
+  return [`${role} needs ${every}: if one is lost, ${then}`];
 }
 
 function sharedWarnings(crypto: Crypto, { root, targets }: SetUp): string[] {

@@ -3,9 +3,10 @@
 import type { DraftReply } from '../../shared/api/pending.ts';
 import { errorFromBody, type SubmissionReply } from '../../shared/api/upload.ts';
 import type { CommandContext, CommandResult, CommandSpec } from '../../shared/cli/command.ts';
-import { type IronError, isIronError } from '../../shared/errors.ts';
-import { METADATA_LIMITS } from '../../shared/limits.ts';
+import { IronError, isIronError } from '../../shared/errors.ts';
+import { CEREMONY_LIMITS, METADATA_LIMITS } from '../../shared/limits.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
+import { filesOf, isCeremonyFile, parseCeremonyFile } from '../ceremony/ceremony-file.ts';
 import { PASSPHRASE_OPTION } from '../ceremony/signers.ts';
 import { DIR_OPTION, homeOf } from '../config.ts';
 import type { Reach } from './ask-service.ts';
@@ -17,7 +18,13 @@ export const submit: CommandSpec = {
   summary: 'hand signed root or targets files to the repository',
   description:
     "Gives the files to the service that runs over the folder, or to the one at --url; when none runs, takes the writer's lock and publishes them itself. The signatures decide, not who calls. A change that lacks signatures waits at the service for them (`pending`), and the command ends with exit 75. Only here, on the machine itself, a first root is taken.",
-  arguments: [{ name: 'file', description: 'signed root or targets files', variadic: true }],
+  arguments: [
+    {
+      name: 'file',
+      description: 'signed root or targets files, or the file of a ceremony',
+      variadic: true,
+    },
+  ],
   options: [
     DIR_OPTION,
     { flags: '--url <url>', description: 'the service, when it runs elsewhere' },
@@ -30,8 +37,7 @@ export const submit: CommandSpec = {
   schema: 'ironport-repo/submit/v1',
   async run(context) {
     const files: Uint8Array[] = [];
-    for (const path of context.rest)
-      files.push(await readFileCapped(path, METADATA_LIMITS.targets));
+    for (const path of context.rest) files.push(...(await loadFiles(path)));
     const url = context.text('url');
     const home = homeOf(context);
     let reply: SubmissionReply | undefined;
@@ -64,6 +70,14 @@ export const submit: CommandSpec = {
     };
   },
 };
+
+/** A signed file, or all that is in the file of a ceremony. */
+async function loadFiles(path: string): Promise<Uint8Array[]> {
+  const bytes = await readFileCapped(path, CEREMONY_LIMITS.file);
+  if (isCeremonyFile(bytes)) return filesOf(parseCeremonyFile(bytes, path));
+  if (bytes.length <= METADATA_LIMITS.targets) return [bytes];
+  throw new IronError('E_TOO_LARGE', `${path} has more than ${METADATA_LIMITS.targets} bytes`);
+}
 
 /** The change waits at the service for the signatures that it lacks; if not even that, as refused. */
 async function leavePending(
