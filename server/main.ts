@@ -5,6 +5,7 @@ import { runProgram } from '../shared/cli/run.ts';
 import { operatorCommands } from './ceremony/commands.ts';
 import { backup } from './commands/backup.ts';
 import { check } from './commands/check.ts';
+import { drill } from './commands/drill.ts';
 import { fsck } from './commands/fsck.ts';
 import { pendingDrop, pendingList, pendingShow, pendingSign } from './commands/pending.ts';
 import { restore } from './commands/restore.ts';
@@ -20,7 +21,7 @@ export const program: ProgramSpec = {
   addressDefault: 'serve',
   commands: [
     ...[serve, start, submit, pendingList, pendingShow, pendingSign, pendingDrop],
-    ...[status, fsck, check, backup, restore],
+    ...[status, fsck, check, backup, restore, drill],
     ...operatorCommands,
   ],
 };

@@ -167,7 +167,7 @@ async function readLayer(
   return undefined;
 }
 
-function fetcherOf(input: PreflightInput): Fetcher {
+export function fetcherOf(input: PreflightInput): Fetcher {
   return {
     origin: 'the staged tree',
     fetchFile: (path, maxLength) => readLayer(input, path, maxLength),
@@ -188,7 +188,7 @@ function storeOf(published: Published): Store {
   return store;
 }
 
-class MemoryStore implements Store {
+export class MemoryStore implements Store {
   readonly roots = new Map<number, Uint8Array>();
   readonly files = new Map<string, Uint8Array>();
   readonly #pinned: Uint8Array;

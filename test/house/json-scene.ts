@@ -258,6 +258,8 @@ async function operatorsWork(scene: Scene): Promise<void> {
   await repo('backup', ...dir, '--out', copied);
   await repo('restore', '--in', copied, '--dir', join(scene.folder, 'restored'));
   await repo('check', scene.service?.url ?? '', '--lead-hours', '48');
+  const all = ['root-1', 'root-2', 'targets'].flatMap((name) => ['--key', key(scene, name)]);
+  await repo('drill', ...dir, '--yes', ...all, '--work', scene.folder);
   await repo('key', 'show', key(scene, 'targets'));
   await repo('key', 'name', 'plugin:fixed', ...to('fixed.json'));
   await repo('vendor', 'show', join(scene.vendor('acme'), 'request.json'));
