@@ -1,6 +1,7 @@
 /** Good files of every kind, made by the code that writes them: what the mutations begin with. */
 
 import { readdirSync, readFileSync } from 'node:fs';
+import { formatCeremonyFile } from '../../server/ceremony/ceremony-file.ts';
 import { fromHex, utf8 } from '../../shared/bytes.ts';
 import { makeKeyFile } from '../../shared/node/signers/file.ts';
 import { keyObject } from '../../shared/tuf/key.ts';
@@ -33,6 +34,12 @@ export async function makeSeeds(): Promise<Seeds> {
     snapshot: served('metadata/2.snapshot.json'),
     targets: served('metadata/2.targets.json'),
     role: served('metadata/1.acme.json'),
+    ceremony: formatCeremonyFile({
+      root: sim.roots.get(1) as Uint8Array,
+      targets: served('metadata/2.targets.json'),
+      list: undefined,
+      revocations: undefined,
+    }),
     ...evidence,
     policy: file('examples/edu/policy.json'),
     report: json({

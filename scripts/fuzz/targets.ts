@@ -10,6 +10,7 @@ import { parseJournal } from '../../agent/journal.ts';
 import { parseIndex as parseBundleIndex, parseHeader } from '../../client/bundle/format.ts';
 import { parsePattern } from '../../publisher/pipeline/pattern/pattern.ts';
 import { parseAbout, parseFile, parseHead } from '../../server/backup/manifest.ts';
+import { parseCeremonyFile, readCeremony } from '../../server/ceremony/ceremony-file.ts';
 import { parseWebhook } from '../../server/jobs/webhook.ts';
 import { parseAdmission } from '../../shared/api/admission.ts';
 import { parseBatch } from '../../shared/api/blob-batch.ts';
@@ -114,6 +115,10 @@ export const TARGETS: readonly Target[] = [
     parseIndex(bytes, 'acme/edu/index/index.json'),
   ),
   target('shared/api/admission.ts#parseAdmission', ['role'], parseAdmission),
+  target('server/ceremony/ceremony-file.ts#parseCeremonyFile', ['ceremony'], (bytes) => {
+    const files = parseCeremonyFile(bytes, 'ceremony.json');
+    return readCeremony(files);
+  }),
   target('shared/api/blob-batch.ts#parseBatch', ['config'], parseBatch),
   target('shared/node/signers/key-file.ts#parseKeyFile', ['key'], (bytes) => parseKeyFile(bytes)),
   target('shared/node/signers/key-file.ts#parsePublicHalf', ['public-key', 'key'], (bytes) => {

@@ -9,6 +9,7 @@ import { IronError } from '../../shared/errors.ts';
 import { parseJson } from '../../shared/json/read.ts';
 import { isJsonObject } from '../../shared/json/value.ts';
 import { SERVER_LIMITS } from '../../shared/limits.ts';
+import { PASSPHRASE_FILE_VARIABLE } from '../../shared/node/signers/passphrase.ts';
 
 export interface Step {
   /** As it would be typed. */
@@ -45,12 +46,13 @@ export class Steps {
     const { ui, env, signal } = this.#context;
     const began = performance.now();
     const passphrase = this.#context.text('passphrase-file');
-    const secret = passphrase === undefined ? [] : ['--passphrase-file', passphrase];
+    // Not as an option: most of these commands open no key, and take none.
+    const secret = passphrase === undefined ? {} : { [PASSPHRASE_FILE_VARIABLE]: passphrase };
     const child = spawn(
       process.execPath,
-      [process.argv[1] as string, ...args, ...secret, '--json'],
+      [process.argv[1] as string, ...args, '--json'],
       // Who is asked for a passphrase is asked at the terminal itself.
-      { env: { ...env }, stdio: ['inherit', 'pipe', 'pipe'], signal },
+      { env: { ...env, ...secret }, stdio: ['inherit', 'pipe', 'pipe'], signal },
     );
     let stdout = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
