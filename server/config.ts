@@ -26,7 +26,7 @@ const METRICS_OPTION: OptionSpec = {
     'answer /metrics, /healthz and /readyz on an address of its own, such as 127.0.0.1:9464',
 };
 
-const LOG_OPTION: OptionSpec = {
+export const LOG_OPTION: OptionSpec = {
   flags: '--log-json',
   description: 'write one JSON line on stderr for each request, publication, refusal and failure',
 };

@@ -10,6 +10,7 @@ import { fsck } from './commands/fsck.ts';
 import { pendingDrop, pendingList, pendingShow, pendingSign } from './commands/pending.ts';
 import { restore } from './commands/restore.ts';
 import { serve } from './commands/serve.ts';
+import { serveStatic } from './commands/serve-static.ts';
 import { start } from './commands/start.ts';
 import { status } from './commands/status.ts';
 import { submit } from './commands/submit.ts';
@@ -20,7 +21,7 @@ export const program: ProgramSpec = {
   takesAddress: true,
   addressDefault: 'serve',
   commands: [
-    ...[serve, start, submit, pendingList, pendingShow, pendingSign, pendingDrop],
+    ...[serve, serveStatic, start, submit, pendingList, pendingShow, pendingSign, pendingDrop],
     ...[status, fsck, check, backup, restore, drill],
     ...operatorCommands,
   ],

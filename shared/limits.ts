@@ -267,6 +267,18 @@ export const DRAFT_LIMITS = {
   ended: 128,
 } as const;
 
+/** Metadata that is sent compressed. */
+export const ENCODING_LIMITS = {
+  /** Smaller files gain nothing, larger ones are no metadata. */
+  least: 1024,
+  most: METADATA_LIMITS.targets,
+  /** Compressed bytes that are kept, and of how many files. */
+  kept: 32 * 1024 * 1024,
+  files: 4096,
+  /** Files that are compressed side by side; each takes a processor. */
+  atOnce: 2,
+} as const;
+
 /** A backup of a repository. */
 export const BACKUP_LIMITS = {
   /** The line before its list. */

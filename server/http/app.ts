@@ -14,6 +14,7 @@ import type { Intake } from '../intake/intake.ts';
 import type { PendingChanges } from '../intake/pending/pending.ts';
 import type { Worker } from '../jobs/worker.ts';
 import type { Readiness } from '../observe/ready.ts';
+import { Compressed } from '../static/encoding.ts';
 import { serveFile } from '../static/serve.ts';
 import type { CurrentTree } from '../storage/published.ts';
 import { addBlobRoutes } from './blob-routes.ts';
@@ -22,6 +23,7 @@ import { endWithError, errorDocument, isOurs, publicError } from './errors.ts';
 import { targetOf } from './head.ts';
 import { health } from './health.ts';
 import { addPendingRoutes } from './pending-routes.ts';
+import { PREFLIGHT_FIELDS } from './static-server.ts';
 import { PAGE_POLICY, statusPage } from './status-page.ts';
 import { addSubmissionRoutes } from './submission-routes.ts';
 
@@ -79,6 +81,7 @@ export function createApp(parts: AppParts): FastifyInstance {
 }
 
 function addTree(app: FastifyInstance, { current, onFailure, onError }: AppParts): void {
+  const compressed = new Compressed();
   for (const folder of [tree.metadataFolder, tree.targetsFolder]) {
     const url = `/${folder}/*`;
     app.route({
@@ -89,7 +92,7 @@ function addTree(app: FastifyInstance, { current, onFailure, onError }: AppParts
         const response = reply.hijack().raw;
         try {
           const { path } = targetOf(request.raw);
-          await serveFile(current.folder, path, request.raw, response);
+          await serveFile(current.folder, path, request.raw, response, compressed);
         } catch (error) {
           if (isOurs(error)) onFailure(asIronError(error), request.raw);
           onError?.(publicError(error).code, request.raw);
@@ -97,15 +100,7 @@ function addTree(app: FastifyInstance, { current, onFailure, onError }: AppParts
         }
       },
     });
-    app.options(url, async (_request, reply) =>
-      reply
-        .code(204)
-        .header('access-control-allow-origin', '*')
-        .header('access-control-allow-methods', 'GET, HEAD')
-        .header('access-control-allow-headers', 'range, if-range, if-none-match')
-        .header('access-control-max-age', '86400')
-        .send(),
-    );
+    app.options(url, async (_request, reply) => reply.code(204).headers(PREFLIGHT_FIELDS).send());
   }
 }
 

@@ -13,6 +13,7 @@ import { tree } from '../../shared/layout.ts';
 import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 import { insideFolder } from '../../shared/node/folders.ts';
+import { acceptedEncoding, type Compressed, type Encoding, isCompressible } from './encoding.ts';
 import { parseRange } from './range.ts';
 import { decodeUrlPath, noSuchFile } from './url-path.ts';
 
@@ -36,6 +37,7 @@ export async function serveFile(
   rawPath: string,
   request: IncomingMessage,
   response: ServerResponse,
+  compressed?: Compressed,
 ): Promise<void> {
   const path = decodeUrlPath(rawPath);
   const file = await openInTree(folder, path);
@@ -45,6 +47,14 @@ export async function serveFile(
     if (path === tree.timestamp) return await sendMoving(file, request, response);
     // A file in the tree is called by its version or its digest: the name is the strong validator.
     const etag = `"${encodeURIComponent(path.slice(path.lastIndexOf('/') + 1))}"`;
+    const isSmaller = compressed !== undefined && isCompressible(path, found.size);
+    // Caches must ask again for who asks otherwise, also where the plain file is sent.
+    if (isSmaller) response.setHeader('vary', 'accept-encoding');
+    const encoding = isSmaller ? encodingFor(request) : undefined;
+    if (encoding !== undefined) {
+      const bytes = await compressed?.get(path, encoding, () => readWhole(file, found.size));
+      if (bytes !== undefined) return await sendEncoded(request, response, path, encoding, bytes);
+    }
     await send(request, response, {
       etag,
       size: found.size,
@@ -74,6 +84,47 @@ async function openInTree(folder: string, path: string): Promise<FileHandle> {
     }
     throw error;
   }
+}
+
+/** A range is one of the plain file: whoever asks for one gets that. */
+function encodingFor({ headers }: IncomingMessage): Encoding | undefined {
+  return headers.range === undefined
+    ? acceptedEncoding(field(headers['accept-encoding']))
+    : undefined;
+}
+
+function field(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : value?.join(',');
+}
+
+async function readWhole(file: FileHandle, size: number): Promise<Uint8Array> {
+  const bytes = Buffer.allocUnsafe(size);
+  for (let at = 0; at < size; ) {
+    const { bytesRead } = await file.read(bytes, at, size - at, at);
+    if (bytesRead === 0) throw new IronError('E_IO', 'a file of the tree became shorter');
+    at += bytesRead;
+  }
+  return bytes;
+}
+
+/** Another representation, so another validator (RFC 9110 8.8.3.3). */
+async function sendEncoded(
+  request: IncomingMessage,
+  response: ServerResponse,
+  path: string,
+  encoding: Encoding,
+  bytes: Uint8Array,
+): Promise<void> {
+  response.setHeader('content-encoding', encoding);
+  await send(request, response, {
+    etag: `"${encodeURIComponent(path.slice(path.lastIndexOf('/') + 1))}+${encoding}"`,
+    size: bytes.length,
+    cache: FOREVER,
+    type: 'application/json',
+    write: async (start, end) => {
+      await written(response, bytes.subarray(start, end + 1));
+    },
+  });
 }
 
 /** The one file that moves: small, so its validator is its digest. */

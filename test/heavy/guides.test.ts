@@ -120,6 +120,7 @@ async function walk(t: Test, page: string, folder: string, url: string): Promise
   const text = readFileSync(page, 'utf8')
     .replaceAll('https://drivers.example', url)
     .replaceAll('127.0.0.1:8080', new URL(url).host)
+    .replaceAll('127.0.0.1:8081', `127.0.0.1:${await freePort()}`)
     .replaceAll('127.0.0.1:9464', `127.0.0.1:${await freePort()}`)
     .replaceAll('/usr/lib/softhsm/libsofthsm2.so', MODULE as string);
   cpSync('examples/edu', folder, { recursive: true });

@@ -38,6 +38,7 @@ const PROGRAMS = [publisher, server, client, agent];
 /** They serve until they are stopped; the lines of a log differ by event; one needs root. */
 const NOT_RUN = [
   'ironport-repo/serve/v1',
+  'ironport-repo/serve-static/v1',
   'ironport-repo/start/v1',
   'ironport-agent/audit-tail/v1',
   'ironport-agent/check-sandbox/v1',
