@@ -117,8 +117,9 @@ export async function startService(
   );
   const reminder = new Reminder({ ...repository, webhook, onWarning });
   const tick = (): void => {
-    worker
-      .tick()
+    pending
+      .resume()
+      .then(() => worker.tick())
       .catch((error) => onFailure(asIronError(error)))
       .then(() => (isStopping ? undefined : reminder.look()))
       .catch((error) => onFailure(asIronError(error)));

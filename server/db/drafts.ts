@@ -65,7 +65,10 @@ export class Drafts {
   ): void {
     inTransaction(this.#db, () => {
       const isHeld = this.get(draft.id)?.state === 'open';
-      const { about, files } = change(isHeld ? this.files(draft.id) : undefined);
+      const held = isHeld ? this.files(draft.id) : undefined;
+      const { about, files } = change(held);
+      // Anybody may bring once more what everybody can read: that must not cost a write.
+      if (held !== undefined && isSame(held, files)) return;
       if (isHeld) {
         this.#db
           .prepare('UPDATE drafts SET files = ? WHERE id = ?')
@@ -126,6 +129,12 @@ export class Drafts {
     return rows.map(draftOf);
   }
 
+  /** Every one that waits, of whomever. */
+  open(): StoredDraft[] {
+    const rows = this.#db.prepare("SELECT * FROM drafts WHERE state = 'open'").all() as Row[];
+    return rows.map(draftOf);
+  }
+
   /**
    * It is a submission now. Inside the transaction that adds the submission, which `E_CONFLICT`
    * undoes: somebody else was first.
@@ -170,6 +179,13 @@ export class Drafts {
         .run({ vendor, since: now - DRAFT_LIMITS.endedSeconds, kept: DRAFT_LIMITS.ended });
     });
   }
+}
+
+function isSame(held: readonly Uint8Array[], files: readonly Uint8Array[]): boolean {
+  return (
+    held.length === files.length &&
+    held.every((bytes, i) => Buffer.compare(bytes, files[i] as Uint8Array) === 0)
+  );
 }
 
 function draftOf({ files, error, ...row }: Row): StoredDraft {

@@ -76,7 +76,7 @@ export type DraftReply = z.infer<typeof draftReply>;
 export const draftList = z.object({ drafts: z.array(draftReply) });
 
 /** How many signatures a draft still lacks, of every demand on it. */
-export function lacking({ files }: Pick<DraftReply, 'files'>): number {
+export function lacking({ files }: { readonly files: readonly DraftFile[] }): number {
   return files
     .flatMap(({ signatures }) => signatures)
     .reduce((sum, { have, need }) => sum + Math.max(0, need - have), 0);

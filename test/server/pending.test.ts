@@ -1,12 +1,21 @@
 /** Changes that wait at the service for signatures: by whom, over what, how many, and for how long. */
 
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { DRAFT_ROLE_SCHEMA, type DraftReply, draftReply } from '../../shared/api/pending.ts';
+import { Drafts } from '../../server/db/drafts.ts';
+import { openDatabase } from '../../server/db/open.ts';
+import {
+  DRAFT_ROLE_SCHEMA,
+  type DraftFile,
+  type DraftReply,
+  draftReply,
+} from '../../shared/api/pending.ts';
 import { OPERATOR_FILES_SCHEMA } from '../../shared/api/upload.ts';
 import { toBase64, utf8 } from '../../shared/bytes.ts';
 import type { Signer } from '../../shared/crypto/signer.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
-import { api } from '../../shared/layout.ts';
+import { api, data } from '../../shared/layout.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
 import { DAY } from '../../shared/time.ts';
 import { formatMetadata, rootTree, sign } from '../../shared/tuf/build.ts';
@@ -198,6 +207,40 @@ t.test('two signers at once, and two last ones at once', async (t) => {
   t.equal(new Set(answers.map((answer) => draftOf(answer).submission)).size, 1, 'handed in once');
   t.match(await ended(it, id), { state: 'published' });
   t.equal((await it.repository.current.need()).root.version, 2);
+});
+
+t.test(
+  'what stopped between the last signature and the queue is handed in at the start',
+  async (t) => {
+    const it = await running(t);
+    const [r1, r2] = signersOf(it.operators.root);
+    const { id } = draftOf(await bring(it, await root2(it, [r1])));
+    await it.stop();
+    const db = openDatabase(join(it.home, data.database));
+    const drafts = new Drafts(db);
+    const whole = await root2(it, [r1, r2]);
+    drafts.hold({ id, vendor: null, opener: '', expires: it.clock.now + DAY }, it.clock.now, () => {
+      const [file] = drafts.get(id)?.files ?? [];
+      const signatures = file?.signatures.map((one) => ({ ...one, have: one.need })) ?? [];
+      return { about: [{ ...(file as DraftFile), signatures }], files: [whole] };
+    });
+    db.close();
+    const again = await it.restart();
+    await again.repository.pending.resume();
+    t.match(await ended(again, id), { state: 'published' });
+    t.equal((await again.repository.current.need()).root.version, 2);
+    t.strictSame(again.failures, []);
+  },
+);
+
+t.test('what is brought once more, whoever brings it, costs no write', async (t) => {
+  const it = await running(t);
+  const [r1] = signersOf(it.operators.root);
+  await bring(it, await root2(it, [r1]));
+  const log = join(it.home, `${data.database}-wal`);
+  const before = statSync(log).size;
+  for (let i = 0; i < 50; i++) t.equal((await bring(it, await root2(it, [r1]))).status, 202);
+  t.equal(statSync(log).size, before);
 });
 
 t.test('what one key begins is bounded, and runs out', async (t) => {

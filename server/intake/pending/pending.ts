@@ -10,6 +10,7 @@ import {
   type DraftReply,
   type DraftState,
   draftId,
+  lacking,
 } from '../../../shared/api/pending.ts';
 import { errorBodyOf } from '../../../shared/api/upload.ts';
 import { equalBytes, toBase64 } from '../../../shared/bytes.ts';
@@ -70,6 +71,26 @@ export class PendingChanges {
     return await this.#take({ id, vendor }, [wanted], published, now, ([whole], beside) =>
       intake.submitRole({ vendor, role, bytes: whole }, beside),
     );
+  }
+
+  /**
+   * Hands in what has all of its signatures and waits still: this machine stopped in between, or had
+   * no room. What refuses one is noted with it.
+   */
+  async resume(): Promise<void> {
+    const { drafts } = this.#parts;
+    for (const { id, vendor, files } of drafts.open()) {
+      if (lacking({ files }) > 0) continue;
+      const [bytes] = drafts.files(id);
+      const [role] = files;
+      const handIn =
+        vendor === null
+          ? this.takeOperators(drafts.files(id))
+          : this.takeRole(vendor, role?.role ?? vendor, bytes ?? new Uint8Array());
+      await handIn.catch((error) => {
+        if (!isIronError(error) || isIronError(error, ...OWN_FAULTS)) throw error;
+      });
+    }
   }
 
   /** Those of the operators, or of a vendor, newest first, those that ended too. */
@@ -195,10 +216,8 @@ export class PendingChanges {
 }
 
 /** These say nothing about the change: it waits on, and may be brought again. */
-const PASSING = [
-  ...(['E_INTERNAL', 'E_IO', 'E_NO_SPACE', 'E_STORE', 'E_LOCKED'] as const),
-  ...(['E_CANCELLED', 'E_QUOTA', 'E_TRY_AGAIN'] as const),
-] as const;
+const OWN_FAULTS = ['E_INTERNAL', 'E_IO', 'E_NO_SPACE', 'E_STORE', 'E_LOCKED'] as const;
+const PASSING = [...OWN_FAULTS, 'E_CANCELLED', 'E_QUOTA', 'E_TRY_AGAIN'] as const;
 
 /** A refusal that was forgotten meanwhile was one. */
 function stateOf(submission: DraftState | undefined): DraftState {
