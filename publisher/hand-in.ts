@@ -12,6 +12,7 @@ import { parseEnvelope } from '../shared/tuf/envelope.ts';
 import { verifyThreshold } from '../shared/tuf/role.ts';
 import { parseTargets, type Targets } from '../shared/tuf/targets.ts';
 import type { SignedBin } from './branch.ts';
+import { inReview, keepInReview } from './in-review.ts';
 import type { Base } from './rebase/base.ts';
 import { remember } from './rebase/floor.ts';
 import { type Session, verifiedBase } from './session.ts';
@@ -99,6 +100,10 @@ export async function seePublished(
 ): Promise<Published> {
   const reply = await waitFor(api, first);
   sayVerdicts(session, reply);
+  if (reply.state === 'in-review') {
+    if (signed !== undefined) await keepInReview(session.dir, reply.id, signed.bytes);
+    throw inReview(reply);
+  }
   if (reply.state !== 'published') throw refusalOf(reply);
 
   // That the service says so is no reason to believe it; its signed files are.

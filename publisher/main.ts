@@ -16,6 +16,7 @@ import { rotateKeys } from './commands/rotate-keys.ts';
 import { sbom } from './commands/sbom.ts';
 import { sign } from './commands/sign.ts';
 import { split } from './commands/split.ts';
+import { submissionCommand } from './commands/submission.ts';
 import { withdraw } from './commands/withdraw.ts';
 import { pipelineCommands } from './pipeline/commands.ts';
 
@@ -39,7 +40,7 @@ export const program: ProgramSpec = {
       renew,
       rotateKeys,
     ],
-    ...[split, pendingList, pendingShow, pendingSign],
+    ...[split, pendingList, pendingShow, pendingSign, submissionCommand],
   ],
 };
 

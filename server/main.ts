@@ -9,6 +9,13 @@ import { drill } from './commands/drill.ts';
 import { fsck } from './commands/fsck.ts';
 import { pendingDrop, pendingList, pendingShow, pendingSign } from './commands/pending.ts';
 import { restore } from './commands/restore.ts';
+import {
+  reviewApprove,
+  reviewListCommand,
+  reviewReject,
+  reviewRequire,
+  reviewShow,
+} from './commands/review.ts';
 import { serve } from './commands/serve.ts';
 import { serveStatic } from './commands/serve-static.ts';
 import { start } from './commands/start.ts';
@@ -22,6 +29,7 @@ export const program: ProgramSpec = {
   addressDefault: 'serve',
   commands: [
     ...[serve, serveStatic, start, submit, pendingList, pendingShow, pendingSign, pendingDrop],
+    ...[reviewRequire, reviewListCommand, reviewShow, reviewApprove, reviewReject],
     ...[status, fsck, check, backup, restore, drill],
     ...operatorCommands,
   ],

@@ -23,10 +23,12 @@ import { Lives } from './db/lives.ts';
 import { Nonces } from './db/nonces.ts';
 import { openDatabase } from './db/open.ts';
 import { Queue } from './db/queue.ts';
+import { Reviews } from './db/reviews.ts';
 import { Intake } from './intake/intake.ts';
 import { JudgedMemory } from './intake/judged.ts';
 import { PendingChanges } from './intake/pending/pending.ts';
 import { Receiver } from './intake/receive.ts';
+import { ReviewDesk } from './intake/review/desk.ts';
 import { Worker } from './jobs/worker.ts';
 import { NO_EVENTS, type RepositoryEvents } from './observe/events.ts';
 import { OnlineKeys } from './publish/online-keys.ts';
@@ -61,6 +63,8 @@ export interface Repository {
   readonly random: Random;
   readonly current: CurrentTree;
   readonly intake: Intake;
+  /** What waits for reviewers. */
+  readonly desk: ReviewDesk;
   /** Changes that wait for signatures. */
   readonly pending: PendingChanges;
   readonly worker: Worker;
@@ -95,6 +99,8 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       await keys.load();
       const suspended = new Suspended(home);
       const shelves = { crypto, quarantine, index, judged: new JudgedMemory() };
+      const reviews = new Reviews(db);
+      const desk = new ReviewDesk({ home, crypto, clock, current, queue, reviews, shelves });
       const parts: PublishParts = {
         ...shelves,
         home,
@@ -105,6 +111,8 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
         journal: new Journal(db),
         keys,
         suspended,
+        reviews,
+        desk,
         observe: options.observe ?? (() => {}),
       };
       const recovered = await recover(parts);
@@ -122,7 +130,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       });
       const intake = new Intake({
         ...shelves,
-        ...{ clock, random, current, nonces, queue, receiver, suspended },
+        ...{ clock, random, current, nonces, queue, receiver, suspended, desk },
       });
       const drafts = new Drafts(db);
       return {
@@ -132,6 +140,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
         random,
         current,
         intake,
+        desk,
         pending: new PendingChanges({ ...shelves, clock, current, queue, drafts, intake }),
         worker,
         queue,

@@ -75,6 +75,7 @@ export async function startService(
     current,
     intake,
     pending,
+    desk: repository.desk,
     worker,
     lives: repository.lives,
     ready,

@@ -58,6 +58,7 @@ export const CODES = {
   E_POLICY: row(16, 403, 'a policy refused'),
   E_EVIDENCE: row(16, 422, 'evidence is missing, untrue or signed by nobody who may'),
   E_CEILING: row(16, 422, 'the resource ceiling is not valid or does not fit the artifact'),
+  E_REVIEW: row(16, 403, 'reviewers rejected it, or did not approve it in time'),
   E_MANIFEST: row(17, 422, 'a resource manifest is malformed'),
   E_MANIFEST_TRAILING: row(17, 422, 'bytes follow the end of an ISM2 blob'),
   E_MANIFEST_OVERLAP: row(17, 422, 'two windows of a resource manifest overlap'),
@@ -103,6 +104,7 @@ export const CODES = {
   E_BIND_ROLLED_BACK: row(21, 500, 'a step of the binding failed; what had been done was undone'),
   E_BIND_STUCK: row(22, 500, 'a step of the binding failed and the way back failed too'),
   E_LOCKED: row(75, 503, 'another process holds the lock'),
+  E_IN_REVIEW: row(75, 409, 'the submission waits for reviewers'),
   E_TRY_AGAIN: row(75, 503, 'not now; the same call may succeed later'),
 } as const satisfies Record<string, CodeRow>;
 

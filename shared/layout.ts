@@ -66,6 +66,8 @@ export const data = {
   /** Where the running service can be reached, for the commands of its owner. */
   service: 'private/service.json',
   onlineKeys: 'private/keys',
+  /** Which submissions wait for reviewers. */
+  reviewPolicy: 'private/review.json',
   suspendedFolder: 'private/suspended',
   suspended: (vendor: string): string => `private/suspended/${vendor}`,
   writerLock: 'private/writer.lock',
@@ -130,6 +132,9 @@ export const vendorFolder = {
   signedBins: 'signed/bins.log',
   /** The role of this folder's signing that was last seen published. */
   lastPublished: 'signed/published.json',
+  /** A role of this folder's signing that waits for the repository's reviewers, by submission. */
+  inReviewFolder: 'signed/in-review',
+  inReview: (id: string): string => `signed/in-review/${encodePathAsSegment(id)}.json`,
   /** The index of a product that was last seen published. */
   lastIndex: (product: string): string => `signed/index/${encodePathAsSegment(product)}.json`,
   trustFolder: 'trust',
@@ -179,6 +184,14 @@ export const agentState = {
     'bindings',
     'journal',
   ],
+} as const;
+
+/** What a reviewer carries away: what was handed in, and the bytes. */
+export const reviewFolder = {
+  review: 'review.json',
+  filesFolder: 'files',
+  /** A role file or a target, by the whole of its path. */
+  file: (path: string): string => `files/${encodePathAsSegment(path)}`,
 } as const;
 
 /** What lies in the folder of an accepted driver. */
@@ -237,6 +250,10 @@ export const api = {
   operatorDraft: (id: string): string => `/api/v1/operator/pending/${encodeURIComponent(id)}`,
   drafts: '/api/v1/pending',
   draft: (id: string): string => `/api/v1/pending/${encodeURIComponent(id)}`,
+  reviews: '/api/v1/operator/reviews',
+  review: (id: string): string => `/api/v1/operator/reviews/${encodeURIComponent(id)}`,
+  reviewFile: (id: string, sha256: string): string =>
+    `/api/v1/operator/reviews/${encodeURIComponent(id)}/files/${sha256}`,
   health: '/healthz',
   ready: '/readyz',
   /** On the operators' own listener only. */

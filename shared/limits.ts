@@ -291,6 +291,24 @@ export const BACKUP_LIMITS = {
   piece: 1024 * 1024,
 } as const;
 
+/** Submissions that wait for reviewers, and what reviewers say. */
+export const REVIEW_LIMITS = {
+  /** Reviewers that the targets name. */
+  keys: 32,
+  /** How long a submission waits; its bytes are kept as long. */
+  seconds: 30 * 86_400,
+  /** Submissions of one vendor that wait at the same time. */
+  waiting: 8,
+  /** New artifacts that one submission may bring to people who look at each. */
+  artifacts: 64,
+  /** Files that a statement names: the roles and every new target. `EVIDENCE_LIMITS.subjects` */
+  files: 1024,
+  /** One statement in its envelope. */
+  statement: 1024 * 1024,
+  /** Characters of a reason. */
+  reason: 1000,
+} as const;
+
 /** Lifetimes of the roles, in seconds; ARCHITECTURE.md says who renews which. */
 export const LIFETIMES = {
   root: 365 * 86_400,

@@ -4,6 +4,7 @@ import type { CommandSpec } from '../../shared/cli/command.ts';
 import { ceremony } from '../commands/ceremony.ts';
 import { keyMake, keyName, keyShow } from '../commands/key.ts';
 import { keyCompromised, keyLost } from '../commands/key-gone.ts';
+import { reviewersClear, reviewersSet } from '../commands/reviewers.ts';
 import {
   revocationsAdd,
   revocationsDenyKey,
@@ -49,5 +50,7 @@ export const operatorCommands: readonly CommandSpec[] = [
   vendorRotateKeys,
   vendorSuspend,
   vendorRemove,
+  reviewersSet,
+  reviewersClear,
   ...revocationCommands,
 ];

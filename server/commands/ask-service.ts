@@ -50,6 +50,21 @@ export async function askService<T>(
   throw new IronError('E_NETWORK', `what answers is not a repository: HTTP ${response.status}`);
 }
 
+/** The bytes at a place that only the owner is shown. Throws the service's own error. */
+export async function fetchFrom(
+  context: CommandContext,
+  { url, token }: Reach,
+  path: string,
+): Promise<ReadableStream<Uint8Array>> {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const response = await send(context, url, path, { headers });
+  if (response.status === 200 && response.body !== null) return response.body;
+  const tree = parseJson(await readCapped(response, ANSWER), { length: ANSWER, depth: 12 });
+  const refused = errorReply.safeParse(tree);
+  if (refused.success) throw errorFromBody(refused.data.error);
+  throw new IronError('E_NETWORK', `what answers is not a repository: HTTP ${response.status}`);
+}
+
 /** A file of the tree that the service shows; undefined when it says that there is none. */
 export async function fetchShown(
   context: CommandContext,

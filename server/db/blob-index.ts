@@ -27,6 +27,13 @@ export class BlobIndex {
     ).get(vendor, sha256) as PublishedBlob | undefined;
   }
 
+  /** Whether this vendor ever published anything. */
+  has(vendor: string): boolean {
+    return (
+      this.#db.prepare('SELECT 1 FROM blobs WHERE vendor = ? LIMIT 1').get(vendor) !== undefined
+    );
+  }
+
   /** The digests that a path ever had. */
   digestsOf(path: string): string[] {
     const rows = prepared(this.#db, 'SELECT sha256 FROM blobs WHERE path = ?').all(path) as {

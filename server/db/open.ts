@@ -129,6 +129,38 @@ const MIGRATIONS: readonly string[] = [
     lost INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE reviews (
+    submission TEXT PRIMARY KEY REFERENCES submissions (id) ON DELETE CASCADE,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'approved', 'rejected', 'expired')),
+    since INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    reasons TEXT NOT NULL,
+    ceilings TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX reviews_by_state ON reviews (state, until);
+  CREATE TABLE review_files (
+    submission TEXT NOT NULL REFERENCES reviews (submission) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    length INTEGER NOT NULL,
+    PRIMARY KEY (submission, position)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE review_statements (
+    submission TEXT NOT NULL REFERENCES reviews (submission) ON DELETE CASCADE,
+    identity TEXT NOT NULL,
+    keyid TEXT NOT NULL,
+    result TEXT NOT NULL CHECK (result IN ('approved', 'rejected')),
+    comment TEXT,
+    envelope BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (submission, identity, result)
+  ) STRICT, WITHOUT ROWID;
+  CREATE VIEW ready AS SELECT * FROM submissions WHERE state = 'queued'
+    AND NOT EXISTS (SELECT 1 FROM reviews
+                    WHERE reviews.submission = submissions.id AND reviews.state = 'waiting');
+  `,
 ];
 
 /**

@@ -39,6 +39,13 @@ export interface QueuedSubmission {
   readonly bins: readonly UploadedRole[];
 }
 
+/** One that is not ready is before the reviewers. */
+const GET = `SELECT id, vendor, role, version, error, snapshot, timestamp,
+    CASE WHEN state = 'queued' AND EXISTS (SELECT 1 FROM reviews
+      WHERE reviews.submission = submissions.id AND reviews.state = 'waiting') THEN 'in-review'
+         ELSE state END AS state
+  FROM submissions WHERE id = ?`;
+
 interface Row {
   readonly id: string;
   readonly vendor: string | null;
@@ -76,9 +83,7 @@ export class Queue {
   /** How many submissions wait, and since when the first of them does. */
   waiting(): { readonly count: number; readonly oldest: Instant | undefined } {
     const { count, oldest } = this.#db
-      .prepare(
-        "SELECT count(*) AS count, min(created) AS oldest FROM submissions WHERE state = 'queued'",
-      )
+      .prepare('SELECT count(*) AS count, min(created) AS oldest FROM ready')
       .get() as { count: number; oldest: Instant | null };
     return { count, oldest: oldest ?? undefined };
   }
@@ -161,12 +166,16 @@ export class Queue {
     for (const { role, sha256 } of submission.bins ?? []) bin.run(submission.id, role, sha256);
   }
 
-  /** Of what a vendor was refused only the last so many are kept: to be refused costs nothing. */
+  /**
+   * Of what a vendor was refused only the last so many are kept: to be refused costs nothing. What
+   * people decided stays until its time is over.
+   */
   #forgetOldest(vendor: string | null): void {
     prepared(
       this.#db,
       `DELETE FROM submissions WHERE seq IN (
            SELECT seq FROM submissions WHERE state = 'refused' AND vendor IS ?
+             AND id NOT IN (SELECT submission FROM reviews)
            ORDER BY seq DESC LIMIT -1 OFFSET ?)`,
     ).run(vendor, SERVER_LIMITS.refused);
   }
@@ -174,7 +183,7 @@ export class Queue {
   #demandRoom(vendor: string | null): void {
     const { waiting } = prepared(
       this.#db,
-      "SELECT count(*) AS waiting FROM submissions WHERE state = 'queued' AND vendor IS ?",
+      'SELECT count(*) AS waiting FROM ready WHERE vendor IS ?',
     ).get(vendor) as { waiting: number };
     if (waiting < SERVER_LIMITS.queued) return;
     throw new IronError('E_QUOTA', `${waiting} submissions are waiting already`, {
@@ -184,9 +193,7 @@ export class Queue {
   }
 
   get(id: string): (SubmissionReply & { readonly vendor: string | null }) | undefined {
-    const row = prepared(this.#db, 'SELECT * FROM submissions WHERE id = ?').get(id) as
-      | Row
-      | undefined;
+    const row = prepared(this.#db, GET).get(id) as Row | undefined;
     if (row === undefined) return undefined;
     return {
       id: row.id,
@@ -240,10 +247,8 @@ export class Queue {
    */
   nextOfVendors(limit: number): QueuedSubmission[] {
     return this.#waiting(
-      `seq IN (SELECT min(seq) FROM submissions
-               WHERE state = 'queued' AND vendor IS NOT NULL GROUP BY vendor)
-       AND seq < coalesce((SELECT min(seq) FROM submissions
-                           WHERE state = 'queued' AND vendor IS NULL), seq + 1)`,
+      `seq IN (SELECT min(seq) FROM ready WHERE vendor IS NOT NULL GROUP BY vendor)
+       AND seq < coalesce((SELECT min(seq) FROM ready WHERE vendor IS NULL), seq + 1)`,
       limit,
     );
   }
@@ -251,8 +256,7 @@ export class Queue {
   #waiting(condition: string, limit: number): QueuedSubmission[] {
     const rows = prepared(
       this.#db,
-      `SELECT id, vendor, role, version FROM submissions
-         WHERE state = 'queued' AND ${condition} ORDER BY seq LIMIT ?`,
+      `SELECT id, vendor, role, version FROM ready WHERE ${condition} ORDER BY seq LIMIT ?`,
     ).all(limit) as Omit<QueuedSubmission, 'files' | 'bins'>[];
     return rows.map((row) => ({ ...row, files: this.#files(row.id), bins: this.#bins(row.id) }));
   }
@@ -270,6 +274,17 @@ export class Queue {
       this.#db,
       'SELECT role, sha256 FROM submission_bins WHERE submission = ? ORDER BY role',
     ).all(id) as UploadedRole[];
+  }
+
+  /** The vendor's own role file of one that is not at its end; undefined for none. */
+  ownFile(id: string): Uint8Array | undefined {
+    const [own] = this.#files(id);
+    return own;
+  }
+
+  /** More that was found about one that goes on. */
+  note(id: string, verdicts: readonly Verdict[]): void {
+    this.#writeVerdicts(id, verdicts);
   }
 
   /** It will not be published. Its files are dropped, what was found stays. */

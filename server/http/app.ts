@@ -12,6 +12,7 @@ import type { Clock } from '../../shared/time.ts';
 import type { Lives } from '../db/lives.ts';
 import type { Intake } from '../intake/intake.ts';
 import type { PendingChanges } from '../intake/pending/pending.ts';
+import type { ReviewDesk } from '../intake/review/desk.ts';
 import type { Worker } from '../jobs/worker.ts';
 import type { Readiness } from '../observe/ready.ts';
 import { Compressed } from '../static/encoding.ts';
@@ -23,6 +24,7 @@ import { endWithError, errorDocument, isOurs, publicError } from './errors.ts';
 import { targetOf } from './head.ts';
 import { health } from './health.ts';
 import { addPendingRoutes } from './pending-routes.ts';
+import { addReviewRoutes } from './review-routes.ts';
 import { PREFLIGHT_FIELDS } from './static-server.ts';
 import { PAGE_POLICY, statusPage } from './status-page.ts';
 import { addSubmissionRoutes } from './submission-routes.ts';
@@ -33,6 +35,7 @@ export interface AppParts {
   readonly current: CurrentTree;
   readonly intake: Intake;
   readonly pending: PendingChanges;
+  readonly desk: ReviewDesk;
   readonly worker: Worker;
   /** Names under which the service is reached, as `host:port`; known once it listens. */
   readonly names: () => ReadonlySet<string>;
@@ -77,6 +80,7 @@ export function createApp(parts: AppParts): FastifyInstance {
   addBlobRoutes(app, parts);
   addSubmissionRoutes(app, parts);
   addPendingRoutes(app, parts);
+  addReviewRoutes(app, parts);
   return app;
 }
 

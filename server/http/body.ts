@@ -39,8 +39,11 @@ export class BodyRoom {
  * The whole of a small body, for whose bytes there must be `room` while they come. `E_TOO_LARGE`,
  * as soon as that is known; `E_TRY_AGAIN`.
  */
-export async function readBody(request: IncomingMessage, room: BodyRoom): Promise<Uint8Array> {
-  const limit = SERVER_LIMITS.body;
+export async function readBody(
+  request: IncomingMessage,
+  room: BodyRoom,
+  limit: number = SERVER_LIMITS.body,
+): Promise<Uint8Array> {
   const tooLarge = (): IronError =>
     new IronError('E_TOO_LARGE', `a body of more than ${limit} bytes`, { context: { limit } });
   if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge();

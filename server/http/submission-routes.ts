@@ -56,7 +56,9 @@ export function addSubmissionRoutes(app: FastifyInstance, parts: AppParts): void
     // The wait is ours, not a silence of the caller's.
     request.raw.socket.setTimeout((seconds + TRANSPORT_LIMITS.idleSeconds) * 1000);
     await worker.settled(id, seconds, goneSignal(reply));
-    return reply.header('cache-control', 'no-store').send(intake.find(id, vendor));
+    return reply
+      .header('cache-control', 'no-store')
+      .send(await intake.withReview(intake.find(id, vendor)));
   });
 }
 

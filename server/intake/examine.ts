@@ -22,7 +22,7 @@ import { demandListable } from './checks/roles.ts';
 import { sidecars } from './checks/sidecars.ts';
 import { Delta } from './delta.ts';
 import { judgeBins } from './judge-bins.ts';
-import { type Judgement, Judgements } from './judge-submission.ts';
+import { type Judgement, Judgements, type OnEvidence } from './judge-submission.ts';
 import type { JudgedMemory } from './judged.ts';
 
 /** What intake and publication both look into. */
@@ -53,7 +53,9 @@ export interface ExaminedRole {
   readonly role: string;
   readonly version: number;
   readonly expires: Instant;
-  readonly source: { readonly bytes: Uint8Array } | { readonly sha256: string };
+  readonly source:
+    | { readonly bytes: Uint8Array }
+    | { readonly sha256: string; readonly length: number };
   readonly fresh: readonly FreshTarget[];
 }
 
@@ -85,12 +87,14 @@ export interface Examination {
  * Judges role files against what is published now. Called when they come in, and again when they
  * are published, because other things were published in between. Throws only what is no finding
  * about content: `E_JSON`, `E_SCHEMA` and `E_TOO_LARGE` when a file cannot be read as a role.
+ * @param onEvidence told of each new artifact whose evidence holds
  */
 export async function examine(
   shelves: Shelves,
   published: Published,
   submission: RoleSubmission,
   now: Instant,
+  onEvidence?: OnEvidence,
 ): Promise<Examined> {
   const { vendor, role, bytes, bins = [] } = submission;
   const file = bytes === undefined ? undefined : parseTargets(bytes, role);
@@ -103,7 +107,7 @@ export async function examine(
   const revocations = (await published.revocations())?.verified.list;
   const about = { shelves, published, submission, now, revocations };
   const examination = { ...about, branch, delta, moved, seen, own };
-  const judgements = new Judgements();
+  const judgements = new Judgements(onEvidence);
   const roles: ExaminedRole[] = [];
   if (file !== undefined && bytes !== undefined) {
     const subject = await subjectOf(examination, role, file, bytes.length);
@@ -253,7 +257,7 @@ async function* touchedProducts({
   }
 }
 
-async function readTarget(
+export async function readTarget(
   shelves: Shelves,
   published: Published,
   vendor: string,

@@ -6,17 +6,23 @@
 import type { RequestHead } from '../../shared/api/http-signature.ts';
 import { errorBodyOf, type SubmissionReply } from '../../shared/api/upload.ts';
 import { toHex } from '../../shared/bytes.ts';
-import { IronError } from '../../shared/errors.ts';
+import { IronError, isIronError } from '../../shared/errors.ts';
+import { REVIEW_LIMITS } from '../../shared/limits.ts';
+import { parseCeiling } from '../../shared/manifest/ceiling.ts';
 import type { Random } from '../../shared/node/random.ts';
-import type { Clock } from '../../shared/time.ts';
+import type { Clock, Instant } from '../../shared/time.ts';
 import type { Nonces } from '../db/nonces.ts';
 import type { Queue } from '../db/queue.ts';
+import type { NewReview } from '../db/reviews.ts';
 import type { CurrentTree, Published } from '../storage/published.ts';
 import type { Suspended } from '../storage/suspended.ts';
 import { type ApiKeys, apiKeysOf, authenticate } from './authenticate.ts';
-import { examine, type RoleSubmission, type Shelves } from './examine.ts';
+import { refusal } from './check.ts';
+import { type Examined, examine, type RoleSubmission, type Shelves } from './examine.ts';
 import { noteAboutVendors, type OperatorChange, verifyOperatorFiles } from './operator-files.ts';
 import type { Receiver } from './receive.ts';
+import type { ReviewDesk } from './review/desk.ts';
+import { type NewCeiling, reviewNeeded } from './review/need.ts';
 
 export interface IntakeParts extends Shelves {
   readonly clock: Clock;
@@ -26,6 +32,7 @@ export interface IntakeParts extends Shelves {
   readonly queue: Queue;
   readonly receiver: Receiver;
   readonly suspended: Suspended;
+  readonly desk: ReviewDesk;
 }
 
 /** What a hand-in brings, in a word, and the version of the first of it. */
@@ -81,10 +88,10 @@ export class Intake {
     submission: RoleSubmission,
     beside?: (id: string) => void,
   ): Promise<SubmissionReply> {
-    const { current, clock, queue, quarantine } = this.#parts;
+    const { current, clock, queue, quarantine, desk } = this.#parts;
     const now = clock();
     const published = await current.need();
-    const examined = await examine(this.#parts, published, submission, now);
+    const { examined, review } = await this.#judge(published, submission, now);
     const { version, verdicts, error } = examined;
     const id = this.#newId();
     const { vendor, bytes, bins = [] } = submission;
@@ -101,12 +108,52 @@ export class Intake {
         error: error === undefined ? undefined : errorBodyOf(error),
       },
       now,
-      beside,
+      () => {
+        if (review !== undefined) desk.take(id, vendor, review);
+        beside?.(id);
+      },
     );
-    // Judged on top of what is not published any more, it is judged again when its turn comes.
-    if (error === undefined && (await current.get()) === published)
+    // Judged on top of what is not published any more, it is judged again when its turn comes; so
+    // is what people look at meanwhile.
+    if (error === undefined && review === undefined && (await current.get()) === published)
       this.#parts.judged.keep(id, vendor, published, examined);
-    return this.#reply(id);
+    return await this.withReview(this.#reply(id));
+  }
+
+  /** What the checks say, and whether people are to look at what passed them. */
+  async #judge(
+    published: Published,
+    submission: RoleSubmission,
+    now: Instant,
+  ): Promise<{ readonly examined: Examined; readonly review: NewReview | undefined }> {
+    const { desk } = this.#parts;
+    const policy = await desk.policy();
+    const added: NewCeiling[] = [];
+    const examined = await examine(this.#parts, published, submission, now, (path, evidence) => {
+      if (policy !== 'off' && added.length <= REVIEW_LIMITS.artifacts)
+        added.push({ path, ceiling: parseCeiling(evidence.ceiling) });
+    });
+    if (examined.error !== undefined) return { examined, review: undefined };
+    const judgements = { verdicts: [...examined.verdicts], error: undefined };
+    try {
+      const review = await reviewNeeded(
+        ...([policy, this.#parts, published, submission, examined, added, now] as const),
+      );
+      const detail = review === undefined ? undefined : review.reasons.join('; ');
+      if (detail !== undefined)
+        judgements.verdicts.push({ check: 'review', ok: true, detail: `waits: ${detail}` });
+      return { examined: { ...examined, ...judgements }, review };
+    } catch (error) {
+      if (!isIronError(error, 'E_TOO_LARGE')) throw error;
+      const verdicts = [...examined.verdicts, refusal('review', error)];
+      return { examined: { ...examined, verdicts, error }, review: undefined };
+    }
+  }
+
+  /** The reply, with how far reviewers have come. */
+  async withReview(reply: SubmissionReply): Promise<SubmissionReply> {
+    const review = await this.#parts.desk.stateOf(reply.id);
+    return review === undefined ? reply : { ...reply, review };
   }
 
   /**

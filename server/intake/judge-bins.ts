@@ -110,7 +110,7 @@ async function readBin(
     delegationKeys: succinct.table,
     bins: succinct,
   };
-  return { subject: binned, role: examinedRole(binned, { sha256 }) };
+  return { subject: binned, role: examinedRole(binned, { sha256, length: bytes.length }) };
 }
 
 function judgeBin(judgements: Judgements, subject: Subject): boolean {

@@ -71,10 +71,18 @@ export interface EvidenceOwner {
   readonly revocations: RevocationList | undefined;
 }
 
+/** Told of an artifact whose evidence holds. */
+export type OnEvidence = (path: string, evidence: EvidenceVerdict) => void;
+
 /** Verdicts as they come. */
 export class Judgements implements Judgement {
   readonly verdicts: Verdict[] = [];
   error: IronError | undefined;
+  readonly #onEvidence: OnEvidence;
+
+  constructor(onEvidence: OnEvidence = () => {}) {
+    this.#onEvidence = onEvidence;
+  }
 
   /** A verdict; true when it holds. */
   add({ verdict, error }: Judged): boolean {
@@ -160,6 +168,7 @@ export class Judgements implements Judgement {
     if (found === undefined) return;
     this.add(judge(`revocations ${path}`, () => notRevoked(owner, floors, artifact.entry, found)));
     this.add(judge(`hardware ${path}`, () => hardware(owner, found)));
+    if (this.error === undefined) this.#onEvidence(path, found);
   }
 }
 

@@ -59,11 +59,12 @@ export class Worker {
   /** What the clock brings: renewal, sweeping, and whatever still waits. */
   tick(): Promise<void> {
     return this.#inLine(async () => {
-      const { clock, queue, quarantine, current } = this.#parts;
+      const { clock, queue, quarantine, current, desk, reviews } = this.#parts;
       await this.#recover();
       const now = clock();
       queue.prune(now - SERVER_LIMITS.refusedSeconds);
-      await quarantine.sweep(now - SERVER_LIMITS.quarantineSeconds);
+      desk.expire(now);
+      await quarantine.sweep(now - SERVER_LIMITS.quarantineSeconds, reviews.held());
       while (!this.#closed && (await this.#next()));
       const published = await current.get();
       const due = published === undefined ? undefined : dueRenewal(published, now);

@@ -63,6 +63,7 @@ export async function composeVendors(
         throw new IronError('E_NOT_FOUND', 'the submitted file is gone');
       // Since it was queued, somebody may have had a reason to stop.
       await parts.suspended.refuse(vendor);
+      await parts.desk.demandApproved(published, id);
       const submission = { vendor, role, bytes, bins };
       const now = parts.clock();
       const judged =

@@ -6,7 +6,9 @@ import type { Random } from '../../shared/node/random.ts';
 import type { Clock } from '../../shared/time.ts';
 import type { Journal } from '../db/journal.ts';
 import type { Queue } from '../db/queue.ts';
+import type { Reviews } from '../db/reviews.ts';
 import type { Shelves } from '../intake/examine.ts';
+import type { ReviewDesk } from '../intake/review/desk.ts';
 import type { CurrentTree } from '../storage/published.ts';
 import type { Suspended } from '../storage/suspended.ts';
 import type { OnlineKeys } from './online-keys.ts';
@@ -21,6 +23,8 @@ export interface PublishParts extends Shelves {
   readonly journal: Journal;
   readonly keys: OnlineKeys;
   readonly suspended: Suspended;
+  readonly reviews: Reviews;
+  readonly desk: ReviewDesk;
   /** Told of each point that a publication reaches; what it throws ends it there. */
   readonly observe: (point: string) => void | Promise<void>;
 }

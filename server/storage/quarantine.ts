@@ -151,8 +151,15 @@ export class Quarantine {
     await unlink(this.path(vendor, sha256)).catch(ignoreMissing);
   }
 
-  /** Deletes whatever nothing was added to since `since`, what a crash left of a batch too; returns how many files that were. */
-  async sweep(since: Instant): Promise<number> {
+  /**
+   * Deletes whatever nothing was added to since `since`, what a crash left of a batch too; returns
+   * how many files that were.
+   * @param kept by vendor, digests of blobs that somebody is to look at still
+   */
+  async sweep(
+    since: Instant,
+    kept: ReadonlyMap<string, ReadonlySet<string>> = new Map(),
+  ): Promise<number> {
     let removed = 0;
     for (const folder of await entries(join(this.#home, data.quarantine))) {
       if (!folder.isDirectory()) continue;
@@ -161,6 +168,7 @@ export class Quarantine {
         const path = join(this.folder(folder.name), name);
         const found = await statFile(path);
         if (found === undefined || found.mtimeMs / 1000 >= since) continue;
+        if (kept.get(folder.name)?.has(name) === true) continue;
         await unlink(path).catch(ignoreMissing);
         removed += 1;
       }

@@ -49,6 +49,7 @@ export type DraftFile = z.infer<typeof draftFile>;
 export const DRAFT_STATES = [
   'open',
   'queued',
+  'in-review',
   'published',
   'refused',
   'stale',

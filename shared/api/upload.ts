@@ -7,7 +7,7 @@
  *     PATCH blobs/<sha256>      Upload-Offset, Upload-Length (total); 204 Upload-Offset
  *     POST  blobs               many small blobs at once (blob-batch.ts); 200 a BatchReply
  *     POST  submissions         202 a SubmissionReply
- *     GET   submissions/<id>    200 a SubmissionReply; ?wait=SECONDS waits for the end
+ *     GET   submissions/<id>    200 a SubmissionReply; ?wait=SECONDS waits for the end, or for reviewers
  *     POST  operator/files      202 a SubmissionReply
  *
  * Errors are an ErrorReply, with the HTTP status of the code.
@@ -91,15 +91,32 @@ export type ErrorBody = z.infer<typeof errorBody>;
 /** Every answer that is no success. */
 export const errorReply = z.object({ ok: z.literal(false), error: errorBody });
 
+export const submissionState = z.enum(['queued', 'in-review', 'published', 'refused']);
+
+/** How far reviewers have come. */
+export const reviewState = z.object({
+  /** Why it waits for them, in words. */
+  reasons: z.array(z.string()),
+  since: z.string(),
+  /** Refused when they have not agreed by then. */
+  until: z.string(),
+  approved_by: z.number().int(),
+  /** How many must agree; null while the targets name no reviewers. */
+  needed: z.number().int().nullable(),
+});
+export type ReviewState = z.infer<typeof reviewState>;
+
 export const submissionReply = z.object({
   id: z.string(),
-  state: z.enum(['queued', 'published', 'refused']),
+  state: submissionState,
   /** The vendor's role, or `root`, `targets` or both for an operator's files. */
   role: z.string(),
   /** The version that was submitted; of operator's files the highest of the first named role. */
   version: z.number().int(),
   verdicts: z.array(verdict),
   error: errorBody.optional(),
+  /** Only of one that reviewers had, or have, to look at. */
+  review: reviewState.optional(),
   /** Versions that the repository has since this was published. */
   published: z.object({ snapshot: z.number().int(), timestamp: z.number().int() }).optional(),
 });

@@ -86,13 +86,20 @@ export function parseModuleSignature(predicate: Node): ModuleSignatureClaim {
 export interface Review {
   readonly result: 'approved' | 'rejected';
   readonly comment?: string;
+  /** The submission to a service that it was made for. */
+  readonly submission?: string;
 }
 
 /** `E_SCHEMA`. */
 export function parseReview(predicate: Node): Review {
   const result = predicate.get('result').oneOf('approved', 'rejected');
   const comment = predicate.maybe('comment')?.string();
-  return { result, ...(comment !== undefined && { comment }) };
+  const submission = predicate.maybe('submission')?.string();
+  return {
+    result,
+    ...(comment !== undefined && { comment }),
+    ...(submission !== undefined && { submission }),
+  };
 }
 
 /** Readers by type. A predicate of another type has no meaning here, and none is given to it. */

@@ -5,6 +5,7 @@ import { keyIdentity } from '../../../shared/crypto/key.ts';
 import { IronError, isIronError } from '../../../shared/errors.ts';
 import { revocations } from '../../../shared/layout.ts';
 import { parseVendorName, quoted } from '../../../shared/tuf/names.ts';
+import { parseReviewers } from '../../../shared/tuf/reviewers.ts';
 import { parseRevocationTrust } from '../../../shared/tuf/revocation-trust.ts';
 import { keyIdentities, verifyThreshold } from '../../../shared/tuf/role.ts';
 import type { Targets } from '../../../shared/tuf/targets.ts';
@@ -42,6 +43,7 @@ export function demandSoundTargets(targets: Targets): string {
     }
   }
   demandSeparateKeys(targets);
+  demandForeignReviewers(targets);
   const names = roles.map(({ name }) => name).filter((name) => name !== revocations.role);
   return `${some(names.length, 'vendor')} admitted${names.length === 0 ? '' : `: ${names.join(', ')}`}`;
 }
@@ -92,6 +94,29 @@ function demandSeparateKeys(targets: Targets): void {
       if (!owners.has(identity)) continue;
       throw new IronError('E_KEY', `a key of ${role.name} signs metadata and requests as well`);
     }
+  }
+}
+
+/**
+ * Reviewers are none of those whom they review; their evidence keys are held against it when they
+ * decide, because vendors change those themselves.
+ */
+function demandForeignReviewers(targets: Targets): void {
+  const reviewers = parseReviewers(targets.envelope.signed);
+  if (reviewers === undefined) return;
+  const { delegations } = targets;
+  const owners = new Map<string, string>();
+  for (const role of delegations?.roles ?? [])
+    for (const identity of keyIdentities(delegations?.keys ?? new Map(), role))
+      owners.set(identity, role.name);
+  for (const { name, apiKeys } of parseVendors(targets.envelope.signed).values())
+    for (const key of apiKeys) owners.set(keyIdentity(key), name);
+  for (const key of reviewers.keys) {
+    const owner = owners.get(keyIdentity(key));
+    if (owner === undefined) continue;
+    throw new IronError('E_KEY', `a key of ${owner} would review what vendors hand in`, {
+      why: 'who signs it does not review it',
+    });
   }
 }
 

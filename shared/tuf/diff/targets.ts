@@ -4,6 +4,7 @@ import type { Crypto } from '../../crypto/crypto.ts';
 import { parseEvidenceKeys } from '../../evidence/keys.ts';
 import { isJsonObject, type JsonObject, type JsonValue, jsonObject } from '../../json/value.ts';
 import { objectMember } from '../build.ts';
+import { REVIEWERS_FIELD } from '../reviewers.ts';
 import { parseRevocationTrust, TRUST_FIELD } from '../revocation-trust.ts';
 import type { Targets } from '../targets.ts';
 import { EXTENSION_FIELD, formatHardwareId, parseVendors, type Vendor } from '../vendors.ts';
@@ -19,6 +20,7 @@ import {
   warns,
 } from './change.ts';
 import { delegationsDiff } from './delegations.ts';
+import { reviewersDiff } from './reviewers.ts';
 
 /** A file shown without an earlier one lists its targets one by one up to so many. */
 const MOST_NEW_TARGETS = 50;
@@ -36,6 +38,7 @@ export function targetsDiff(
     ...unspoken(delegations, old, signed, 'delegations', before === undefined),
     ...vendorsDiff(crypto, before, after),
     ...teamDiff(crypto, before, after),
+    ...reviewersDiff(crypto, before, after),
     ...evidenceKeysDiff(crypto, before, after),
     ...entriesDiff(old && objectMember(old, 'targets'), objectMember(signed, 'targets')),
     ...otherMembers(old, signed, [
@@ -50,7 +53,7 @@ export function targetsDiff(
     ...otherMembers(
       old && objectMember(old, EXTENSION_FIELD),
       objectMember(signed, EXTENSION_FIELD),
-      ['vendors', 'evidence_keys', TRUST_FIELD],
+      ['vendors', 'evidence_keys', TRUST_FIELD, REVIEWERS_FIELD],
       `${EXTENSION_FIELD}.`,
     ),
   ];
