@@ -15,6 +15,7 @@ import type { CommandContext } from '../../shared/cli/command.ts';
 import { IronError } from '../../shared/errors.ts';
 import { api, reviewFolder } from '../../shared/layout.ts';
 import { SERVER_LIMITS } from '../../shared/limits.ts';
+import { fromErrno, isErrno } from '../../shared/node/errno.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import { readJsonFile, writeFileExclusive } from '../../shared/node/files.ts';
 import { hashFile } from '../../shared/node/hash.ts';
@@ -27,9 +28,7 @@ export async function writeReviewFolder(
   review: ReviewReply,
   folder: string,
 ): Promise<void> {
-  await onPath(folder, () =>
-    mkdir(join(folder, reviewFolder.filesFolder), { recursive: true, mode: 0o700 }),
-  );
+  await makeFolder(folder);
   for (const { path, sha256, length } of review.files) {
     const place = join(folder, reviewFolder.file(path));
     const progress = context.ui.progress(`fetching ${path}`, length);
@@ -45,6 +44,19 @@ export async function writeReviewFolder(
   const bytes = utf8(`${JSON.stringify(review, undefined, 2)}\n`);
   await writeFileExclusive(join(folder, reviewFolder.review), bytes);
   await verifyFolder(folder, review);
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    if (!isErrno(error)) throw error;
+    if (error.code !== 'EEXIST') throw fromErrno(error, folder);
+    throw new IronError('E_EXISTS', `${folder} is there already`, {
+      hint: 'nothing was written; give --out a name that is free',
+    });
+  }
+  await mkdir(join(folder, reviewFolder.filesFolder), { mode: 0o700 });
 }
 
 /** The review that a folder holds, whose bytes are those that it names. `E_SCHEMA`, `E_HASH`. */

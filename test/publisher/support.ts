@@ -28,6 +28,7 @@ async function answer(program: ProgramSpec, argv: readonly string[]): Promise<An
 }
 
 export const ironport = (...argv: string[]): Promise<Answer> => answer(vendorProgram, argv);
+export const repo = (...argv: string[]): Promise<Answer> => answer(operatorProgram, argv);
 
 async function succeed(program: ProgramSpec, argv: readonly string[]): Promise<Answer> {
   const result = await answer(program, argv);

@@ -23,11 +23,16 @@ import {
 } from '../support/repository.ts';
 import { type Answer, call, type Running, running } from './support.ts';
 
+/** A service, in this process or in another. */
+export type At = Pick<Running, 'home' | 'acme' | 'clock' | 'caller'> & {
+  readonly service: Pick<Running['service'], 'url'>;
+};
+
 export const [ANNA, BORIS, CLARA] = [testKey('anna'), testKey('boris'), testKey('clara')];
 
 /** The operators' next targets, with these reviewers. */
 export async function nameReviewers(
-  it: Running,
+  it: Pick<Running, 'operators' | 'acme' | 'clock' | 'repository'>,
   version: number,
   reviewers: readonly Pick<Signer, 'key'>[],
   threshold: number,
@@ -62,30 +67,32 @@ export async function reviewing(
 
 /** acme hands in its role with these artifacts; the first answer. */
 export async function handIn(
-  it: Running,
+  it: At,
   version: number,
   artifacts: readonly TestArtifact[],
 ): Promise<SubmissionReply> {
   await it.caller.uploadAll(artifacts);
-  return await it.caller.submitOnly('acme', await signedRole(it.acme, version, artifacts));
+  const expires = it.clock.now + LIFETIMES.vendor;
+  const role = await signedRole(it.acme, version, artifacts, { expires });
+  return await it.caller.submitOnly('acme', role);
 }
 
-export const artifactOf = (it: Running, version = '1.0.0'): Promise<TestArtifact> =>
+export const artifactOf = (it: At, version = '1.0.0'): Promise<TestArtifact> =>
   testArtifact(it.acme, `acme/edu/${version}/edu.js`, undefined, { now: it.clock.now });
 
-export async function owner(it: Running, path: string): Promise<Answer> {
+export async function owner(it: At, path: string): Promise<Answer> {
   const { token } = JSON.parse(await readFile(join(it.home, data.service), 'utf8'));
   return await call(it.service.url, 'GET', path, { authorization: `Bearer ${token}` });
 }
 
-export async function shown(it: Running, id: string): Promise<ReviewReply> {
+export async function shown(it: At, id: string): Promise<ReviewReply> {
   const { body } = await owner(it, api.review(id));
   return reviewReply.parse(JSON.parse(body.toString('utf8')));
 }
 
 /** A statement about what `review show` shows. */
 export async function statement(
-  it: Running,
+  it: At,
   id: string,
   signers: readonly Signer[],
   decision: Partial<Decision> = {},
@@ -96,23 +103,18 @@ export async function statement(
   return await signReview(platformCrypto, { submission: id, files, ...about }, said, signers);
 }
 
-export const bring = (it: Running, id: string, bytes: Uint8Array): Promise<Answer> =>
+export const bring = (it: At, id: string, bytes: Uint8Array): Promise<Answer> =>
   call(it.service.url, 'POST', api.review(id), { 'content-type': 'application/json' }, bytes);
 
 /** The state that a statement leads to, or the code by which it is refused. */
-export async function decide(it: Running, id: string, bytes: Uint8Array): Promise<string> {
+export async function decide(it: At, id: string, bytes: Uint8Array): Promise<string> {
   const answer = await bring(it, id, bytes);
   const { error, state } = JSON.parse(answer.body.toString('utf8'));
   return state ?? error.code;
 }
 
-export const approve = async (it: Running, id: string, ...signers: Signer[]): Promise<string> =>
+export const approve = async (it: At, id: string, ...signers: Signer[]): Promise<string> =>
   decide(it, id, await statement(it, id, signers));
 
-export const reject = async (
-  it: Running,
-  id: string,
-  signer: Signer,
-  comment = 'no',
-): Promise<string> =>
+export const reject = async (it: At, id: string, signer: Signer, comment = 'no'): Promise<string> =>
   decide(it, id, await statement(it, id, [signer], { result: 'rejected', comment }));
