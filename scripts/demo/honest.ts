@@ -126,7 +126,7 @@ export async function admitRequest(scene: Scene, home: string): Promise<string> 
   return fingerprint;
 }
 
-async function newestTargets(scene: Scene): Promise<{ path: string; version: number }> {
+export async function newestTargets(scene: Scene): Promise<{ path: string; version: number }> {
   for (let version = 64; version > 0; version--) {
     const path = signedOf(scene, `${version}.targets.json`);
     if ((await readFile(path).catch(() => undefined)) !== undefined) return { path, version };

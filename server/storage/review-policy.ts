@@ -36,6 +36,10 @@ export async function loadReviewPolicy(home: string): Promise<ReviewPolicy> {
 
 export async function saveReviewPolicy(home: string, require: ReviewPolicy): Promise<void> {
   await ensurePrivateFolder(join(home, data.private));
-  const bytes = utf8(`${JSON.stringify({ schema: SCHEMA, require })}\n`);
+  const bytes = formatReviewPolicy(require);
   await writeFileAtomic(join(home, data.reviewPolicy), bytes, { mode: 0o600 });
+}
+
+export function formatReviewPolicy(require: ReviewPolicy): Uint8Array {
+  return utf8(`${JSON.stringify({ schema: SCHEMA, require })}\n`);
 }

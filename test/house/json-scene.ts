@@ -22,6 +22,7 @@ import { hostOptions, unpackHost } from '../agent/hosts/hosts.ts';
 import { EDU_MODULE } from '../evidence/elf-support.ts';
 import { MODULE_KEY, signModule } from '../evidence/module-signing.ts';
 import { operatorsPending, vendorsPending } from './pending-scene.ts';
+import { reviewsWork } from './review-scene.ts';
 
 export const FILE = join(EDU, 'edu-driver.mjs');
 
@@ -40,6 +41,7 @@ export async function theWholeWay(scene: Scene): Promise<void> {
   await teamsWork(scene);
   await operatorsPending(scene);
   await vendorsPending(scene);
+  await reviewsWork(scene);
 }
 
 const signed = (scene: Scene, name: string): string => join(scene.operator, 'signed', name);

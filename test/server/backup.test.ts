@@ -25,6 +25,7 @@ import { program } from '../../server/main.ts';
 import { checkTree } from '../../server/publish/fsck.ts';
 import { openRepository } from '../../server/repository.ts';
 import { startService } from '../../server/service.ts';
+import { loadReviewPolicy, saveReviewPolicy } from '../../server/storage/review-policy.ts';
 import { Suspended } from '../../server/storage/suspended.ts';
 import { IronError } from '../../shared/errors.ts';
 import { data } from '../../shared/layout.ts';
@@ -48,6 +49,7 @@ async function lived(t: Test) {
   }
   await caller.submit('acme', await signedRole(acme, 2, []));
   await new Suspended(it.home).add('other');
+  await saveReviewPolicy(it.home, 'widens');
   return { ...it, folder: temporaryHome(t) };
 }
 
@@ -81,6 +83,7 @@ t.test('a file and a folder, there and back', async (t) => {
     t.match(done, { complete: true, expired: [], sha256 });
     execFileSync('diff', ['-r', join(home, 'tree'), join(to, 'tree')]);
     t.ok(await new Suspended(to).has('other'));
+    t.equal(await loadReviewPolicy(to), 'widens', 'what waited waits');
     t.notOk(existsSync(join(to, data.onlineKeys)), 'no key is in it');
     for (const name of readdirSync(join(home, data.onlineKeys))) {
       // Its longest word is the private half.
