@@ -33,7 +33,12 @@ export async function copyDatabase(from: string, to: string): Promise<void> {
         copy.prepare(`DELETE FROM ${table}`).run();
       // What waits for a vendor's other signers is as unpublished; the operators' is nobody's secret.
       copy.prepare('DELETE FROM drafts WHERE vendor IS NOT NULL').run();
-      // What the checks said of it names what is in it.
+      // What the checks said of it names what is in it, and so does what is shown to reviewers.
+      copy
+        .prepare(
+          "DELETE FROM reviews WHERE submission IN (SELECT id FROM submissions WHERE state = 'queued')",
+        )
+        .run();
       copy
         .prepare(
           "DELETE FROM verdicts WHERE submission IN (SELECT id FROM submissions WHERE state = 'queued')",

@@ -49,7 +49,7 @@ async function lived(t: Test) {
   }
   await caller.submit('acme', await signedRole(acme, 2, []));
   await new Suspended(it.home).add('other');
-  await saveReviewPolicy(it.home, 'widens');
+  await saveReviewPolicy(it.home, 'first');
   return { ...it, folder: temporaryHome(t) };
 }
 
@@ -83,7 +83,7 @@ t.test('a file and a folder, there and back', async (t) => {
     t.match(done, { complete: true, expired: [], sha256 });
     execFileSync('diff', ['-r', join(home, 'tree'), join(to, 'tree')]);
     t.ok(await new Suspended(to).has('other'));
-    t.equal(await loadReviewPolicy(to), 'widens', 'what waited waits');
+    t.equal(await loadReviewPolicy(to), 'first', 'what waited waits');
     t.notOk(existsSync(join(to, data.onlineKeys)), 'no key is in it');
     for (const name of readdirSync(join(home, data.onlineKeys))) {
       // Its longest word is the private half.
@@ -116,6 +116,10 @@ t.test('what waits is not in it, and its vendor is told', async (t) => {
   // Nobody takes it up: it stays in the queue.
   repository.worker.kick = () => {};
   const { id } = await caller.submitOnly('acme', await signedRole(acme, 3, [secret]));
+  // Another one is before the reviewers.
+  await saveReviewPolicy(home, 'all');
+  const reviewed = await caller.submitOnly('acme', await signedRole(acme, 3, [secret]));
+  t.equal(reviewed.state, 'in-review');
   const { out, sha256 } = await backupOf(home, join(folder, 'b'), clock);
   t.notMatch(readFileSync(out, 'latin1'), /under embargo|acme\/edu\/2\.0\.0/);
   await stop();
@@ -123,7 +127,9 @@ t.test('what waits is not in it, and its vendor is told', async (t) => {
   await restoreBackup({ from: out, home: to, crypto, sha256 });
   cpSync(join(home, data.onlineKeys), join(to, data.onlineKeys), { recursive: true });
   const again = await openRepository(repositoryOptions(to, clock));
-  t.match(again.intake.find(id, 'acme'), { state: 'refused', error: { code: 'E_TRY_AGAIN' } });
+  for (const one of [id, reviewed.id])
+    t.match(again.intake.find(one, 'acme'), { state: 'refused', error: { code: 'E_TRY_AGAIN' } });
+  t.strictSame((await again.desk.list(true)).reviews, []);
   await again.close();
 });
 
