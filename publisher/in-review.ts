@@ -23,7 +23,8 @@ export function waitWords(review: SubmissionReply['review']): string {
   const { reasons, approved_by, needed, until } = review;
   const so =
     needed === null ? 'no reviewers are named yet' : `${approved_by} of ${needed} approved`;
-  return `${reasons.join('; ')} (${so}; it waits until ${until})`;
+  // It is the service that says so: one line, whatever it sends.
+  return `${reasons.join('; ')} (${so}; it waits until ${until})`.replaceAll(/\s+/g, ' ');
 }
 
 /** Keeps what was handed in, to compare it with what is published in the end. */

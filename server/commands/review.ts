@@ -1,5 +1,6 @@
 /** `review`: what waits at the service for people to look at, and what they decide. */
 
+import { join } from 'node:path';
 import {
   type DecisionReply,
   decisionReply,
@@ -19,11 +20,13 @@ import { confirm, YES_OPTION } from '../../shared/cli/confirm.ts';
 import { table } from '../../shared/cli/table.ts';
 import { IronError } from '../../shared/errors.ts';
 import { signReview } from '../../shared/evidence/review.ts';
-import { api } from '../../shared/layout.ts';
+import { api, data } from '../../shared/layout.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { keyId } from '../../shared/tuf/key.ts';
+import { parseReviewers } from '../../shared/tuf/reviewers.ts';
 import { KEY_OPTION, PASSPHRASE_OPTION, signersOf } from '../ceremony/signers.ts';
 import { DIR_OPTION, homeOf } from '../config.ts';
+import { CurrentTree } from '../storage/published.ts';
 import { REVIEW_POLICIES, saveReviewPolicy } from '../storage/review-policy.ts';
 import { askService } from './ask-service.ts';
 import { reachOf, URL_OPTION } from './drafts.ts';
@@ -50,7 +53,12 @@ export const reviewRequire: CommandSpec = {
       throw new IronError('E_USAGE', `one of ${REVIEW_POLICIES.join(', ')} is expected`, {
         hint: 'nothing was changed',
       });
-    await saveReviewPolicy(homeOf(context), which);
+    const home = homeOf(context);
+    await saveReviewPolicy(home, which);
+    if (which !== 'off' && !(await hasReviewers(home)))
+      context.ui.warn(
+        'the signed targets name no reviewers: what waits is refused in the end; `ironport-repo reviewers set` makes targets that do',
+      );
     return {
       data: { require: which },
       text:
@@ -60,6 +68,11 @@ export const reviewRequire: CommandSpec = {
     };
   },
 };
+
+async function hasReviewers(home: string): Promise<boolean> {
+  const published = await new CurrentTree(join(home, data.tree), crypto).get();
+  return published !== undefined && parseReviewers(published.targets.envelope.signed) !== undefined;
+}
 
 export const reviewListCommand: CommandSpec = {
   name: 'review list',
@@ -174,10 +187,10 @@ async function decide(
     answer: decisionReply,
   });
   const keys = signers.map(({ key }) => keyId(crypto, key));
-  const data = { ...reply, vendor: review.vendor, version: review.version, result, keys };
+  const said = { ...reply, vendor: review.vendor, version: review.version, result, keys };
   // Approved, and refused by what stands now: another version was published meanwhile.
   if (result === 'approved' && reply.error !== null) throw errorFromBody(reply.error);
-  return { data, text: outcomeText(reply, review) };
+  return { data: said, text: outcomeText(reply, review) };
 }
 
 function outcomeText(reply: DecisionReply, { id, vendor, version }: ReviewReply): string {

@@ -88,6 +88,15 @@ export class Queue {
     return { count, oldest: oldest ?? undefined };
   }
 
+  /** How many submissions wait for reviewers. */
+  inReview(): number {
+    const row = prepared(
+      this.#db,
+      "SELECT count(*) AS count FROM reviews WHERE state = 'waiting'",
+    ).get() as { count: number };
+    return row.count;
+  }
+
   /**
    * Adds it: `refused` when it has an error, `queued` otherwise. Durable on return, together with
    * what `beside` writes. `E_QUOTA`. Those that come together are made durable together: one wait for

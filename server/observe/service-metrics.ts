@@ -151,6 +151,9 @@ export function addGauges(registry: Metrics, gauges: Gauges): void {
     const { oldest } = queue.waiting();
     return one(oldest === undefined ? 0 : Math.max(0, clock() - oldest));
   });
+  registry.gauge('ironport_reviews_waiting', 'Submissions that wait for reviewers.', () =>
+    one(queue.inReview()),
+  );
   registry.gauge(
     'ironport_disk_free_bytes',
     "Room on the disk of the service's folder.",

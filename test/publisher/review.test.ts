@@ -35,6 +35,8 @@ async function wait(version: string, ceiling?: string): Promise<string> {
 }
 
 t.test('operators name reviewers, and say what waits', async (t) => {
+  const early = await operator('review', 'require', 'all', ...dir);
+  t.match(early.stderr, 'the signed targets name no reviewers');
   const { data, stderr } = await operator(
     ...['reviewers', 'set', '--agree', '2', ...key('t1')],
     ...['--reviewer', scene.at('rev-1.pub.json'), '--reviewer', scene.at('rev-2.pub.json')],
@@ -51,7 +53,8 @@ t.test('operators name reviewers, and say what waits', async (t) => {
   t.match(stderr, 'an approval takes 2 of 2 reviewers');
   await scene.submit('3.targets.json');
   t.equal((await repo('review', 'require', 'sometimes', ...dir)).error?.code, 'E_USAGE');
-  await operator('review', 'require', 'widens', ...dir);
+  const required = await operator('review', 'require', 'widens', ...dir);
+  t.notMatch(required.stderr, 'name no reviewers');
   t.match((await operator('review', 'list', ...dir)).data, { require: 'widens', reviews: [] });
 });
 

@@ -101,6 +101,7 @@ t.test('metrics, on a listener of their own', async (t) => {
     samples.get('ironport_publication_seconds_count') ?? -1,
   );
   is('ironport_queue_waiting', 0);
+  is('ironport_reviews_waiting', 0);
   is('ironport_ready', 1);
   is('ironport_role_version{role="snapshot"}', 2);
   is('ironport_role_expiry_seconds{role="timestamp"}', 24 * HOUR);

@@ -55,6 +55,8 @@ t.test(
     t.match(first.verdicts.at(-1), { check: 'review', detail: /^waits: acme published nothing/ });
     const { id } = first;
     t.match(await it.caller.ended(id), { state: 'in-review' }, 'nobody waits for it in vain');
+    t.equal(it.repository.queue.inReview(), 1);
+    t.equal(it.repository.queue.waiting().count, 0, 'it holds nobody up');
     await it.repository.worker.drain();
     t.equal(await versionOf(it), 0, 'not published');
     t.notOk(existsSync(join(it.home, 'tree', 'targets', 'acme')), 'nothing of it in the tree');
