@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { cp, rename, writeFile } from 'node:fs/promises';
 import t from 'tap';
 import { program } from '../../publisher/main.ts';
+import { saveReviewPolicy } from '../../server/storage/review-policy.ts';
 import { run } from '../cli/support.ts';
 import { temporaryHome } from '../server/support.ts';
 import { ironport, Scene, vendor } from './support.ts';
@@ -81,6 +82,22 @@ t.test('of two changes of one version the second is refused, and says which stan
   const late = await pending('sign', a.data.pending.id, '--yes', ...to('second'));
   t.match(late.error, { code: 'E_CONFLICT', message: 'acme 4 was handed in, and acme 4 stands' });
 });
+
+t.test(
+  'with its last signature it may still wait for the reviewers of the repository',
+  async (t) => {
+    await saveReviewPolicy(scene.at('repo'), 'all');
+    const { data } = await vendor(...publish('9.0.0'));
+    const { id } = data.pending;
+    const last = await pending('sign', id, '--yes', ...to('second'));
+    t.equal(last.error?.code, 'E_IN_REVIEW');
+    t.match((await vendor('pending', 'list', '--all', ...to('acme'))).data.changes[0], {
+      id,
+      state: 'in-review',
+    });
+    await saveReviewPolicy(scene.at('repo'), 'off');
+  },
+);
 
 t.test('a vendor that was suspended meanwhile signs nothing', async (t) => {
   const { data } = await vendor(...publish('1.3.0'));

@@ -156,6 +156,23 @@ t.test('a rejection says why, to the vendor', async (t) => {
   t.match((await vendor(...publish('1.2.0'))).data, { published: true }, 'others go on');
 });
 
+t.test('a role in bins: dividing it passes by, a wider artifact in a bin waits', async (t) => {
+  t.match((await vendor('split', '--bins', '2', ...to())).data, { bins: 2 });
+  const id = await wait('2.1.0', 'wide.json');
+  const { data } = await operator('review', 'show', id, ...dir);
+  t.match(data.ceilings, [{ path: 'acme/edu/2.1.0/edu.js', against: 'acme/edu/1.2.0/edu.js' }]);
+  const paths = data.files.map(({ path }: { path: string }) => path);
+  t.ok(
+    paths.some((path: string) => /^metadata\/\d+\.acme\./.test(path)),
+    'its bins are named',
+  );
+  t.match((await repo('review', 'approve', id, ...dir, ...key('rev-1'))).data, { approved_by: 1 });
+  t.match((await repo('review', 'approve', id, ...dir, ...key('rev-2'))).data, {
+    state: 'published',
+  });
+  t.match((await vendor('submission', id, ...to())).data, { state: 'published' });
+});
+
 t.test('without a service nothing is shown', async (t) => {
   await scene.stop();
   t.equal((await repo('review', 'list', ...dir)).error?.code, 'E_NOT_FOUND');

@@ -1,10 +1,11 @@
 /** What waits for reviewers: nothing of it is seen, and only their word lets it out. */
 
 import { existsSync, readdirSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { saveReviewPolicy } from '../../server/storage/review-policy.ts';
+import { Suspended } from '../../server/storage/suspended.ts';
 import { reviewReply } from '../../shared/api/review.ts';
 import { utf8 } from '../../shared/bytes.ts';
 import { pae, parseEnvelope, writeEnvelope } from '../../shared/evidence/dsse.ts';
@@ -273,6 +274,27 @@ t.test('a role that moved on while another waits', async (t) => {
   const ends = await Promise.all([approve(it, a.id, ANNA), approve(it, b.id, ANNA)]);
   t.strictSame(ends.sort(), ['published', 'refused'], 'two of one version: one of them');
   t.equal(await versionOf(it), 2);
+});
+
+t.test('a vendor that is suspended while it waits, and bytes that are lost', async (t) => {
+  const it = await reviewing(t);
+  const [one, two] = [await artifactOf(it), await artifactOf(it, '2.0.0')];
+  const waits = await handIn(it, 1, [one]);
+  const suspended = new Suspended(it.home);
+  await suspended.add('acme');
+  t.equal(await approve(it, waits.id, ANNA), 'refused', 'an approval lifts no suspension');
+  await suspended.lift('acme');
+  t.match(await it.caller.ended(waits.id), { error: { code: 'E_NOT_AUTHORISED' } });
+
+  // What was looked at is gone from the disk: it is not published without it.
+  const next = await handIn(it, 1, [two]);
+  const said = await statement(it, next.id, [ANNA]);
+  const file = (await shown(it, next.id)).files[1];
+  await rm(join(it.home, data.blob('acme', file?.sha256 ?? '')));
+  t.equal(codeOf(await owner(it, api.reviewFile(next.id, file?.sha256 ?? ''))), 'E_IO');
+  t.equal(await decide(it, next.id, said), 'refused');
+  t.equal(await versionOf(it), 0);
+  t.strictSame([...new Set(it.failures.map(({ code }) => code))], ['E_IO'], 'and it is reported');
 });
 
 t.test('reviewers that are exchanged, or none', async (t) => {

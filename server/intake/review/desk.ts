@@ -4,7 +4,8 @@
  * any other is, and takes the place of no signature of the vendor.
  */
 
-import { createReadStream } from 'node:fs';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import {
   type DecisionReply,
@@ -20,6 +21,7 @@ import { keyIdentity } from '../../../shared/crypto/key.ts';
 import { IronError } from '../../../shared/errors.ts';
 import { verifyReview } from '../../../shared/evidence/review.ts';
 import { REVIEW_LIMITS } from '../../../shared/limits.ts';
+import { onPath } from '../../../shared/node/file-system.ts';
 import { formatInstant, type Instant } from '../../../shared/time.ts';
 import { keyId } from '../../../shared/tuf/key.ts';
 import type { Queue } from '../../db/queue.ts';
@@ -112,8 +114,12 @@ export class ReviewDesk {
       if (own !== undefined && toHex(crypto.sha256(own)) === sha256)
         return { length: own.length, bytes: Readable.from([own]) };
       const place = await findBlob(shelves, await current.get(), vendor, sha256);
-      if (place !== undefined)
-        return { length: file.length, bytes: createReadStream(place, { end: file.length }) };
+      if (place !== undefined) {
+        const opened = await onPath(place, () =>
+          open(place, constants.O_RDONLY | constants.O_NOFOLLOW),
+        );
+        return { length: file.length, bytes: opened.createReadStream() };
+      }
     }
     throw new IronError('E_NOT_FOUND', 'these bytes are not here', {
       why: 'the submission has no such file, or it was refused and its files are deleted',
