@@ -69,8 +69,8 @@ export function refusedEvent(device: string, { status, count, example }: Report)
   return { event: 'access-refused', device, why: status, count, example: { ...example } };
 }
 
-/** Why a driver is stopped: somebody wants the device, or its own doing. */
-export type Over = { readonly why: 'asked' | 'stopped' } | RunEnd;
+/** Why a device is stopped: somebody wants it, it reported an error, or its driver's doing. */
+export type Over = { readonly why: 'asked' | 'stopped' | 'device-error' } | RunEnd;
 
 export function endedEvent(
   device: string,

@@ -9,7 +9,7 @@ import { endedEvent, type Over, refusedEvent } from './drive.ts';
 import type { DriverEnd } from './host/launch.ts';
 import { libc } from './host/libc.ts';
 
-/** Why it ended: the kernel asks for the device, this process was told to stop, or the driver. */
+/** Why it ended: the kernel asks for the device, we were told to stop, an error, or the driver. */
 export interface HoldEnd {
   readonly why: Over['why'];
   /** What was given back, in words. */
@@ -47,6 +47,7 @@ export async function hold({ agent, confined, signal, onLost }: Holding): Promis
   } catch (error) {
     onLost(`the brake met a failure, and went on: ${asIronError(error).message}`);
   }
+  if (end.why === 'device-error') write({ event: 'device-error', device });
   const undone = await confined.end();
   const driver = await running?.end();
   if (running !== undefined && driver !== undefined)
@@ -61,10 +62,14 @@ function untilOver({ events, running }: Confined, signal: AbortSignal): Promise<
     const end = (over: Over): void => {
       if (isOver) return;
       isOver = true;
-      unwatch();
+      for (const unwatch of watches) unwatch();
       resolve(over);
     };
-    const unwatch = libc().watch(events.request, () => end({ why: 'asked' }));
+    const watches = [libc().watch(events.request, () => end({ why: 'asked' }))];
+    // The kernel recovers a device from an error that is not fatal, without asking whether it still
+    // does what it was told (Documentation/PCI/pci-error-recovery.rst): it is not left to run.
+    if (events.error !== undefined)
+      watches.push(libc().watch(events.error, () => end({ why: 'device-error' })));
     if (signal.aborted) end({ why: 'stopped' });
     else signal.addEventListener('abort', () => end({ why: 'stopped' }), { once: true });
     running?.over.then(end, reject);

@@ -135,15 +135,16 @@ async function holdIt(
 const WHY: Readonly<Record<HoldEnd['why'], string>> = {
   asked: 'the kernel asks for the device',
   stopped: 'stopped',
+  'device-error': 'the device reported an error',
   'driver-ended': 'the driver ended',
   'broker-ended': 'the broker ended, and the driver was ended',
   'interrupt-storm': 'interrupts went over their budget, and the driver was ended',
 };
 
-/** What a program that runs another one says of its failure; no code of ours has it. */
+/** No code of ours has it: nothing of what was asked for failed. */
 const DRIVER_FAILED = 40;
 
-/** A driver that was not told to end, and did not end well. */
+/** Device or driver came to a bad end, and nobody had asked for one. */
 function hasFailed({ why, driver }: HoldEnd): boolean {
   if (why === 'asked' || why === 'stopped') return false;
   return why !== 'driver-ended' || driver?.status !== 0;

@@ -5,6 +5,7 @@ import { crashes } from './crash.ts';
 import { drivers } from './drivers.ts';
 import { machine } from './machine.ts';
 import { refusals } from './refusals.ts';
+import { refusedRuns } from './run-refused.ts';
 import { runs } from './runs.ts';
 import { steps } from './steps.ts';
 import { wholeWay } from './whole-way.ts';
@@ -17,6 +18,7 @@ export const CASES: readonly LabCase[] = [
   ...steps,
   ...drivers,
   ...runs,
+  ...refusedRuns,
   ...refusals,
   ...crashes,
 ];

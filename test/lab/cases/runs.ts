@@ -2,44 +2,19 @@
 
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { existsSync, fstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { Agent } from '../../../agent/agent.ts';
-import type { AuditEvent } from '../../../agent/audit.ts';
 import type { Confined } from '../../../agent/confine.ts';
-import { type HoldEnd, hold } from '../../../agent/hold.ts';
-import { REGION } from '../../../agent/host/uapi.ts';
+import type { Running } from '../../../agent/running.ts';
 import { must } from '../../../scripts/demo/support/programs.ts';
-import { BUSY, FLOOD, GREEDY, STORM } from '../support/drivers.ts';
-import { Edu, pattern } from '../support/edu.ts';
-import { GROUPS, runOn, runPolicy, USERS } from '../support/run.ts';
+import { elf } from '../../agent/elf.ts';
+import { PAUSE } from '../../agent/hostile.ts';
+import { BUSY } from '../support/drivers.ts';
+import { driverProcesses, groups, nothingLeft, said } from '../support/held.ts';
+import { GROUPS, runOn, runPolicy } from '../support/run.ts';
 import { scene } from '../support/scene.ts';
 import { EDU, giveToVfio, stateOf, takeFromVfio } from '../support/vfio.ts';
 import type { Backend, Lab, LabCase } from './case.ts';
-
-const FULL = 4096;
-
-/** Processes as whom the lab's drivers and brokers run. */
-function driverProcesses(): string[] {
-  return readdirSync('/proc').filter((name) => {
-    if (!/^[0-9]+$/.test(name)) return false;
-    try {
-      const uid = /^Uid:\t([0-9]+)/m.exec(readFileSync(`/proc/${name}/status`, 'utf8'))?.[1];
-      return Number(uid) >= USERS.first && Number(uid) < USERS.first + USERS.count;
-    } catch {
-      return false;
-    }
-  });
-}
-
-function groups(): string[] {
-  return readdirSync(GROUPS).filter((name) => name.startsWith('ironport-0000'));
-}
-
-function nothingLeft(): void {
-  deepEqual(driverProcesses(), [], 'no process is left');
-  deepEqual(groups(), [], 'no control group is left');
-}
 
 interface Applied {
   readonly status: number | null;
@@ -51,7 +26,7 @@ async function applyRun(
   { backend, say }: Lab,
   name: string,
   program: 'node' | 'static',
-  onLine: (line: string, pid: number) => void = () => {},
+  onLine: (line: string) => void = () => {},
 ): Promise<Applied> {
   const child = spawn(
     process.execPath,
@@ -66,7 +41,7 @@ async function applyRun(
   child.stdout.on('data', (data) => (stdout += data));
   child.stderr.on('data', (data) => {
     say(String(data).trimEnd());
-    onLine(String(data), child.pid ?? 0);
+    onLine(String(data));
   });
   const status = await new Promise<number | null>((resolve) => child.once('close', resolve));
   if (stdout === '') return { status, data: { driven: { output: '' } } };
@@ -100,37 +75,6 @@ async function drives(lab: Lab, name: string, program: 'node' | 'static'): Promi
   await must('ironport-agent', ['audit', 'verify', '--state', scene().state]);
 }
 
-interface Ran {
-  readonly end: HoldEnd;
-  readonly lines: readonly Record<string, unknown>[];
-}
-
-/** Of these cases alone: what they audit, and need no scene for. */
-function ownAgent(): Agent {
-  return new Agent({ state: '/tmp/ironport-runs' });
-}
-
-/** Holds the device until its driver ends, or `then` has it ended. */
-async function holdUntil(confined: Confined, then?: () => Promise<void>): Promise<Ran> {
-  const agent = ownAgent();
-  const stop = new AbortController();
-  const lost: string[] = [];
-  const [end] = await Promise.all([
-    hold({ agent, confined, signal: stop.signal, onLost: (text) => lost.push(text) }),
-    then?.().then(() => stop.abort()),
-  ]);
-  deepEqual(lost, []);
-  const lines = (confined.running?.output() ?? '').split('\n').filter((line) => line !== '');
-  // Its runtime may have something to say too, and the last line may have been cut short.
-  const isOurs = (line: string): boolean => /^\{.*\}$/.test(line);
-  for (const line of lines) if (!isOurs(line)) console.log(line);
-  return { end, lines: lines.filter(isOurs).map((line) => JSON.parse(line)) };
-}
-
-async function said(confined: Confined, what: string): Promise<void> {
-  while (confined.running?.output().includes(what) !== true) await setTimeout(50);
-}
-
 /** A process of its own that runs a driver, and is to be killed: `IRONPORT_LAB_RUN=backend`. */
 const VARIABLE = 'IRONPORT_LAB_RUN';
 
@@ -161,108 +105,81 @@ export const runs: readonly LabCase[] = [
     },
   },
   {
-    name: 'run-greedy',
-    title: 'a driver that asks for what it was not granted is refused, each time, and audited',
-    eachBackend: true,
+    name: 'run-release',
+    title: 'a device whose driver runs is given back when another process releases it',
     limitSeconds: 600,
-    async run({ backend, say }) {
-      giveToVfio(EDU[0]);
-      const config = (): string =>
-        readFileSync(`/sys/bus/pci/devices/${EDU[0]}/config`).subarray(0, 64).toString('hex');
-      const events: AuditEvent[] = [];
-      const confined = await runOn(backend, GREEDY, (event) => events.push(event));
-      const before = config();
-      let after = '';
-      const { end, lines } = await holdUntil(confined, async () => {
-        await said(confined, '"done"');
-        after = config();
+    async run(lab) {
+      const before = stateOf(EDU[0]);
+      const common = ['--state', scene().state, '--device', EDU[0], '--write-timeout', '200'];
+      let released: Promise<unknown> | undefined;
+      const { status, data } = await applyRun(lab, scene().name, 'node', (line) => {
+        const [, pid] = /the driver runs: process ([0-9]+)/.exec(line) ?? [];
+        // So that it does not end by itself first.
+        if (pid !== undefined) process.kill(Number(pid), 'SIGSTOP');
+        if (line.includes(`holding ${EDU[0]}`))
+          released = must('ironport-agent', ['release', ...common, '--settle-timeout', '60']);
       });
-      say(JSON.stringify(end));
-      const asked = lines.filter(({ status }) => status !== undefined);
-      ok(asked.length > 100, `${asked.length} accesses were tried`);
-      for (const { what, status, value, control, id } of asked) {
-        ok(status !== 0, `${what} was refused`);
-        equal(value, '0', `${what} told nothing`);
-        deepEqual([control, id], [0, 0xed], 'control: what was granted is served, right after');
-      }
-      const taken = lines.filter(({ taken }) => taken !== undefined);
-      ok(taken.length > 20);
-      for (const { what, taken: isTaken, code } of taken) {
-        say(`${what}: ${isTaken} ${code}`);
-        equal(isTaken, false, `${what} was not to be had`);
-      }
-      equal(after, before, 'configuration space is as it was');
-      const started = events.find(({ event }) => event === 'driver-started');
-      ok(started !== undefined);
-      const log = readFileSync(ownAgent().audit.path, 'utf8');
-      for (const why of ['region', 'outside', 'unaligned', 'width', 'malformed', 'readOnly'])
-        ok(log.includes(`"event":"access-refused","device":"${EDU[0]}","why":"${why}"`), why);
+      ok(released !== undefined);
+      await released;
+      equal(status, 0);
+      deepEqual([data.driven.why, data.driven.signal], ['asked', 'SIGKILL']);
       nothingLeft();
-      takeFromVfio(EDU[0]);
+      deepEqual(stateOf(EDU[0]), before, 'the state before, exactly');
+      await must('ironport-agent', ['audit', 'verify', '--state', scene().state]);
     },
   },
   {
-    name: 'run-flood',
-    title: 'the brake comes whatever the driver asks, and then nothing moves',
+    name: 'run-two',
+    title: 'two drivers have what each was granted, and nothing of the other',
     eachBackend: true,
     limitSeconds: 600,
     async run({ backend, say }) {
-      for (const [name, source] of Object.entries({ FLOOD, BUSY })) {
-        giveToVfio(EDU[0]);
-        const confined = await runOn(backend, source, () => {});
-        await said(confined, 'begun');
-        const [memory] = confined.memories;
-        ok(memory !== undefined && confined.running !== undefined);
-        const get = (): Buffer => {
-          const bytes = Buffer.alloc(FULL);
-          readSync(memory.fd, bytes, 0, FULL, 0);
-          return bytes;
-        };
-        if (name === 'BUSY') {
-          writeSync(memory.fd, pattern(256, 3), 0, 256, 0);
-          while (get().subarray(0, 256).equals(pattern(256, 3))) await setTimeout(20);
-          say('control: while it runs, the device writes into its window');
-        }
-        confined.brake();
-        equal(confined.vfio.isBusMaster, false);
-        equal(confined.space.isAttached, false);
-        for (const group of groups())
-          ok(
-            readFileSync(`${GROUPS}/${group}/cgroup.events`, 'utf8').includes('frozen 1'),
-            `${group} is frozen`,
-          );
-        equal(groups().length, 2);
-        writeSync(memory.fd, pattern(FULL, 4), 0, FULL, 0);
-        const edu = new Edu(confined.vfio.fd, confined.vfio.region(REGION.bar0).offset);
-        // What the driver began is over first, so that this one is made.
-        while ((edu.read32(0x98) & 1) !== 0) await setTimeout(20);
-        await edu.give(memory.window.start, FULL);
-        ok(get().equals(pattern(FULL, 4)), 'after the brake nothing is written');
-        const { end } = await holdUntil(confined, async () => {});
-        equal(end.driver?.signal, 'SIGKILL');
-        nothingLeft();
-        takeFromVfio(EDU[0]);
+      const both: Confined[] = [];
+      for (const bdf of EDU) {
+        giveToVfio(bdf);
+        both.push(await runOn(backend, elf([], [PAUSE]), () => {}, bdf));
       }
-    },
-  },
-  {
-    name: 'run-storm',
-    title: 'interrupts over their budget brake the device and end its driver',
-    eachBackend: true,
-    limitSeconds: 600,
-    async run({ backend, say }) {
-      giveToVfio(EDU[0]);
-      const confined = await runOn(backend, STORM, () => {});
-      const { end, lines } = await holdUntil(confined);
-      say(JSON.stringify([end, lines, confined.running?.interrupts()]));
-      ok((lines.find(({ what }) => what === 'told')?.told as number) > 0, 'control: it is told');
-      equal(end.why, 'interrupt-storm');
-      equal(end.driver?.signal, 'SIGKILL');
-      const [vector] = confined.running?.interrupts() ?? [];
-      equal(vector?.quarantineReason, 'BudgetExceeded');
-      ok((vector?.irqCalls ?? 0) <= 50 * 600, 'no more than its budget was passed on');
+      const seen = both.map(({ running, memories }) => {
+        const { driver, broker, user, brokerUser } = running as Running;
+        const links = (pid: number): string[] =>
+          readdirSync(`/proc/${pid}/fd`)
+            .map(Number)
+            .sort((a, b) => a - b)
+            .map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+        const ofDriver = links(driver.pid);
+        say(ofDriver.join(' '));
+        deepEqual(
+          ofDriver.map((link) => link.replaceAll(/[0-9]+/g, 'N')),
+          [
+            ...['/dev/null', 'pipe:[N]', 'pipe:[N]', 'pipe:[N]', 'pipe:[N]'],
+            ...['/memfd:ironport-dma (deleted)', 'anon_inode:[eventfd]'],
+          ],
+        );
+        equal(ofDriver[1], ofDriver[2], 'one pipe for what it writes');
+        const maps = readFileSync(`/proc/${driver.pid}/maps`, 'utf8');
+        ok(!maps.includes('ironport-dma'), 'it has mapped nothing by itself');
+        const [memory] = memories;
+        equal(
+          statSync(`/proc/${driver.pid}/fd/5`).ino,
+          fstatSync(memory?.fd ?? -1).ino,
+          'the memory is that of its own window',
+        );
+        equal(
+          links(broker.pid).filter((link) => link.includes('vfio')).length,
+          1,
+          'the broker has one device',
+        );
+        return [...new Set(ofDriver.slice(3)), user, brokerUser];
+      });
+      const [ofFirst = [], ofSecond = []] = seen;
+      deepEqual(
+        ofFirst.filter((one) => one !== 'anon_inode:[eventfd]' && ofSecond.includes(one)),
+        ['/memfd:ironport-dma (deleted)'],
+        'the same by name alone',
+      );
+      for (const confined of both) await confined.end();
       nothingLeft();
-      takeFromVfio(EDU[0]);
+      for (const bdf of EDU) takeFromVfio(bdf);
     },
   },
   {

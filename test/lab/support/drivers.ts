@@ -103,6 +103,24 @@ const quiet = setInterval(() => {
 }, 20);
 `;
 
+/** Has the device interrupt now and then, and says each time that it was told. */
+export const STEADY = `${ASK}
+let told = 0;
+const count = Buffer.alloc(8);
+ask({ op: 2, offset: 0x60n, value: 1n });
+setInterval(() => {
+  try {
+    readSync(6, count, 0, 8, null);
+  } catch (error) {
+    if (error.code === 'EAGAIN') return;
+    throw error;
+  }
+  say({ what: 'tick ' + ++told });
+  ask({ op: 2, offset: 0x64n, value: 1n });
+  ask({ op: 2, offset: 0x60n, value: 1n });
+}, 100);
+`;
+
 /** Has the device write into memory, again and again, and is there. */
 export const BUSY = `${ASK}
 say({ what: 'begun' });

@@ -73,11 +73,15 @@ const GRANT = {
   interrupts: { kind: 'msi' as const, vectors: 1, perSecondBudget: 50 },
 };
 
-/** Runs a driver of the lab's own on the first edu, which is bound to `vfio-pci` already. */
+/**
+ * Runs a driver of the lab's own on an edu that is bound to `vfio-pci` already: a text under Node,
+ * bytes as a static program.
+ */
 export async function runOn(
   backend: Backend,
-  source: string,
+  source: string | Buffer,
   record: (event: AuditEvent) => void,
+  device: string = EDU[0],
 ): Promise<Confined> {
   const bytes = Buffer.from(source);
   const file = libc().memory('ironport-lab-driver');
@@ -89,9 +93,16 @@ export async function runOn(
   const [fd = -1, ...files] = fds;
   const prepared: PreparedRun = {
     ...{ path: 'acme/lab/1/driver', sha256: sha256(bytes), program, users: USERS, cgroup: GROUPS },
-    runtime: { fd, arguments: ['--preserve-symlinks-main'], files },
+    runtime:
+      typeof source === 'string'
+        ? { fd, arguments: ['--preserve-symlinks-main'], files }
+        : undefined,
     entry: {
-      ...{ program: 'node', memoryBytes: 256n << 20n, processes: 32 },
+      ...{
+        program: typeof source === 'string' ? 'node' : 'static',
+        memoryBytes: 256n << 20n,
+        processes: 32,
+      },
       accessesPerSecond: 100_000,
     },
     close: () => [program, ...fds].forEach(closeSync),
@@ -99,11 +110,11 @@ export async function runOn(
   const sysfs = await Sysfs.open('/sys');
   try {
     return await confine({
-      ...{ device: EDU[0], grant: GRANT, steps: planConfinement(GRANT, 1, 'driven') },
-      open: () => openDevice(backend, sysfs, EDU[0]),
+      ...{ device, grant: GRANT, steps: planConfinement(GRANT, 1, 'driven') },
+      open: () => openDevice(backend, sysfs, device),
       run: (parts) =>
         driveDevice({
-          ...{ device: EDU[0], grant: GRANT, prepared, parts },
+          ...{ device, grant: GRANT, prepared, parts },
           record: async (event) => record(event),
         }),
       journal: { append: async () => {} },
