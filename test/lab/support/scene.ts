@@ -19,7 +19,8 @@ export interface Accepted {
 }
 
 export function keepScene(accepted: Accepted): void {
-  writeFileSync(FILE, JSON.stringify(accepted));
+  // The power may be cut before the file system would write it by itself.
+  writeFileSync(FILE, JSON.stringify(accepted), { flush: true });
 }
 
 export function scene(): Accepted {
