@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import { run } from '../../scripts/demo/support/programs.ts';
 import { operator, Scene, vendor } from '../publisher/support.ts';
@@ -20,6 +21,8 @@ await writeFile(scene.at('edu.js'), 'a driver\n');
 await vendor(...scene.publishing('edu.js', '1.0.0', ...scene.root));
 await scene.admit('other', 3);
 mkdirSync(scene.at('work'));
+// The service answers before it has cleared away what it staged (ADR 0045).
+while (readdirSync(scene.at('repo', 'private', 'staging')).length > 0) await setTimeout(10);
 
 /** Every file of the repository, by its digest and the time of its last change. */
 function everything(folder = scene.at('repo')): Map<string, string> {
