@@ -12,6 +12,9 @@ import {
 } from '../../shared/api/upload.ts';
 import { fromHex, utf8 } from '../../shared/bytes.ts';
 import { ed25519Key } from '../../shared/crypto/key.ts';
+import { parseReview } from '../../shared/evidence/predicates.ts';
+import { Node } from '../../shared/json/decode.ts';
+import { parseJson } from '../../shared/json/read.ts';
 import { api } from '../../shared/layout.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
 import { keyId } from '../../shared/tuf/key.ts';
@@ -54,7 +57,10 @@ t.test('the signed request', async (t) => {
 });
 
 t.test('the documents', (t) => {
-  const [submission, reply, files, error] = blocks('json').map((text) => utf8(text)) as [
+  const documents = blocks('json').map((text) => utf8(text));
+  t.equal(documents.length, 5);
+  const [submission, reply, files, review, error] = documents as [
+    Uint8Array,
     Uint8Array,
     Uint8Array,
     Uint8Array,
@@ -63,6 +69,8 @@ t.test('the documents', (t) => {
   t.equal(parseBody(submissionRequest, submission).role, 'acme');
   t.equal(parseBody(submissionReply, reply).state, 'published');
   t.equal(parseBody(operatorFilesRequest, files).files.length, 2);
+  const predicate = new Node(parseJson(review, { length: 1000 }), 'predicate');
+  t.match(parseReview(predicate), { result: 'approved', comment: 'one line' });
   t.equal(parseBody(errorReply, error).error.code, 'E_CONFLICT');
   t.end();
 });
