@@ -6,6 +6,7 @@ import { IronError, isIronError } from '../shared/errors.ts';
 import type { JsonObject } from '../shared/json/value.ts';
 import { tree } from '../shared/layout.ts';
 import { METADATA_LIMITS } from '../shared/limits.ts';
+import { beside } from '../shared/node/beside.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
 import { formatMetadata, sign } from '../shared/tuf/build.ts';
 import { parseEnvelope } from '../shared/tuf/envelope.ts';
@@ -124,7 +125,7 @@ async function demandBins(
   bins: readonly SignedBin[],
 ): Promise<void> {
   const fetcher = new RepositoryFetcher(repository);
-  for (const { role, version, bytes } of bins) {
+  await beside(bins, async ({ role, version, bytes }) => {
     const listed = trusted.snapshot().roles.get(role)?.version ?? 0;
     if (listed < version)
       throw new IronError(
@@ -132,14 +133,14 @@ async function demandBins(
         `the service says that ${role} ${version} is published, and shows ${listed || 'none'}`,
         { hint: 'run the command again, and report it if it stays so' },
       );
-    if (listed > version) continue;
+    if (listed > version) return;
     const shown = await fetcher.fetchFile(tree.metadata(role, version), METADATA_LIMITS.targets);
-    if (shown !== undefined && equalBytes(shown, bytes)) continue;
+    if (shown !== undefined && equalBytes(shown, bytes)) return;
     throw new IronError('E_CONFLICT', `another ${role} ${version} is published than this one`, {
       why: 'two files of one version were signed with the keys of this vendor',
       hint: 'look at what is published; if nobody of yours signed it, a key is stolen',
     });
-  }
+  });
 }
 
 async function demandOwn(session: Session, now: Base, signed: SignedRole): Promise<void> {

@@ -3,10 +3,11 @@
 import { IronError } from '../shared/errors.ts';
 import type { JsonObject } from '../shared/json/value.ts';
 import { PUBLISHER_LIMITS } from '../shared/limits.ts';
+import { beside } from '../shared/node/beside.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
 import type { Instant } from '../shared/time.ts';
 import { binNames, type SuccinctRoles } from '../shared/tuf/delegations.ts';
-import { signBins } from './branch.ts';
+import { type SignedBin, signBins } from './branch.ts';
 import { handIn } from './hand-in.ts';
 import { renewedRole } from './next-role.ts';
 import type { Base } from './rebase/base.ts';
@@ -33,22 +34,39 @@ export async function renewBins(
   const fetcher = new RepositoryFetcher(session.repository);
   const names = binNames(succinct);
   const progress = session.context.ui.progress('renewing bins', names.length);
+  /** The group before, which the service judges while the next one is read and signed here. */
+  let before: Promise<void> = Promise.resolve();
   for (let at = 0; at < names.length; at += PUBLISHER_LIMITS.binsAtOnce) {
-    const trees = new Map<string, JsonObject>();
-    for (const name of names.slice(at, at + PUBLISHER_LIMITS.binsAtOnce)) {
+    const group = names.slice(at, at + PUBLISHER_LIMITS.binsAtOnce);
+    const found = new Map<string, JsonObject>();
+    const renewing = beside(group, async (name) => {
       const bin = await loadBin(crypto, fetcher, base, succinct, name);
       if (!adopt && !log.knows(name, digestOf(crypto, bin.envelope.tree))) throw foreign(name);
-      trees.set(name, renewedRole(bin, expires));
-    }
-    const signed = await signBins(session, succinct, trees, log);
-    const sender = new BatchSender(api);
-    for (const { sha256, bytes } of signed) await sender.add({ sha256, bytes });
-    await sender.flush();
-    await handIn(session, api, undefined, signed);
-    progress.advance(signed.length);
+      found.set(name, renewedRole(bin, expires));
+    });
+    // What was handed in comes to its end, whatever this group is refused for.
+    await Promise.allSettled([before, renewing]);
+    await before;
+    await renewing;
+    const signed = await signBins(session, succinct, found, log);
+    before = handInGroup(session, api, signed).then(() => progress.advance(signed.length));
+    // Its failure is met above or below; it is none of nobody's until then.
+    before.catch(() => {});
   }
+  await before;
   progress.done();
   return names.length;
+}
+
+async function handInGroup(
+  session: Session,
+  api: Api,
+  signed: readonly SignedBin[],
+): Promise<void> {
+  const sender = new BatchSender(api);
+  for (const { sha256, bytes } of signed) await sender.add({ sha256, bytes });
+  await sender.flush();
+  await handIn(session, api, undefined, signed);
 }
 
 function foreign(name: string): IronError {
