@@ -67,6 +67,8 @@ for (let fd = 7; fd < 64; fd++) take('descriptor ' + fd, () => {
   if (readSync(fd, Buffer.alloc(4), 0, 4, 7 * 2 ** 40 + 4) < 4) throw Object.assign(new Error(), { code: 'EMPTY' });
 });
 say({ what: 'done' });
+// Until it is ended: what the device looks like is to be seen before the brake.
+setInterval(() => {}, 1000);
 `;
 
 /** Asks as fast as it can, for ever, and never waits for an answer to be useful. */
