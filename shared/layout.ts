@@ -254,6 +254,9 @@ export const api = {
   review: (id: string): string => `/api/v1/operator/reviews/${encodeURIComponent(id)}`,
   reviewFile: (id: string, sha256: string): string =>
     `/api/v1/operator/reviews/${encodeURIComponent(id)}/files/${sha256}`,
+  /** What this API is, for programs and for people. */
+  description: '/openapi.json',
+  descriptionPage: '/openapi.html',
   health: '/healthz',
   ready: '/readyz',
   /** On the operators' own listener only. */

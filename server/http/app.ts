@@ -20,6 +20,7 @@ import { serveFile } from '../static/serve.ts';
 import type { CurrentTree } from '../storage/published.ts';
 import { addBlobRoutes } from './blob-routes.ts';
 import { endSoon } from './body.ts';
+import { addDescriptionRoutes } from './description-routes.ts';
 import { endWithError, errorDocument, isOurs, publicError } from './errors.ts';
 import { targetOf } from './head.ts';
 import { health } from './health.ts';
@@ -47,6 +48,8 @@ export interface AppParts {
   readonly onFailure: (error: IronError, request?: IncomingMessage) => void;
   /** Told of each request that is answered with an error. */
   readonly onError?: (code: Code, request: IncomingMessage) => void;
+  /** Told of each route that is added: what is described is compared with what there is. */
+  readonly onRoute?: (method: string, url: string) => void;
 }
 
 export function createApp(parts: AppParts): FastifyInstance {
@@ -75,13 +78,21 @@ export function createApp(parts: AppParts): FastifyInstance {
     parts.onError?.('E_NOT_FOUND', request.raw);
     endWithError(reply.hijack().raw, Object.assign(new Error('nothing here'), { statusCode: 404 }));
   });
+  if (parts.onRoute !== undefined) tellRoutes(app, parts.onRoute);
   addTree(app, parts);
   addPages(app, parts);
   addBlobRoutes(app, parts);
   addSubmissionRoutes(app, parts);
   addPendingRoutes(app, parts);
   addReviewRoutes(app, parts);
+  addDescriptionRoutes(app);
   return app;
+}
+
+function tellRoutes(app: FastifyInstance, onRoute: NonNullable<AppParts['onRoute']>): void {
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat()) onRoute(one, url);
+  });
 }
 
 function addTree(app: FastifyInstance, { current, onFailure, onError }: AppParts): void {

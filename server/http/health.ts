@@ -1,5 +1,6 @@
 /** Whether the service does what it is there for, in a form that monitors read. */
 
+import type { HealthReply } from '../../shared/api/health.ts';
 import { isIronError } from '../../shared/errors.ts';
 import { formatInstant, type Instant } from '../../shared/time.ts';
 import { isFastForwarded } from '../publish/fast-forward.ts';
@@ -7,11 +8,7 @@ import type { CurrentTree } from '../storage/published.ts';
 
 export interface Health {
   readonly status: 200 | 503;
-  readonly document: {
-    readonly ok: boolean;
-    readonly problem: string | null;
-    readonly roles: Readonly<Record<string, { version: number; expires: string }>>;
-  };
+  readonly document: HealthReply;
 }
 
 /** Healthy is a tree that verifies and that clients accept now; one with nothing in it yet, too. */
@@ -35,7 +32,7 @@ export async function health(current: CurrentTree, now: Instant): Promise<Health
   }
 }
 
-function answer(problem: string | null, roles: Health['document']['roles']): Health {
+function answer(problem: string | null, roles: HealthReply['roles']): Health {
   const ok = problem === null;
   return { status: ok ? 200 : 503, document: { ok, problem, roles } };
 }

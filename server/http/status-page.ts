@@ -5,7 +5,7 @@
 
 import { createHash } from 'node:crypto';
 import { isIronError } from '../../shared/errors.ts';
-import { toUrlPath, tree } from '../../shared/layout.ts';
+import { api, toUrlPath, tree } from '../../shared/layout.ts';
 import { formatInstant, formatSpan, type Instant } from '../../shared/time.ts';
 import type { SignedCommon } from '../../shared/tuf/envelope.ts';
 import { shortKeyId } from '../../shared/tuf/key.ts';
@@ -56,7 +56,7 @@ export async function statusPage(
 <title>IronPort repository</title><style>${new Html(STYLE)}</style></head><body>
 <h1>IronPort repository</h1>
 ${body}
-<p>This page is made by the service and proves nothing. <code>ironport-client</code> verifies.</p>
+<p>This page is made by the service and proves nothing. <code>ironport-client</code> verifies. Its requests are described <a href="${api.descriptionPage}">here</a>.</p>
 </body></html>
 `;
   return page.text;

@@ -6,6 +6,7 @@
 
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { HealthReply, ReadyReply } from '../../shared/api/health.ts';
 import { asIronError } from '../../shared/errors.ts';
 import { api } from '../../shared/layout.ts';
 import { TRANSPORT_LIMITS } from '../../shared/limits.ts';
@@ -19,6 +20,9 @@ export interface OperationsAnswer {
   readonly type: string;
   readonly text: string;
 }
+
+/** Every path that is answered. */
+export const OPERATIONS_PATHS = [api.metrics, api.ready, api.health] as const;
 
 /** What it answers, by path; undefined until the repository is open. */
 export interface Operations {
@@ -38,8 +42,13 @@ export function jsonAnswer(status: number, document: unknown): OperationsAnswer 
   return { status, type: 'application/json', text: `${JSON.stringify(document)}\n` };
 }
 
-/** Not ready yet: a crash is being recovered from, or the index is made again. */
-const STARTING = jsonAnswer(503, { ok: false, problems: ['the service is starting'] });
+/** Neither, in the form of the question that was asked. */
+function refusal(url: string, why: string): OperationsAnswer {
+  const isHealth = url.split('?', 1)[0] === api.health;
+  const health: HealthReply = { ok: false, problem: why, roles: {} };
+  const ready: ReadyReply = { ok: false, problems: [why] };
+  return jsonAnswer(503, isHealth ? health : ready);
+}
 
 /** Listens before the repository is opened, which may take a while after a crash. `E_IO`. */
 export async function listenForOperations(listen: Listen): Promise<OperationsListener> {
@@ -50,8 +59,7 @@ export async function listenForOperations(listen: Listen): Promise<OperationsLis
       request.resume();
       answerTo(request.method ?? '', request.url ?? '', operations)
         .catch((error) => {
-          const { code } = asIronError(error);
-          return jsonAnswer(503, { ok: false, problems: [code] });
+          return refusal(request.url ?? '', asIronError(error).code);
         })
         .then(({ status, type, text }) => {
           response.writeHead(status, {
@@ -89,9 +97,10 @@ async function answerTo(
     const text = operations === undefined ? '' : await operations.metrics();
     return { status: operations === undefined ? 503 : 200, type: METRICS_TYPE, text };
   }
-  if (path === api.ready) return operations === undefined ? STARTING : await operations.ready();
-  if (path === api.health) return operations === undefined ? STARTING : await operations.health();
-  return jsonAnswer(404, { ok: false });
+  if (path !== api.ready && path !== api.health) return jsonAnswer(404, { ok: false });
+  // Not yet: a crash is being recovered from, or the index is made again.
+  if (operations === undefined) return refusal(url, 'the service is starting');
+  return path === api.ready ? await operations.ready() : await operations.health();
 }
 
 async function bind(server: Server, { host, port }: Listen): Promise<void> {

@@ -4,6 +4,7 @@
  * may be one without the other.
  */
 
+import type { ReadyReply } from '../../shared/api/health.ts';
 import { LIFETIMES } from '../../shared/limits.ts';
 import type { Lock } from '../../shared/node/lock.ts';
 import type { Clock } from '../../shared/time.ts';
@@ -20,11 +21,7 @@ export interface ReadyParts {
   readonly isStopping: () => boolean;
 }
 
-export interface Readiness {
-  readonly ok: boolean;
-  /** What is in the way, most important first; none when it is ready. */
-  readonly problems: readonly string[];
-}
+export type Readiness = Readonly<ReadyReply>;
 
 /**
  * The share of its life at which a timestamp is called about to expire. It is renewed at a half:
