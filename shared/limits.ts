@@ -224,6 +224,8 @@ export const SERVER_LIMITS = {
   operatorFiles: 32,
   /** A signed request is good for this long around its `created` (RFC 9421 7.2.2). */
   requestWindowSeconds: 300,
+  /** Signed requests of one vendor: so many at once, and so many a second for ever. */
+  requests: { perSecond: 200, burst: 4000 },
   /** Unpublished bytes that one vendor may have in quarantine. */
   quarantinePerVendor: 64 * 1024 * 1024 * 1024,
   /** Files that one vendor may have in quarantine, complete or not: all bins, and what is new. */

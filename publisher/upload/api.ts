@@ -45,6 +45,11 @@ export class Api {
     return this.#options.signal;
   }
 
+  /** The chance that waits are drawn from. */
+  get random(): Random {
+    return this.#options.random;
+  }
+
   /** Signs and sends. Answers of any status come back; `failure` makes an error of one. */
   async send(api: ApiRequest): Promise<HttpReply> {
     const { repository, signer, crypto, clock, random, signal } = this.#options;

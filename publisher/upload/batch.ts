@@ -1,6 +1,5 @@
 /** Many small blobs: sent together, as few requests as their bytes allow. */
 
-import { setTimeout } from 'node:timers/promises';
 import {
   BATCH_TYPE,
   type BatchBlob,
@@ -8,8 +7,9 @@ import {
   formatBatch,
 } from '../../shared/api/blob-batch.ts';
 import { batchReply, parseBody } from '../../shared/api/upload.ts';
-import { IronError, isIronError } from '../../shared/errors.ts';
+import { IronError } from '../../shared/errors.ts';
 import { PUBLISHER_LIMITS, SERVER_LIMITS } from '../../shared/limits.ts';
+import { isWorthRetrying, pause } from './again.ts';
 import type { Api } from './api.ts';
 
 /** What is larger goes by itself, and can be resumed. */
@@ -83,13 +83,8 @@ async function send(api: Api, blobs: readonly BatchBlob[]): Promise<void> {
         throw new IronError('E_NETWORK', 'the service did not take all blobs of a batch');
       return;
     } catch (error) {
-      if (
-        !isIronError(error, 'E_NETWORK', 'E_SLOW', 'E_TRY_AGAIN') ||
-        attempt >= PUBLISHER_LIMITS.attempts
-      )
-        throw error;
-      const options = api.signal === undefined ? {} : { signal: api.signal };
-      await setTimeout(250 * 2 ** attempt, undefined, options);
+      if (!isWorthRetrying(error) || attempt >= PUBLISHER_LIMITS.attempts) throw error;
+      await pause(api, attempt, error);
     }
   }
 }

@@ -1,11 +1,20 @@
-/** One blob, by its digest: sent once, from where it broke off, as often as it takes. */
+/**
+ * One blob, by its digest: sent once, from where it broke off, as often as it takes (tus 1.0.0).
+ * Nothing is kept here about it: the service is asked by the digest, also by the next run.
+ */
 
 import { open } from 'node:fs/promises';
-import { setTimeout } from 'node:timers/promises';
+import {
+  formatUploadMetadata,
+  TUS_RESUMABLE,
+  TUS_VERSION,
+  UPLOAD_METADATA,
+} from '../../shared/api/tus.ts';
 import { UPLOAD_LENGTH, UPLOAD_OFFSET, UPLOAD_TYPE } from '../../shared/api/upload.ts';
 import { IronError, isIronError } from '../../shared/errors.ts';
 import { PUBLISHER_LIMITS } from '../../shared/limits.ts';
 import { onPath } from '../../shared/node/file-system.ts';
+import { isWorthRetrying, pause } from './again.ts';
 import type { Api } from './api.ts';
 
 /** The bytes, and what they must be. A file is read again for each attempt. */
@@ -22,9 +31,9 @@ export interface Blob {
 const PIECE = 512 * 1024;
 
 /**
- * Makes sure that the service has the blob. What it has already is not sent again. `E_HASH` when
- * the file is not the one that was measured; else what the service says, or `E_NETWORK` after so
- * many attempts without a byte of progress.
+ * Makes sure that the service has the blob. What it has already is not sent again, but for once
+ * when that turns out to be damaged. `E_HASH` when the file is not the one that was measured; else
+ * what the service says, or `E_NETWORK` after so many attempts without a byte of progress.
  */
 export async function uploadBlob(
   api: Api,
@@ -35,6 +44,9 @@ export async function uploadBlob(
   let attempts = 0;
   /** Where the attempts that are counted began. */
   let counted = 0;
+  /** Where the last request went on, and whether it all was sent anew because of what was there. */
+  let from = 0;
+  let isAnew = false;
   const reached = (offset: number): void => {
     if (offset <= known) return;
     onBytes(offset - known);
@@ -42,37 +54,35 @@ export async function uploadBlob(
   };
   for (;;) {
     try {
-      const there = await offsetOf(api, blob);
+      const there = (await offsetOf(api, blob)) ?? (await create(api, blob));
       reached(there);
-      if (there === blob.length && there > 0) return;
-      // An empty blob is complete only after it was sent.
+      if (there === blob.length) return;
+      from = there;
       await send(api, blob, there);
       reached(blob.length);
       return;
     } catch (error) {
+      // A power cut may have damaged what was there. Now it is gone, and all of it is sent, once.
+      if (isIronError(error, 'E_HASH') && from > 0 && !isAnew) {
+        isAnew = true;
+        continue;
+      }
       // A service that takes a byte at a time, or none and says that it did, is one that is stuck.
       if (known - counted >= PUBLISHER_LIMITS.progress) [attempts, counted] = [0, known];
       attempts += 1;
       if (!isWorthRetrying(error) || attempts >= PUBLISHER_LIMITS.attempts) throw error;
-      await setTimeout(250 * 2 ** attempts, undefined, abortable(api));
+      await pause(api, attempts, error);
     }
   }
 }
 
-function abortable(api: Api): { signal?: AbortSignal } {
-  return api.signal === undefined ? {} : { signal: api.signal };
-}
+const TUS = { [TUS_RESUMABLE]: TUS_VERSION };
 
-function isWorthRetrying(error: unknown): boolean {
-  // E_CONFLICT: somebody, perhaps our own earlier attempt, moved the offset.
-  return isIronError(error, 'E_NETWORK', 'E_SLOW', 'E_TRY_AGAIN', 'E_CONFLICT', 'E_LOCKED');
-}
-
-/** How much of the blob the service has. */
-async function offsetOf(api: Api, blob: Blob): Promise<number> {
-  const reply = await api.send({ method: 'HEAD', path: `blobs/${blob.sha256}` });
+/** How much of the blob the service has; undefined when it knows nothing of it. */
+async function offsetOf(api: Api, blob: Blob): Promise<number | undefined> {
+  const reply = await api.send({ method: 'HEAD', path: `blobs/${blob.sha256}`, headers: TUS });
   await reply.drop();
-  if (reply.status === 404) return 0;
+  if (reply.status === 404) return undefined;
   if (reply.status !== 200) throw headFailure(reply.status);
   const offset = readOffset(reply.header(UPLOAD_OFFSET));
   if (readOffset(reply.header(UPLOAD_LENGTH)) !== blob.length || offset > blob.length)
@@ -92,8 +102,25 @@ function headFailure(status: number): IronError {
       context: { status },
     });
   }
-  const code = status === 429 ? 'E_QUOTA' : status === 503 ? 'E_TRY_AGAIN' : 'E_NETWORK';
+  // Nothing but the rate of requests is ever said about a question.
+  const code = status === 429 || status === 503 ? 'E_TRY_AGAIN' : 'E_NETWORK';
   return new IronError(code, `the service answered ${status}`, { context: { status } });
+}
+
+/** Makes room for the blob; how much of it is there. */
+async function create(api: Api, { length, sha256 }: Blob): Promise<number> {
+  const reply = await api.send({
+    method: 'POST',
+    path: 'blobs',
+    headers: {
+      ...TUS,
+      [UPLOAD_LENGTH]: String(length),
+      [UPLOAD_METADATA]: formatUploadMetadata(sha256),
+    },
+  });
+  if (reply.status !== 201) throw await api.failure(reply);
+  await reply.drop();
+  return readOffset(reply.header(UPLOAD_OFFSET));
 }
 
 /** Sends the rest, all of it. */
@@ -103,8 +130,8 @@ async function send(api: Api, blob: Blob, offset: number): Promise<void> {
     method: 'PATCH',
     path: `blobs/${blob.sha256}`,
     headers: {
+      ...TUS,
       [UPLOAD_OFFSET]: String(offset),
-      [UPLOAD_LENGTH]: String(blob.length),
       'content-type': UPLOAD_TYPE,
       'content-length': String(left),
     },

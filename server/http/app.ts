@@ -71,6 +71,9 @@ export function createApp(parts: AppParts): FastifyInstance {
     const answer = publicError(error);
     parts.onError?.(answer.code, request.raw);
     endSoon(request.raw);
+    // RFC 6585 4: also where there is no body to say it.
+    const { retry_after: seconds } = answer.context;
+    if (typeof seconds === 'number') reply.header('retry-after', seconds);
     return reply.code(answer.http).header('cache-control', 'no-store').send(errorDocument(answer));
   });
   app.setNotFoundHandler((request, reply) => {

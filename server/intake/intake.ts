@@ -20,6 +20,7 @@ import { type ApiKeys, apiKeysOf, authenticate } from './authenticate.ts';
 import { refusal } from './check.ts';
 import { type Examined, examine, type RoleSubmission, type Shelves } from './examine.ts';
 import { noteAboutVendors, type OperatorChange, verifyOperatorFiles } from './operator-files.ts';
+import { RequestRate } from './rate.ts';
 import type { Receiver } from './receive.ts';
 import type { ReviewDesk } from './review/desk.ts';
 import { type NewCeiling, reviewNeeded } from './review/need.ts';
@@ -56,6 +57,7 @@ function nameOf({ roots, root, targets, revocations }: OperatorChange): {
 
 export class Intake {
   readonly #parts: IntakeParts;
+  readonly #rate = new RequestRate();
   /** The API keys of the targets that were looked at last; replaced as a whole. */
   #apiKeys: { readonly of: Published; readonly keys: ApiKeys } | undefined;
 
@@ -67,7 +69,7 @@ export class Intake {
     return this.#parts.receiver;
   }
 
-  /** The vendor that signed the request. `E_UNAUTHENTICATED`, `E_REPLAY`, `E_NO_PIN`. */
+  /** The vendor that signed the request. `E_UNAUTHENTICATED`, `E_REPLAY`, `E_NO_PIN`, `E_QUOTA`. */
   async authenticate(head: RequestHead): Promise<string> {
     const { crypto, current, nonces, clock, suspended } = this.#parts;
     const published = await current.need();
@@ -76,6 +78,7 @@ export class Intake {
       this.#apiKeys = { of: published, keys };
     }
     const vendor = authenticate(crypto, head, this.#apiKeys.keys, nonces, clock());
+    this.#rate.take(vendor);
     await suspended.refuse(vendor);
     return vendor;
   }

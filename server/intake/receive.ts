@@ -14,7 +14,7 @@ import { SERVER_LIMITS } from '../../shared/limits.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import { syncFolder, writeAll } from '../../shared/node/files.ts';
-import type { Clock } from '../../shared/time.ts';
+import type { Clock, Instant } from '../../shared/time.ts';
 import type { BlobIndex } from '../db/blob-index.ts';
 import type { Quarantine } from '../storage/quarantine.ts';
 import { demandRoom, writeBatch } from './receive-batch.ts';
@@ -23,6 +23,8 @@ import { demandRoom, writeBatch } from './receive-batch.ts';
 export interface BlobState {
   readonly offset: number;
   readonly length: number;
+  /** When what is there of an unfinished one will be deleted. */
+  readonly expires?: Instant;
 }
 
 /** One piece of a blob, as its sender announces it. */
@@ -38,6 +40,15 @@ export interface Piece {
 
 /** Running hashes of partial blobs that are kept between requests; the rest is hashed again. */
 const KEPT_HASHES = 32;
+
+/** So many bytes at the most wait for the disk while a blob comes. */
+const SYNC_EVERY = 64 * 1024 * 1024;
+
+function isSentNow(): IronError {
+  return new IronError('E_TRY_AGAIN', 'another request is sending this blob now', {
+    hint: 'nothing was changed; wait for it to end',
+  });
+}
 
 export class Receiver {
   readonly #quarantine: Quarantine;
@@ -64,8 +75,53 @@ export class Receiver {
     const partial = (await this.#quarantine.held(vendor)).get(sha256);
     if (partial === undefined) return undefined;
     const { length } = partial;
-    const held = await this.#quarantine.partial(vendor, sha256, length);
-    return held === undefined ? undefined : { offset: held, length };
+    const found = await this.#quarantine.partial(vendor, sha256, length);
+    if (found === undefined) return undefined;
+    const expires = found.since + SERVER_LIMITS.quarantineSeconds;
+    return { offset: found.held, length, expires };
+  }
+
+  /**
+   * Makes room for a blob of which nothing need be here, durably. One that was begun or is complete
+   * stays as it is. `E_CONFLICT` when it was begun with another length, `E_QUOTA`, `E_TOO_LARGE`;
+   * `E_HASH` when it is empty and its digest is not that of nothing.
+   */
+  async create(vendor: string, sha256: string, length: number): Promise<BlobState> {
+    const nothing = (async function* () {})();
+    // tus, creation: an upload of no bytes is complete with its creation.
+    if (length === 0)
+      return await this.receive({ vendor, sha256, offset: 0, length, bytes: nothing });
+    return await this.#inTurn(vendor, async () => {
+      const state = await this.#demandSame(vendor, sha256, length);
+      if (state !== undefined) return state;
+      await this.#makeRoom(vendor, sha256, length);
+      await onPath(this.#quarantine.folder(vendor), () =>
+        syncFolder(this.#quarantine.folder(vendor)),
+      );
+      return { offset: 0, length, expires: this.#clock() + SERVER_LIMITS.quarantineSeconds };
+    });
+  }
+
+  /**
+   * Deletes what came of an unfinished blob. `E_NOT_FOUND`; `E_CONFLICT` when it is complete, for
+   * a submission may rest on it; `E_TRY_AGAIN` while somebody sends it.
+   */
+  async terminate(vendor: string, sha256: string): Promise<void> {
+    await this.#inTurn(vendor, async () => {
+      const state = await this.state(vendor, sha256);
+      if (state === undefined) throw new IronError('E_NOT_FOUND', 'nothing of this blob is here');
+      if (state.expires === undefined) {
+        throw new IronError('E_CONFLICT', 'this blob is complete', {
+          why: 'what was handed in may need it',
+          hint: 'nothing was changed; what is never published is deleted by itself',
+          context: { offset: state.offset, length: state.length },
+        });
+      }
+      const path = this.#quarantine.partialPath(vendor, sha256, state.length);
+      if (this.#busy.has(path)) throw isSentNow();
+      this.#hashes.delete(path);
+      await this.#quarantine.removePartial(vendor, sha256, state.length);
+    });
   }
 
   /**
@@ -76,11 +132,7 @@ export class Receiver {
   async receive(piece: Piece): Promise<BlobState> {
     const { vendor, sha256, length } = piece;
     const path = this.#quarantine.partialPath(vendor, sha256, length);
-    if (this.#busy.has(path)) {
-      throw new IronError('E_TRY_AGAIN', 'another request is sending this blob now', {
-        hint: 'nothing was changed; wait for it to end',
-      });
-    }
+    if (this.#busy.has(path)) throw isSentNow();
     this.#busy.add(path);
     try {
       const there = await this.#inTurn(vendor, () => this.#admit(piece));
@@ -103,6 +155,25 @@ export class Receiver {
 
   /** Whether the piece may come. The state of a blob that is complete already, undefined otherwise. */
   async #admit({ vendor, sha256, offset, length }: Piece): Promise<BlobState | undefined> {
+    const state = await this.#demandSame(vendor, sha256, length);
+    const held = state?.offset ?? 0;
+    if (offset !== held) {
+      throw new IronError('E_CONFLICT', `the blob goes on at ${held}, not at ${offset}`, {
+        hint: 'nothing was changed; send the bytes from there on',
+        context: { offset: held, length },
+      });
+    }
+    if (state !== undefined && held === length) return state;
+    if (state === undefined) await this.#makeRoom(vendor, sha256, length);
+    return undefined;
+  }
+
+  /** What is here of a blob that is to have so many bytes. `E_TOO_LARGE`, `E_CONFLICT`. */
+  async #demandSame(
+    vendor: string,
+    sha256: string,
+    length: number,
+  ): Promise<BlobState | undefined> {
     if (length > SERVER_LIMITS.artifact) {
       throw new IronError('E_TOO_LARGE', `${length} bytes are more than one artifact may have`, {
         hint: 'nothing was changed',
@@ -116,16 +187,7 @@ export class Receiver {
         context: { offset: state.offset, length: state.length },
       });
     }
-    const held = state?.offset ?? 0;
-    if (offset !== held) {
-      throw new IronError('E_CONFLICT', `the blob goes on at ${held}, not at ${offset}`, {
-        hint: 'nothing was changed; send the bytes from there on',
-        context: { offset: held, length },
-      });
-    }
-    if (state !== undefined && held === length) return state;
-    if (state === undefined) await this.#makeRoom(vendor, sha256, length);
-    return undefined;
+    return state;
   }
 
   /** Within the quota, makes the empty partial file: from here on its length counts. */
@@ -134,7 +196,9 @@ export class Receiver {
     await this.#quarantine.prepare(vendor);
     const path = this.#quarantine.partialPath(vendor, sha256, length);
     await onPath(path, async () => {
-      await (await openPartial(path, constants.O_CREAT | constants.O_EXCL)).close();
+      const file = await openPartial(path, constants.O_CREAT | constants.O_EXCL);
+      // Its age is counted by the clock by which it will be swept away.
+      await file.utimes(this.#clock(), this.#clock()).finally(() => file.close());
     });
     await this.#quarantine.note(vendor, sha256, { length, complete: false });
   }
@@ -145,6 +209,7 @@ export class Receiver {
     let at = offset;
     /** A write failed half-way: the hash knows more than the file, or less. */
     let torn = false;
+    let durable = offset;
     const file = await onPath(path, () => openPartial(path, constants.O_APPEND));
     try {
       for await (const part of bytes) {
@@ -159,10 +224,13 @@ export class Receiver {
         await writing;
         torn = false;
         at += part.length;
+        if (at - durable < SYNC_EVERY) continue;
+        // So that a power cut takes no more than that.
+        await onPath(path, () => file.datasync());
+        durable = at;
       }
     } finally {
       // Also when the sender broke off: what came is kept, and what HEAD says of it is durable.
-      // Its age is counted by the clock by which it will be swept away.
       const now = this.#clock();
       await onPath(path, async () => {
         await file.utimes(now, now);
@@ -170,7 +238,8 @@ export class Receiver {
       }).finally(() => file.close());
       if (!torn) this.#keep(path, hash, at);
     }
-    if (at < length) return { offset: at, length };
+    if (at < length)
+      return { offset: at, length, expires: this.#clock() + SERVER_LIMITS.quarantineSeconds };
     this.#hashes.delete(path);
     const found = hash.digest('hex');
     if (found !== sha256) {

@@ -107,9 +107,21 @@ export class Quarantine {
     this.#recent.keep(`${vendor} ${sha256}`, bytes);
   }
 
-  /** Bytes that are here of a blob that is not complete; undefined for none. */
-  async partial(vendor: string, sha256: string, length: number): Promise<number | undefined> {
-    return (await statFile(this.partialPath(vendor, sha256, length)))?.size;
+  /** How much is here of a blob that is not complete, and since when; undefined for none. */
+  async partial(
+    vendor: string,
+    sha256: string,
+    length: number,
+  ): Promise<{ readonly held: number; readonly since: Instant } | undefined> {
+    const found = await statFile(this.partialPath(vendor, sha256, length));
+    if (found === undefined) return undefined;
+    return { held: found.size, since: Math.floor(found.mtimeMs / 1000) };
+  }
+
+  /** Forgets what came of a blob that is not complete. */
+  async removePartial(vendor: string, sha256: string, length: number): Promise<void> {
+    await this.note(vendor, sha256, undefined);
+    await unlink(this.partialPath(vendor, sha256, length)).catch(ignoreMissing);
   }
 
   /** What a vendor has here. */

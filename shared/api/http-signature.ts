@@ -1,8 +1,8 @@
 /**
  * HTTP message signatures (RFC 9421), the subset by which a vendor's requests to the service are
  * signed. One signature a request, over method, authority, path and query; over the digest of a
- * body that is read whole (RFC 9530), and over offset and length of an upload. The bytes of an
- * upload need no digest here: its path names the one that they must have.
+ * body that is read whole (RFC 9530), and over digest, offset and length of an upload. The bytes of
+ * an upload need no digest here: its path names the one that they must have.
  */
 
 import { equalBytes, fromBase64, toBase64, utf8 } from '../bytes.ts';
@@ -15,6 +15,7 @@ import type { Instant } from '../time.ts';
 import { keyId } from '../tuf/key.ts';
 import { derToRaw, rawToDer } from './ecdsa-form.ts';
 import { parseSignature, type SignatureParameters, writeParameters } from './signature-fields.ts';
+import { TUS_RESUMABLE, UPLOAD_METADATA } from './tus.ts';
 
 /** What is signed of a request, as it stands in the message. */
 export interface RequestHead {
@@ -36,8 +37,14 @@ export const TAG = 'ironport';
 const ALWAYS = ['@method', '@authority', '@path', '@query'] as const;
 const CONTENT_DIGEST = 'content-digest';
 
-/** What must be covered, by method: whatever the service acts upon (RFC 9421 7.2.1). */
-function componentsFor(method: string): readonly string[] {
+/**
+ * What must be covered, by method: whatever the service acts upon (RFC 9421 7.2.1). Whether a
+ * request is one of tus need not be covered: with that field taken away or added, others must be.
+ */
+function componentsFor({ method, headers }: RequestHead): readonly string[] {
+  const isTus = headers[TUS_RESUMABLE] !== undefined;
+  if (isTus && method === 'POST') return [...ALWAYS, 'upload-length', UPLOAD_METADATA];
+  if (isTus && method === 'PATCH') return [...ALWAYS, 'upload-offset', 'content-length'];
   if (method === 'POST') return [...ALWAYS, CONTENT_DIGEST];
   if (method === 'PATCH') return [...ALWAYS, 'upload-offset', 'upload-length'];
   return ALWAYS;
@@ -65,7 +72,8 @@ export interface SigningOptions {
 
 /**
  * The header fields to add to a request: `signature-input`, `signature` and, when a `body` is
- * given, `content-digest`. A PATCH must have `upload-offset` and `upload-length` among its headers.
+ * given, `content-digest`. A PATCH must have `upload-offset` and `upload-length` among its headers;
+ * one of tus `content-length` instead of that, and a creation of tus length and metadata.
  */
 export async function signRequest(
   crypto: Crypto,
@@ -77,7 +85,7 @@ export async function signRequest(
   const added: Record<string, string> =
     body === undefined ? {} : { [CONTENT_DIGEST]: contentDigest(crypto, body) };
   const parameters: SignatureParameters = {
-    components: componentsFor(head.method),
+    components: componentsFor(head),
     created,
     expires: created + lifetime,
     nonce,
@@ -118,7 +126,7 @@ export function verifyRequest(
   const { keyid, created, expires, nonce, tag } = parameters;
   if (tag !== TAG) throw refused(`the signature is tagged ${JSON.stringify(tag)}`);
   // RFC 9421 7.2.1: what is not covered could be changed by anybody on the way.
-  const required = componentsFor(head.method);
+  const required = componentsFor(head);
   const missing = required.filter((name) => !parameters.components.includes(name));
   if (missing.length > 0) throw refused(`the signature does not cover ${missing.join(', ')}`);
   const unknown = parameters.components.filter((name) => !required.includes(name));
@@ -181,7 +189,9 @@ function componentValue(head: RequestHead, name: string): string {
   if (value === undefined || value === '') throw refused(`the request has no ${name}`);
   // A line end would let one component pose as two (RFC 9421 7.5.3); no component of ours has any
   // character that is not visible, but digests and paths may not even have a space.
-  if (!/^[\x21-\x7e]+$/.test(value)) throw refused(`${name} has a character that is refused`);
+  // Metadata of tus is a key, one space and a value.
+  const plain = name === UPLOAD_METADATA ? value.replace(' ', '') : value;
+  if (!/^[\x21-\x7e]+$/.test(plain)) throw refused(`${name} has a character that is refused`);
   return value;
 }
 

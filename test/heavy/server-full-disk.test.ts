@@ -2,17 +2,18 @@
 // rights that a test run seldom has: without them it is skipped, and says so.
 
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { checkTree } from '../../server/publish/fsck.ts';
-import { data } from '../../shared/layout.ts';
+import { api, data } from '../../shared/layout.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
 import { call, codeOf, madeHome, startOver } from '../server/support.ts';
 import { TestClock } from '../support/clock.ts';
-import { signedRole, testArtifact } from '../support/repository.ts';
+import { sha256, signedRole, testArtifact } from '../support/repository.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'ironport-disk-'));
 const disk = join(folder, 'disk');
@@ -66,6 +67,17 @@ t.test('a full disk', { skip }, async (t) => {
   const digest = 'ab'.repeat(32);
   t.equal(codeOf(await caller.patch(digest, 0, 10_000, new Uint8Array(10_000))), 'E_NO_SPACE');
   rmSync(join(disk, 'fill'));
+
+  // An upload that fills it keeps what fitted, and goes on when there is room.
+  const large = randomBytes(100_000);
+  await fill(30_000);
+  const cut = await caller.patch(sha256(large), 0, large.length, large);
+  t.equal(codeOf(cut), 'E_NO_SPACE');
+  rmSync(join(disk, 'fill'));
+  const head = await caller.send('HEAD', api.blob(sha256(large)));
+  const offset = Number(head.headers['upload-offset']);
+  const rest = await caller.patch(sha256(large), offset, large.length, large.subarray(offset));
+  t.equal(rest.status, 204, `from ${offset} on`);
 
   t.notOk(failures.some(({ code }) => code === 'E_INTERNAL'));
   const options = { crypto: platformCrypto, clock: clock.read };
