@@ -71,13 +71,14 @@ async function runTests(files) {
     return;
   }
   const began = performance.now();
-  const counts = await runFiles(files);
+  const counts = await runFiles(files, { isAgain: process.env.IRONPORT_TEST_AGAIN === '1' });
   for (const key of Object.keys(total)) total[key] += counts[key];
   const word = counts.failed === 0 ? 'ok    ' : 'FAILED';
   console.log(
     `${word} tests (${counts.passed} assertions, ${files.length} files) ${seconds(began)}`,
   );
   for (const failure of counts.failures) console.log(`FAILED ${failure}`);
+  for (const failure of counts.unsteady) console.log(`UNSTEADY ${failure}`);
 }
 
 function testFiles(wanted) {

@@ -16,28 +16,59 @@ const FILE_SECONDS = 900;
 /** As much of a file's output as is kept: what a failure is explained by, not what it is flooded with. */
 const KEPT = 64 * 1024 * 1024;
 
+/** What is asked a second time: no more of a run, since many that fail do not fail by chance. */
+const AGAIN_FILES = 2;
+/** What these find by chance (a kill, a fault, a power cut at a random instant) is what they are for. */
+const NEVER_AGAIN = /kill|crash|fault|power|disk|processes|store|attack|fuzz/;
+
 /**
  * Runs them and says of each failure at once what it was.
  * @param {readonly string[]} files
- * @returns {Promise<{passed: number, failed: number, skipped: number, failures: string[]}>}
- *   the assertions of all, and a line for each that failed
+ * @param {{isAgain?: boolean}} [options] `isAgain`: up to two files that failed are asked once more,
+ *   each alone; one that passes then is counted as passing and named in `unsteady`
+ * @returns {Promise<{passed: number, failed: number, skipped: number, failures: string[], unsteady: string[]}>}
+ *   the assertions of all, and a line for each that failed, or that failed the first time only
  */
-export async function runFiles(files) {
+export async function runFiles(files, { isAgain = false } = {}) {
   const waiting = [...files];
-  const total = { passed: 0, failed: 0, skipped: 0, failures: [] };
-  let ended = 0;
+  const all = [];
   const worker = async () => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
       const found = await runFile(file);
-      ended++;
-      for (const key of ['passed', 'failed', 'skipped']) total[key] += found[key];
-      total.failures.push(...found.failures);
+      all.push({ file, found });
       if (found.failed > 0) explain(file, found);
-      progress(ended, files.length);
+      progress(all.length, files.length);
     }
   };
   await Promise.all(Array.from({ length: JOBS }, worker));
-  return total;
+  const unsteady = isAgain ? await askAgain(all) : [];
+  const sum = (key) => all.reduce((total, { found }) => total + found[key], 0);
+  return {
+    passed: sum('passed'),
+    failed: sum('failed'),
+    skipped: sum('skipped'),
+    failures: all.flatMap(({ found }) => found.failures),
+    unsteady,
+  };
+}
+
+/** Runs again, alone, what failed; in `all` stands what came of it. The failures that were not there again. */
+async function askAgain(all) {
+  const failed = all.filter(({ found }) => found.failed > 0);
+  if (failed.length > AGAIN_FILES) return [];
+  const unsteady = [];
+  for (const one of failed) {
+    if (NEVER_AGAIN.test(one.file)) continue;
+    console.log(`again, alone: ${one.file}`);
+    const found = await runFile(one.file);
+    if (found.failed > 0) {
+      explain(one.file, found);
+      continue;
+    }
+    unsteady.push(...one.found.failures);
+    one.found = found;
+  }
+  return unsteady;
 }
 
 async function runFile(file) {
