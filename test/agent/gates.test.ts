@@ -28,7 +28,7 @@ import {
   withMembers,
 } from './support.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 t.jobs = 4;
 
 const OTHER: PlayedDevice = { ...EDU_DEVICE, bdf: '0000:00:06.0', device: 0x1111, driver: null };

@@ -18,7 +18,7 @@ import {
   scene,
 } from '../agent/support.ts';
 
-t.setTimeout(180_000);
+t.setTimeout(600_000);
 t.jobs = 4;
 
 const CHILD = fileURLToPath(new URL('../agent/crash-child.ts', import.meta.url));

@@ -17,7 +17,7 @@ import { agent, BDF, NAME, POLICY, picture, refused, type Scene, scene } from '.
 
 // Most of a case is waiting for what does not come.
 t.jobs = 4;
-t.setTimeout(180_000);
+t.setTimeout(600_000);
 
 /** Short, for faults that are waited out; long enough for a busy machine's honest steps. */
 function impatient(place: Scene): Agent {

@@ -29,7 +29,7 @@ import { elf, resultsOf, type Syscall } from '../agent/elf.ts';
 import { ATTEMPTS, CALLS, CONTROL, isRefused, PAUSE, unsealed } from '../agent/hostile.ts';
 import { node, sealed, sha256, WITH, whyNot, window } from '../agent/launch-support.ts';
 
-t.setTimeout(180_000);
+t.setTimeout(600_000);
 
 const HOSTILE = elf(CALLS);
 const SLEEPER = elf([], [PAUSE]);

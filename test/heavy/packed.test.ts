@@ -19,7 +19,7 @@ import { join, resolve } from 'node:path';
 import t from 'tap';
 import { walkReadme } from '../support/readme.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 const folder = mkdtempSync(join(tmpdir(), 'ironport-packed-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));

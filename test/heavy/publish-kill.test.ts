@@ -9,6 +9,6 @@ import { killUnderLoad } from '../server/kill-load.ts';
 
 const asked = env.IRONPORT_KILLS;
 const seconds = asked === undefined ? 390 : Number.POSITIVE_INFINITY;
-t.setTimeout(asked === undefined ? 480_000 : 7_200_000);
+t.setTimeout(asked === undefined ? 800_000 : 7_200_000);
 
 t.test('killed again and again', (t) => killUnderLoad(t, Number(asked ?? 200), seconds));

@@ -29,7 +29,7 @@ import { Caller, madeHome, repositoryOptions } from '../server/support.ts';
 import { TestClock } from '../support/clock.ts';
 import { testArtifact } from '../support/repository.ts';
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 const BIN = fileURLToPath(new URL('../../bin/ironport-repo.js', import.meta.url));
 const ROUNDS = 12;

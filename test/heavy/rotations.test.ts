@@ -14,7 +14,7 @@ import { operator, Scene, vendor } from '../publisher/support.ts';
 import { updaterOf } from '../server/support.ts';
 import { TestClock } from '../support/clock.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 const PATH = 'acme/edu/1.0.0/edu.js';
 

@@ -30,7 +30,7 @@ import {
 } from '../support/repository.ts';
 
 // Each point takes two starts of a program.
-t.setTimeout(110_000);
+t.setTimeout(600_000);
 
 const CHILD = fileURLToPath(new URL('../server/crash-child.ts', import.meta.url));
 const PATH = 'acme/edu/1.0.0/edu.js';

@@ -13,7 +13,7 @@ import { Caller, madeHome } from '../server/support.ts';
 import { TestClock } from '../support/clock.ts';
 import { signedRole, testArtifact } from '../support/repository.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 const SIZE = 1024 ** 3;
 const MOST = 150 * 1024 * 1024;

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import t from 'tap';
 import { walkReadme } from '../support/readme.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 t.test('the sessions of the README', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'ironport-readme-'));

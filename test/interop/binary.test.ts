@@ -16,7 +16,7 @@ import { must } from '../../scripts/demo/support/programs.ts';
 
 const BINARY = 'node_modules/better-sqlite3/prebuilds/linux-x64.node';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 t.test('an ELF module', async (t) => {
   const original = await readFile(BINARY);

@@ -15,7 +15,7 @@ import { run } from '../cli/support.ts';
 import { EDU_MODULE } from '../evidence/elf-support.ts';
 import { ironport, operator, Scene, vendor } from './support.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 const folder = mkdtempSync(join(tmpdir(), 'ironport-bins-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 const scene = new Scene(folder);

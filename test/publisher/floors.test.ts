@@ -12,7 +12,7 @@ import { codeOf } from '../ceremony/support.ts';
 import { run } from '../cli/support.ts';
 import { CEILING, ironport, Scene, vendor } from './support.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 const folder = mkdtempSync(join(tmpdir(), 'ironport-floors-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 const scene = new Scene(folder);

@@ -10,7 +10,7 @@ import { run } from '../../scripts/demo/support/programs.ts';
 import { operator, Scene, vendor } from '../publisher/support.ts';
 import { temporaryHome } from './support.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 const scene = new Scene(temporaryHome(t));
 mkdirSync(scene.at('repo', 'private', 'keys'), { recursive: true, mode: 0o700 });
