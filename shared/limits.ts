@@ -281,6 +281,14 @@ export const ENCODING_LIMITS = {
   atOnce: 2,
 } as const;
 
+/** Metadata that the read path keeps in memory. */
+export const HOT_LIMITS = {
+  /** Bytes of one file; larger ones are streamed. */
+  file: 256 * 1024,
+  /** Bytes together, what each entry weighs beside its file among them. */
+  kept: 32 * 1024 * 1024,
+} as const;
+
 /** A backup of a repository. */
 export const BACKUP_LIMITS = {
   /** The line before its list. */

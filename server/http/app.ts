@@ -1,6 +1,6 @@
 /** The HTTP face of the service: the tree, a status page, and the upload API. */
 
-import type { IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import fastify, { type FastifyInstance } from 'fastify';
 import { BATCH_TYPE } from '../../shared/api/blob-batch.ts';
 import { UPLOAD_TYPE } from '../../shared/api/upload.ts';
@@ -15,8 +15,7 @@ import type { PendingChanges } from '../intake/pending/pending.ts';
 import type { ReviewDesk } from '../intake/review/desk.ts';
 import type { Worker } from '../jobs/worker.ts';
 import type { Readiness } from '../observe/ready.ts';
-import { Compressed } from '../static/encoding.ts';
-import { serveFile } from '../static/serve.ts';
+import { TreeReader } from '../static/serve.ts';
 import type { CurrentTree } from '../storage/published.ts';
 import { addBlobRoutes } from './blob-routes.ts';
 import { endSoon } from './body.ts';
@@ -53,10 +52,11 @@ export interface AppParts {
 }
 
 export function createApp(parts: AppParts): FastifyInstance {
+  const reader = new TreeReader(parts.current.folder);
   const app = fastify({
     logger: false,
-    // Sockets on which nothing moves are closed; bodies have a pace of their own (pace.ts).
-    connectionTimeout: TRANSPORT_LIMITS.idleSeconds * 1000,
+    serverFactory: (routed, options) =>
+      serverOf(reader, routed as RequestListener, Number(options.keepAliveTimeout)),
     // Idle ones end at once, requests under way have time to end (service.ts).
     forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
@@ -82,7 +82,7 @@ export function createApp(parts: AppParts): FastifyInstance {
     endWithError(reply.hijack().raw, Object.assign(new Error('nothing here'), { statusCode: 404 }));
   });
   if (parts.onRoute !== undefined) tellRoutes(app, parts.onRoute);
-  addTree(app, parts);
+  addTree(app, reader, parts);
   addPages(app, parts);
   addBlobRoutes(app, parts);
   addSubmissionRoutes(app, parts);
@@ -98,19 +98,37 @@ function tellRoutes(app: FastifyInstance, onRoute: NonNullable<AppParts['onRoute
   });
 }
 
-function addTree(app: FastifyInstance, { current, onFailure, onError }: AppParts): void {
-  const compressed = new Compressed();
+/**
+ * The server under the routes. What is read most is answered ahead of them, when it is in memory:
+ * finding the route and what comes with it costs more than the whole of such an answer. Whoever
+ * watches the server (observe/requests.ts) sees these requests as all others.
+ */
+function serverOf(reader: TreeReader, routed: RequestListener, keepAliveTimeout: number): Server {
+  const server = createServer((request, response) => {
+    // One that is stopping answers by its routes, which end the connection.
+    if (server.listening && reader.answerNow(targetOf(request).path, request, response)) return;
+    routed(request, response);
+  });
+  server.keepAliveTimeout = keepAliveTimeout;
+  // Bodies have a pace of their own (pace.ts), and no time by which they must be there.
+  server.requestTimeout = 0;
+  // Of sockets on which nothing moves.
+  server.setTimeout(TRANSPORT_LIMITS.idleSeconds * 1000);
+  return server;
+}
+
+function addTree(app: FastifyInstance, reader: TreeReader, { onFailure, onError }: AppParts): void {
   for (const folder of [tree.metadataFolder, tree.targetsFolder]) {
     const url = `/${folder}/*`;
     app.route({
       method: ['GET', 'HEAD'],
       url,
       handler: async (request, reply) => {
-        // From here on the response is serveFile's, down to the bytes.
+        // From here on the response is the reader's, down to the bytes.
         const response = reply.hijack().raw;
         try {
           const { path } = targetOf(request.raw);
-          await serveFile(current.folder, path, request.raw, response, compressed);
+          await reader.answer(path, request.raw, response);
         } catch (error) {
           if (isOurs(error)) onFailure(asIronError(error), request.raw);
           onError?.(publicError(error).code, request.raw);

@@ -9,8 +9,7 @@ import { fromErrno, isErrno } from '../../shared/node/errno.ts';
 import { type Listen, urlOf } from '../config.ts';
 import type { Log } from '../observe/log.ts';
 import { watchRequests } from '../observe/requests.ts';
-import { Compressed } from '../static/encoding.ts';
-import { serveFile } from '../static/serve.ts';
+import { TreeReader } from '../static/serve.ts';
 import { noSuchFile } from '../static/url-path.ts';
 import { endWithError, isOurs } from './errors.ts';
 import { targetOf } from './head.ts';
@@ -42,13 +41,14 @@ export interface StaticOptions {
 /** Serves the tree until `close`. `E_IO` when the address is taken. */
 export async function serveTree(options: StaticOptions): Promise<StaticServer> {
   const { folder, listen, log, onFailure } = options;
-  const compressed = new Compressed();
+  const reader = new TreeReader(folder);
   const server = createServer(
     { connectionsCheckingInterval: 5000, requestTimeout: TRANSPORT_LIMITS.idleSeconds * 1000 },
     (request, response) => {
+      if (server.listening && reader.answerNow(targetOf(request).path, request, response)) return;
       // Nothing is taken: whoever sends a body is not read.
       request.resume();
-      answer(folder, compressed, request, response).catch((error) => {
+      answer(reader, request, response).catch((error) => {
         if (isOurs(error)) onFailure(asIronError(error));
         endWithError(response, error);
       });
@@ -73,8 +73,7 @@ export async function serveTree(options: StaticOptions): Promise<StaticServer> {
 }
 
 async function answer(
-  folder: string,
-  compressed: Compressed,
+  reader: TreeReader,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -86,7 +85,7 @@ async function answer(
   switch (request.method) {
     case 'GET':
     case 'HEAD':
-      return await serveFile(folder, path, request, response, compressed);
+      return await reader.answer(path, request, response);
     case 'OPTIONS':
       response.writeHead(204, PREFLIGHT_FIELDS).end();
       return;

@@ -44,22 +44,29 @@ export class Compressed {
   #bytes = 0;
   readonly #working = new Map<string, Promise<Uint8Array | undefined>>();
 
+  /** What is kept of `file`: bytes, that compressing it is for nothing, or nothing yet. */
+  peek(file: string, encoding: Encoding): Uint8Array | 'none' | undefined {
+    const key = `${encoding} ${file}`;
+    const kept = this.#kept.get(key);
+    if (kept === undefined) return undefined;
+    this.#kept.delete(key);
+    this.#kept.set(key, kept);
+    return kept.length === 0 ? 'none' : kept;
+  }
+
   /**
-   * The compressed form of the file at `path`, whose bytes never change. Undefined when it would
-   * not be smaller, or when enough others are being compressed: then the plain one is quicker.
+   * The compressed form of a file, by a name that it alone has, in a state that never changes.
+   * Undefined when it would not be smaller, or when enough others are being compressed: then the
+   * plain one is quicker.
    */
   async get(
-    path: string,
+    file: string,
     encoding: Encoding,
     read: () => Promise<Uint8Array>,
   ): Promise<Uint8Array | undefined> {
-    const key = `${encoding} ${path}`;
-    const kept = this.#kept.get(key);
-    if (kept !== undefined) {
-      this.#kept.delete(key);
-      this.#kept.set(key, kept);
-      return kept.length === 0 ? undefined : kept;
-    }
+    const kept = this.peek(file, encoding);
+    if (kept !== undefined) return kept === 'none' ? undefined : kept;
+    const key = `${encoding} ${file}`;
     let working = this.#working.get(key);
     if (working === undefined) {
       if (this.#working.size >= ENCODING_LIMITS.atOnce) return undefined;

@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { extname, join } from 'node:path';
@@ -13,8 +13,19 @@ import { tree } from '../../shared/layout.ts';
 import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 import { insideFolder } from '../../shared/node/folders.ts';
-import { acceptedEncoding, type Compressed, type Encoding, isCompressible } from './encoding.ts';
-import { parseRange } from './range.ts';
+import { copyOut, isGone } from './copy-out.ts';
+import { acceptedEncoding, Compressed, type Encoding, isCompressible } from './encoding.ts';
+import { type HotFile, HotFiles, type Identity, isHot } from './hot.ts';
+import {
+  bodyOf,
+  bytesOf,
+  encodedForm,
+  immutableForm,
+  movingForm,
+  type Representation,
+  sendBody,
+  sendHead,
+} from './reply.ts';
 import { decodeUrlPath, noSuchFile } from './url-path.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -22,49 +33,120 @@ const TYPES: Readonly<Record<string, string>> = {
   '.jsonl': 'application/jsonl',
 };
 
-/** Bytes that are read at once. */
-const PIECE = 256 * 1024;
+export class TreeReader {
+  readonly #folder: string;
+  readonly #hot: HotFiles;
+  readonly #compressed = new Compressed();
 
-/** A year: files that never change may be kept for ever (RFC 8246, `immutable`). */
-const FOREVER = 'public, max-age=31536000, immutable';
-
-/**
- * Answers a GET or HEAD for `rawPath`, the path as it came over the wire, from the tree in
- * `folder`. Throws `E_NOT_FOUND` before anything was sent; what fails later ends the connection.
- */
-export async function serveFile(
-  folder: string,
-  rawPath: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-  compressed?: Compressed,
-): Promise<void> {
-  const path = decodeUrlPath(rawPath);
-  const file = await openInTree(folder, path);
-  try {
-    const found = await file.stat();
-    if (!found.isFile()) throw noSuchFile();
-    if (path === tree.timestamp) return await sendMoving(file, request, response);
-    // A file in the tree is called by its version or its digest: the name is the strong validator.
-    const etag = `"${encodeURIComponent(path.slice(path.lastIndexOf('/') + 1))}"`;
-    const isSmaller = compressed !== undefined && isCompressible(path, found.size);
-    // Caches must ask again for who asks otherwise, also where the plain file is sent.
-    if (isSmaller) response.setHeader('vary', 'accept-encoding');
-    const encoding = isSmaller ? encodingFor(request) : undefined;
-    if (encoding !== undefined) {
-      const bytes = await compressed?.get(path, encoding, () => readWhole(file, found.size));
-      if (bytes !== undefined) return await sendEncoded(request, response, path, encoding, bytes);
-    }
-    await send(request, response, {
-      etag,
-      size: found.size,
-      cache: FOREVER,
-      type: TYPES[extname(path)] ?? 'application/octet-stream',
-      write: (start, end) => copyOut(file, start, end, response),
-    });
-  } finally {
-    await file.close().catch(() => {});
+  /** @param folder the tree: the folder in which `metadata/` and `targets/` lie */
+  constructor(folder: string, hot: HotFiles = new HotFiles()) {
+    this.#folder = folder;
+    this.#hot = hot;
   }
+
+  /**
+   * Answers a GET or HEAD for `rawPath`, the path as it came over the wire. Throws `E_NOT_FOUND`
+   * before anything was sent; what fails later ends the connection.
+   */
+  async answer(rawPath: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (this.answerNow(rawPath, request, response)) return;
+    const path = decodeUrlPath(rawPath);
+    const file = await openInTree(this.#folder, path);
+    try {
+      const found = await file.stat();
+      if (!found.isFile()) throw noSuchFile();
+      if (path !== tree.timestamp && !isHot(path, found.size))
+        return await this.#fromDisk(path, file, found, request, response);
+      const read = await this.#read(path, file, found);
+      const compressed = await this.#compress(path, read, request, async () => bytesOf(read.body));
+      if (compressed === undefined) sendBody(request, response, read.plain, read.body);
+      else sendBody(request, response, ...compressed);
+    } finally {
+      await file.close().catch(() => {});
+    }
+  }
+
+  /** Answers at once, from memory; false when that cannot be, and then nothing was sent. */
+  answerNow(rawPath: string, request: IncomingMessage, response: ServerResponse): boolean {
+    if (request.method !== 'GET' && request.method !== 'HEAD') return false;
+    const path = pathInTree(rawPath);
+    const file = path === undefined ? undefined : this.#hot.get(path);
+    if (path === undefined || file === undefined) return false;
+    const encoding = file.isCompressible ? encodingFor(request) : undefined;
+    const made = encoding && this.#compressed.peek(keyOf(path, file.identity), encoding);
+    if (encoding === undefined || made === 'none')
+      sendBody(request, response, file.plain, file.body);
+    else if (made === undefined) return false;
+    else sendBody(request, response, encodedForm(path, encoding, made.length), made);
+    return true;
+  }
+
+  /** Reads a file into memory, and keeps it there when it is one of those. */
+  async #read(path: string, file: FileHandle, found: Stats): Promise<HotFile> {
+    const isMoving = path === tree.timestamp;
+    // What is longer is no timestamp, whatever it is: no reader takes more.
+    const size = isMoving ? Math.min(found.size, METADATA_LIMITS.timestamp) : found.size;
+    const bytes = await readWhole(file, size);
+    const varies = !isMoving && isCompressible(path, size);
+    const plain = isMoving
+      ? movingForm(createHash('sha256').update(bytes).digest('hex'), size)
+      : immutableForm(path, typeOf(path), size, varies);
+    const place = join(this.#folder, path);
+    const read = { place, identity: found, body: bodyOf(bytes), plain, isCompressible: varies };
+    if (isHot(path, found.size)) this.#hot.keep(path, read);
+    return read;
+  }
+
+  /** Artifacts, and metadata that is too large to be kept as it is. */
+  async #fromDisk(
+    path: string,
+    file: FileHandle,
+    found: Stats,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const varies = isCompressible(path, found.size);
+    const about = { identity: found, isCompressible: varies };
+    const read = (): Promise<Uint8Array> => readWhole(file, found.size);
+    const compressed = await this.#compress(path, about, request, read);
+    if (compressed !== undefined) sendBody(request, response, ...compressed);
+    else {
+      const form = immutableForm(path, typeOf(path), found.size, varies);
+      await sendFile(request, response, form, file);
+    }
+  }
+
+  /** The compressed form that the request asks for; undefined when the plain one is to be sent. */
+  async #compress(
+    path: string,
+    file: Pick<HotFile, 'identity' | 'isCompressible'>,
+    request: IncomingMessage,
+    read: () => Promise<Uint8Array>,
+  ): Promise<[form: Representation, bytes: Uint8Array] | undefined> {
+    const encoding = file.isCompressible ? encodingFor(request) : undefined;
+    if (encoding === undefined) return undefined;
+    const made = await this.#compressed.get(keyOf(path, file.identity), encoding, read);
+    return made && [encodedForm(path, encoding, made.length), made];
+  }
+}
+
+/** The path in the tree, where that can be told without an error; undefined otherwise. */
+function pathInTree(rawPath: string): string | undefined {
+  if (!rawPath.includes('%')) return rawPath.slice(1);
+  try {
+    return decodeUrlPath(rawPath);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of a file in one state: what lies under the same name later is compressed for itself. */
+function keyOf(path: string, { dev, ino, size, mtimeMs, ctimeMs }: Identity): string {
+  return `${path} ${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+}
+
+function typeOf(path: string): string {
+  return TYPES[extname(path)] ?? 'application/octet-stream';
 }
 
 /** Opens what is inside the tree, without following a link out of it. `E_NOT_FOUND` otherwise. */
@@ -88,17 +170,14 @@ async function openInTree(folder: string, path: string): Promise<FileHandle> {
 
 /** A range is one of the plain file: whoever asks for one gets that. */
 function encodingFor({ headers }: IncomingMessage): Encoding | undefined {
-  return headers.range === undefined
-    ? acceptedEncoding(field(headers['accept-encoding']))
-    : undefined;
+  if (headers.range !== undefined) return undefined;
+  // Node joins several fields of this name.
+  return acceptedEncoding(headers['accept-encoding'] as string | undefined);
 }
 
-function field(value: string | readonly string[] | undefined): string | undefined {
-  return typeof value === 'string' ? value : value?.join(',');
-}
-
-async function readWhole(file: FileHandle, size: number): Promise<Uint8Array> {
-  const bytes = Buffer.allocUnsafe(size);
+/** In memory of its own: a part of a shared piece would hold all of that. */
+async function readWhole(file: FileHandle, size: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(size);
   for (let at = 0; at < size; ) {
     const { bytesRead } = await file.read(bytes, at, size - at, at);
     if (bytesRead === 0) throw new IronError('E_IO', 'a file of the tree became shorter');
@@ -107,94 +186,19 @@ async function readWhole(file: FileHandle, size: number): Promise<Uint8Array> {
   return bytes;
 }
 
-/** Another representation, so another validator (RFC 9110 8.8.3.3). */
-async function sendEncoded(
+async function sendFile(
   request: IncomingMessage,
   response: ServerResponse,
-  path: string,
-  encoding: Encoding,
-  bytes: Uint8Array,
-): Promise<void> {
-  response.setHeader('content-encoding', encoding);
-  await send(request, response, {
-    etag: `"${encodeURIComponent(path.slice(path.lastIndexOf('/') + 1))}+${encoding}"`,
-    size: bytes.length,
-    cache: FOREVER,
-    type: 'application/json',
-    write: async (start, end) => {
-      await written(response, bytes.subarray(start, end + 1));
-    },
-  });
-}
-
-/** The one file that moves: small, so its validator is its digest. */
-async function sendMoving(
+  form: Representation,
   file: FileHandle,
-  request: IncomingMessage,
-  response: ServerResponse,
 ): Promise<void> {
-  const buffer = Buffer.alloc(METADATA_LIMITS.timestamp);
-  const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
-  const bytes = buffer.subarray(0, bytesRead);
-  await send(request, response, {
-    etag: `"${createHash('sha256').update(bytes).digest('hex')}"`,
-    size: bytes.length,
-    cache: 'no-cache',
-    type: 'application/json',
-    write: async (start, end) => {
-      await written(response, bytes.subarray(start, end + 1));
-    },
-  });
-}
-
-interface Sending {
-  /** Strong (RFC 9110 8.8.3). */
-  readonly etag: string;
-  readonly size: number;
-  readonly cache: string;
-  readonly type: string;
-  /** Sends the bytes from `start` to `end`, both included; asked for once, and not for none. */
-  write(start: number, end: number): Promise<void>;
-}
-
-async function send(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { etag, size, cache, type, write }: Sending,
-): Promise<void> {
-  response.setHeader('cache-control', cache);
-  response.setHeader('etag', etag);
-  response.setHeader('accept-ranges', 'bytes');
-  // Auditors verify in their browsers, on pages of other origins. All of it is public.
-  response.setHeader('access-control-allow-origin', '*');
-  response.setHeader('access-control-expose-headers', 'etag, content-range, accept-ranges');
-  // Bytes of a vendor are never a page of this origin.
-  response.setHeader('x-content-type-options', 'nosniff');
-  response.setHeader('content-security-policy', "default-src 'none'; sandbox");
-  if (matches(request.headers['if-none-match'], etag)) {
-    response.writeHead(304).end();
-    return;
-  }
-  const ifRange = request.headers['if-range'];
-  // RFC 9110 13.1.5: a range of another state of the file would be put together with this one's.
-  const asked = ifRange === undefined || ifRange === etag ? request.headers.range : undefined;
-  // RFC 9110 14.2: ranges are for GET.
-  const range = request.method === 'GET' ? parseRange(asked, size) : undefined;
-  if (range === 'unsatisfiable') {
-    response.writeHead(416, { 'content-range': `bytes */${size}` }).end();
-    return;
-  }
-  const { start, end } = range ?? { start: 0, end: size - 1 };
-  const length = end - start + 1;
-  const headers = { 'content-type': type, 'content-length': length };
-  if (range === undefined) response.writeHead(200, headers);
-  else response.writeHead(206, { ...headers, 'content-range': `bytes ${start}-${end}/${size}` });
-  if (request.method === 'HEAD' || length === 0) {
+  const range = sendHead(request, response, form);
+  if (range === undefined) {
     response.end();
     return;
   }
   try {
-    await write(start, end);
+    await copyOut(file, range.start, range.end, response);
     response.end();
   } catch (error) {
     // Half a file must not look like a whole one.
@@ -202,66 +206,4 @@ async function send(
     // A reader that went away is nobody's fault.
     if (!isGone(error)) throw error;
   }
-}
-
-/**
- * Copies a part of a file into the response through two buffers that are used in turn, so that
- * reading goes on while the one before is sent, and a gibibyte makes no more garbage than a page.
- */
-async function copyOut(
-  file: FileHandle,
-  start: number,
-  end: number,
-  response: ServerResponse,
-): Promise<void> {
-  const size = Math.min(PIECE, end - start + 1);
-  let [filling, sending] = [Buffer.allocUnsafe(size), Buffer.allocUnsafe(size)];
-  let sent: Promise<void> = Promise.resolve();
-  for (let at = start; at <= end; ) {
-    const wanted = Math.min(size, end - at + 1);
-    const { bytesRead } = await file.read(filling, 0, wanted, at);
-    await sent;
-    // The length was announced: a file that shrinks under us cannot be sent any more.
-    if (bytesRead === 0) throw new IronError('E_IO', 'a file of the tree became shorter');
-    sent = written(response, filling.subarray(0, bytesRead));
-    sent.catch(() => {});
-    [filling, sending] = [sending, filling];
-    at += bytesRead;
-  }
-  await sent;
-}
-
-/** Resolves when the bytes were handed to the system, and may be overwritten. */
-function written(response: ServerResponse, bytes: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const gone = (): void => reject(new GoneError());
-    if (response.destroyed) {
-      gone();
-      return;
-    }
-    response.once('close', gone);
-    response.write(bytes, (error) => {
-      response.removeListener('close', gone);
-      if (error == null) resolve();
-      else reject(error);
-    });
-  });
-}
-
-/** The reader closed the connection. */
-class GoneError extends Error {}
-
-function isGone(error: unknown): boolean {
-  if (error instanceof GoneError) return true;
-  const codes = ['ERR_STREAM_DESTROYED', 'ECONNRESET', 'EPIPE'];
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
-}
-
-/** RFC 9110 13.1.2: a list of validators, or any. Weak ones compare as what they wrap. */
-function matches(field: string | undefined, etag: string): boolean {
-  if (field === undefined || field.length > 4096) return false;
-  return field.split(',').some((item) => {
-    const one = item.trim().replace(/^W\//, '');
-    return one === '*' || one === etag;
-  });
 }
