@@ -83,6 +83,15 @@ export const BIN_LIMITS = {
   moved: 200_000,
 } as const;
 
+/** Roles that a vendor nests below its own, at one time. */
+export const NESTED_LIMITS = {
+  roles: 256,
+  /** Path patterns, of all of them together. */
+  patterns: 512,
+  /** Characters of one. */
+  pattern: 512,
+} as const;
+
 export const EVIDENCE_LIMITS = {
   /** One DSSE envelope or one line of a `.intoto.jsonl`. */
   envelope: 16 * 1024 * 1024,

@@ -24,8 +24,8 @@ export interface NewSubmission {
   readonly verdicts: readonly Verdict[];
   /** The signed files; none for what was refused at once. */
   readonly files: readonly Uint8Array[];
-  /** Bins of the vendor, whose files lie in its quarantine. */
-  readonly bins?: readonly UploadedRole[];
+  /** Roles below the vendor's own, whose files lie in its quarantine. */
+  readonly below?: readonly UploadedRole[];
   readonly error?: ErrorBody | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface QueuedSubmission {
   readonly role: string;
   readonly version: number;
   readonly files: readonly Uint8Array[];
-  readonly bins: readonly UploadedRole[];
+  readonly below: readonly UploadedRole[];
 }
 
 /** One that is not ready is before the reviewers. */
@@ -172,7 +172,7 @@ export class Queue {
       this.#db,
       'INSERT INTO submission_bins (submission, role, sha256) VALUES (?, ?, ?)',
     );
-    for (const { role, sha256 } of submission.bins ?? []) bin.run(submission.id, role, sha256);
+    for (const { role, sha256 } of submission.below ?? []) bin.run(submission.id, role, sha256);
   }
 
   /**
@@ -266,8 +266,8 @@ export class Queue {
     const rows = prepared(
       this.#db,
       `SELECT id, vendor, role, version FROM ready WHERE ${condition} ORDER BY seq LIMIT ?`,
-    ).all(limit) as Omit<QueuedSubmission, 'files' | 'bins'>[];
-    return rows.map((row) => ({ ...row, files: this.#files(row.id), bins: this.#bins(row.id) }));
+    ).all(limit) as Omit<QueuedSubmission, 'files' | 'below'>[];
+    return rows.map((row) => ({ ...row, files: this.#files(row.id), below: this.#below(row.id) }));
   }
 
   #files(id: string): Uint8Array[] {
@@ -278,7 +278,7 @@ export class Queue {
     return rows.map(({ bytes }) => new Uint8Array(bytes));
   }
 
-  #bins(id: string): UploadedRole[] {
+  #below(id: string): UploadedRole[] {
     return prepared(
       this.#db,
       'SELECT role, sha256 FROM submission_bins WHERE submission = ? ORDER BY role',

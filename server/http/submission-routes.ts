@@ -29,9 +29,9 @@ export function addSubmissionRoutes(app: FastifyInstance, parts: AppParts): void
     const vendor = await intake.authenticate(head);
     const body = await readBody(request.raw, rooms.vendors);
     verifyBody(crypto, head, body);
-    const { role, metadata, bins } = parseBody(submissionRequest, body);
+    const { role, metadata, bins = [], nested = [] } = parseBody(submissionRequest, body);
     const bytes = metadata === undefined ? undefined : decodeFile(metadata);
-    const answer = await intake.submitRole({ vendor, role, bytes, bins });
+    const answer = await intake.submitRole({ vendor, role, bytes, below: [...bins, ...nested] });
     worker.kick();
     return accepted(reply, answer);
   });

@@ -1,13 +1,14 @@
 /**
- * A vendor's branch of the delegations: its own role and, when that is split, its hash bins
- * (TAP 15). What is asked here is answered from what is published; nothing is read but the role
- * that speaks for a path.
+ * A vendor's branch of the delegations: its own role and what stands below it, hash bins (TAP 15)
+ * or nested roles. What is asked here is answered from what is published; nothing is read but the
+ * role that speaks for a path.
  */
 
 import type { Crypto } from '../../shared/crypto/crypto.ts';
 import { canonicalText } from '../../shared/json/canonical.ts';
 import type { JsonValue } from '../../shared/json/value.ts';
-import { binFor, binNames, type SuccinctRoles } from '../../shared/tuf/delegations.ts';
+import type { SuccinctRoles } from '../../shared/tuf/delegations.ts';
+import { Owners, rolesBelow } from '../../shared/tuf/nested.ts';
 import type { TargetEntry, Targets } from '../../shared/tuf/targets.ts';
 import type { Published } from '../storage/published.ts';
 
@@ -15,6 +16,7 @@ export class Branch {
   readonly #crypto: Crypto;
   readonly #published: Published;
   readonly #vendor: string;
+  #owners: Owners | undefined;
 
   constructor(crypto: Crypto, published: Published, vendor: string) {
     this.#crypto = crypto;
@@ -30,20 +32,18 @@ export class Branch {
   /** The published entry of a path of this vendor, by whichever of its roles speaks for it. */
   async entry(path: string): Promise<TargetEntry | undefined> {
     const own = await this.own();
-    const succinct = own?.delegations?.succinct;
-    const listed = own?.entry(path);
-    if (listed !== undefined || succinct === undefined) return listed;
-    const bin = await this.#published.role(binFor(this.#crypto, succinct, path));
-    return bin?.targets.entry(path);
+    this.#owners ??= new Owners(this.#crypto, this.#vendor, own);
+    const owner = this.#owners.of(path);
+    if (owner === this.#vendor) return own?.entry(path);
+    return (await this.#published.role(owner))?.targets.entry(path);
   }
 
   /** All that is published of this vendor, one role in memory at a time. */
   async *entries(): AsyncGenerator<TargetEntry> {
     const own = await this.own();
     if (own !== undefined) yield* entriesOf(own);
-    const succinct = own?.delegations?.succinct;
-    for (const bin of succinct === undefined ? [] : binNames(succinct)) {
-      const role = await this.#published.role(bin);
+    for (const below of rolesBelow(own)) {
+      const role = await this.#published.role(below);
       if (role !== undefined) yield* entriesOf(role.targets);
     }
   }
@@ -53,7 +53,7 @@ function* entriesOf(role: Targets): Generator<TargetEntry> {
   for (const path of role.paths()) yield role.entry(path) as TargetEntry;
 }
 
-/** Whether two versions of a role delegate alike: to the same bins, signed by the same keys. */
+/** Whether two versions of a role delegate alike: to the same roles, signed by the same keys. */
 export function delegateAlike(a: Targets | undefined, b: Targets | undefined): boolean {
   const text = (role: Targets | undefined): string => {
     const delegations: JsonValue | undefined = role?.envelope.tree.delegations;

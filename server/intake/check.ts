@@ -10,7 +10,7 @@ import { type IronError, isIronError } from '../../shared/errors.ts';
 import type { SidecarBytes } from '../../shared/evidence/sidecars.ts';
 import type { RevocationList } from '../../shared/revocation/list.ts';
 import type { Instant } from '../../shared/time.ts';
-import type { DelegatedRole, SuccinctRoles } from '../../shared/tuf/delegations.ts';
+import type { DelegatedRole } from '../../shared/tuf/delegations.ts';
 import type { KeyTable } from '../../shared/tuf/role.ts';
 import type { TargetEntry, Targets } from '../../shared/tuf/targets.ts';
 import type { Vendor } from '../../shared/tuf/vendors.ts';
@@ -28,11 +28,11 @@ export interface Subject {
   readonly file: Targets;
   /** Entries of the file that are not published just so, in its order. */
   readonly entries: readonly TargetEntry[];
-  /** What the operators' signed targets say. */
+  /** What the operators' signed targets say; of a role below the vendor's own, what that says. */
   readonly delegation: DelegatedRole | undefined;
   readonly delegationKeys: KeyTable;
-  /** Of a bin: the description that names it. */
-  readonly bins?: SuccinctRoles | undefined;
+  /** Of a role below the vendor's own: that one, as it will stand. */
+  readonly parent?: Targets | undefined;
   readonly record: Vendor | undefined;
   /** What is published of the role, and its version; 0 for nothing. */
   readonly current: Targets | undefined;

@@ -10,18 +10,18 @@ import { EVIDENCE_LIMITS, INDEX_LIMITS, METADATA_LIMITS } from '../../shared/lim
 import { readFileCapped } from '../../shared/node/files.ts';
 import type { RevocationList } from '../../shared/revocation/list.ts';
 import type { Instant } from '../../shared/time.ts';
-import { binNames } from '../../shared/tuf/delegations.ts';
+import { rolesBelow } from '../../shared/tuf/nested.ts';
 import { parseTargets, type TargetEntry, type Targets } from '../../shared/tuf/targets.ts';
 import type { BlobIndex } from '../db/blob-index.ts';
 import type { Published } from '../storage/published.ts';
 import type { Quarantine } from '../storage/quarantine.ts';
-import { Branch, binsOf, delegateAlike } from './branch.ts';
+import { Branch, delegateAlike } from './branch.ts';
 import { isPublished, judge, type NewArtifact, type Subject } from './check.ts';
 import type { TouchedProduct } from './checks/product-index.ts';
 import { demandListable } from './checks/roles.ts';
 import { sidecars } from './checks/sidecars.ts';
 import { Delta } from './delta.ts';
-import { judgeBins } from './judge-bins.ts';
+import { judgeBelow } from './judge-below.ts';
 import { type Judgement, Judgements, type OnEvidence } from './judge-submission.ts';
 import type { JudgedMemory } from './judged.ts';
 
@@ -33,12 +33,13 @@ export interface Shelves {
   readonly judged: JudgedMemory;
 }
 
-/** Role files of a vendor with what they claim to be: its own, bins of it, or both. */
+/** Role files of a vendor with what they claim to be: its own, roles below it, or both. */
 export interface RoleSubmission {
   readonly vendor: string;
   readonly role: string;
   readonly bytes?: Uint8Array | undefined;
-  readonly bins?: readonly UploadedRole[] | undefined;
+  /** Bins, or nested roles. */
+  readonly below?: readonly UploadedRole[] | undefined;
 }
 
 /** A target whose bytes come into the tree. */
@@ -60,7 +61,7 @@ export interface ExaminedRole {
 }
 
 export interface Examined extends Judgement {
-  /** Of the vendor's own role: submitted, or standing when only bins were. */
+  /** Of the vendor's own role: submitted, or standing when only roles below it were. */
   readonly version: number;
   readonly roles: readonly ExaminedRole[];
 }
@@ -75,11 +76,12 @@ export interface Examination {
   readonly revocations: RevocationList | undefined;
   readonly branch: Branch;
   readonly delta: Delta;
-  /** Whether paths move between roles: all of the bins are other ones, or signed by other keys. */
+  /** Whether paths may move between roles: the vendor's own delegates otherwise than before. */
   readonly moved: boolean;
   /** Every path of the new files, when paths move. */
   readonly seen: Set<string>;
-  /** The vendor's own role as it will stand. */
+  /** The vendor's own role as it is published, and as it will stand. */
+  readonly current: Targets | undefined;
   readonly own: Targets | undefined;
 }
 
@@ -96,7 +98,7 @@ export async function examine(
   now: Instant,
   onEvidence?: OnEvidence,
 ): Promise<Examined> {
-  const { vendor, role, bytes, bins = [] } = submission;
+  const { vendor, role, bytes, below = [] } = submission;
   const file = bytes === undefined ? undefined : parseTargets(bytes, role);
   const current = (await published.role(role))?.targets;
   const branch = new Branch(shelves.crypto, published, vendor);
@@ -106,7 +108,7 @@ export async function examine(
   const seen = new Set<string>();
   const revocations = (await published.revocations())?.verified.list;
   const about = { shelves, published, submission, now, revocations };
-  const examination = { ...about, branch, delta, moved, seen, own };
+  const examination = { ...about, branch, delta, moved, seen, current, own };
   const judgements = new Judgements(onEvidence);
   const roles: ExaminedRole[] = [];
   if (file !== undefined && bytes !== undefined) {
@@ -114,8 +116,10 @@ export async function examine(
     judgements.ownRole(subject);
     roles.push(examinedRole(subject, { bytes }));
   }
-  if (bins.length > 0 || (moved && binsOf(own) !== undefined))
-    roles.push(...(await judgeBins(examination, judgements)));
+  // What stands below a role is judged by what that says: not when that may not be said.
+  const isShaped = !judgements.verdicts.some(({ check, ok }) => check === 'role' && !ok);
+  if (isShaped && (below.length > 0 || (moved && rolesBelow(own).length > 0)))
+    roles.push(...(await judgeBelow(examination, judgements)));
   if (judgements.error === undefined) {
     if (moved) await dropMissing(examination);
     const listed = published.snapshot.roles.keys();
@@ -146,7 +150,8 @@ export async function subjectOf(
   const paths = file.paths();
   for (const path of paths) {
     const entry = file.entry(path) as TargetEntry;
-    const before = current?.entry(path) ?? (moved ? await branch.entry(path) : undefined);
+    // Where paths move, a role of this name may have listed this one long ago, and not since.
+    const before = moved ? await branch.entry(path) : current?.entry(path);
     if (delta.take(entry, before)) entries.push(entry);
   }
   if (moved) {
@@ -176,15 +181,22 @@ export async function subjectOf(
 }
 
 /** Paths that were published under the delegations before and are in none of the new roles. */
-async function dropMissing({ branch, published, delta, seen }: Examination): Promise<void> {
-  const before = await branch.own();
-  const old = binsOf(before);
+async function dropMissing({
+  published,
+  submission: { below = [] },
+  delta,
+  seen,
+  current: before,
+  own,
+}: Examination): Promise<void> {
+  const submitted = new Set(below.map(({ role }) => role));
+  const stays = new Set(rolesBelow(own).filter((role) => !submitted.has(role)));
   const gone = (paths: readonly string[]): void => {
     for (const path of paths) if (!seen.has(path)) delta.drop(path);
   };
   gone(before?.paths() ?? []);
-  for (const bin of old === undefined ? [] : binNames(old))
-    gone((await published.role(bin))?.targets.paths() ?? []);
+  for (const role of rolesBelow(before))
+    if (!stays.has(role)) gone((await published.role(role))?.targets.paths() ?? []);
 }
 
 export function examinedRole(

@@ -97,7 +97,7 @@ export class Intake {
     const { examined, review } = await this.#judge(published, submission, now);
     const { version, verdicts, error } = examined;
     const id = this.#newId();
-    const { vendor, bytes, bins = [] } = submission;
+    const { vendor, bytes, below = [] } = submission;
     if (error === undefined) await quarantine.settle(vendor);
     await queue.add(
       {
@@ -107,7 +107,7 @@ export class Intake {
         version,
         verdicts,
         files: error === undefined && bytes !== undefined ? [bytes] : [],
-        bins: error === undefined ? bins : [],
+        below: error === undefined ? below : [],
         error: error === undefined ? undefined : errorBodyOf(error),
       },
       now,

@@ -65,7 +65,7 @@ export interface EvidenceOwner {
   readonly crypto: Crypto;
   readonly vendor: string;
   readonly record: Vendor | undefined;
-  /** The vendor's own role, which lists the evidence keys of its bins, too. */
+  /** The vendor's own role, which lists the evidence keys of the roles below it, too. */
   readonly own: Targets | undefined;
   /** The published list of revocations; undefined without a security team. */
   readonly revocations: RevocationList | undefined;

@@ -54,17 +54,17 @@ export async function composeVendors(
   const vendors = new Set<string>();
   const members: string[] = [];
   const refused: { id: string; error: IronError }[] = [];
-  for (const { id, vendor, role, files, bins } of submissions) {
+  for (const { id, vendor, role, files, below } of submissions) {
     const [bytes] = files;
     // The second one of a vendor waits for the first: it is judged by what that one made current.
     if (vendor === null || vendors.has(vendor)) continue;
     try {
-      if (bytes === undefined && bins.length === 0)
+      if (bytes === undefined && below.length === 0)
         throw new IronError('E_NOT_FOUND', 'the submitted file is gone');
       // Since it was queued, somebody may have had a reason to stop.
       await parts.suspended.refuse(vendor);
       await parts.desk.demandApproved(published, id);
-      const submission = { vendor, role, bytes, bins };
+      const submission = { vendor, role, bytes, below };
       const now = parts.clock();
       const judged =
         parts.judged.take(id, published, now) ?? (await examine(parts, published, submission, now));

@@ -11,14 +11,14 @@ import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { isTemporaryName, readFileCapped } from '../../shared/node/files.ts';
 import { hashFile } from '../../shared/node/hash.ts';
 import type { Clock } from '../../shared/time.ts';
-import { binNames, type Delegations, isBin } from '../../shared/tuf/delegations.ts';
+import { type Delegations, isBin } from '../../shared/tuf/delegations.ts';
 import type { SignedCommon } from '../../shared/tuf/envelope.ts';
 import { isTopLevelRole, type TopLevelRole, vendorOfRole } from '../../shared/tuf/names.ts';
+import { rolesBelow } from '../../shared/tuf/nested.ts';
 import { verifyThreshold } from '../../shared/tuf/role.ts';
 import { parseRoot, type Root } from '../../shared/tuf/root.ts';
 import { parseSnapshot, type Snapshot } from '../../shared/tuf/snapshot.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
-import { binsOf } from '../intake/branch.ts';
 import { blobsOf, roleFiles } from '../storage/blobs.ts';
 import { loadPublished, type Published } from '../storage/published.ts';
 import { decodeRoleFile } from '../storage/role-files.ts';
@@ -205,7 +205,7 @@ class TreeCheck {
   }
 
   /**
-   * Vendors' roles and their bins: each version signed by the keys of some delegation to it, every
+   * Vendors' roles and those below them: each version signed by the keys of some delegation to it, every
    * target that it lists there. Returns the versions that there are; a bin's own files are dropped
    * again, since there may be a million targets in them.
    */
@@ -216,7 +216,7 @@ class TreeCheck {
     files: ReadonlySet<string>,
   ): Promise<Map<string, ReadonlySet<number>>> {
     const vendors = new Map<string, ReadonlySet<number>>();
-    /** Delegations that a vendor's role ever had, by vendor: its bins are signed under them. */
+    /** Delegations that a vendor's role ever had, by vendor: what is below is signed under them. */
     const own = new Map<string, Delegations[]>();
     const top = operators.flatMap(({ delegations }) => delegations ?? []);
     // A vendor's own role comes before what it delegates to: `acme` before `acme.b4-0`.
@@ -329,10 +329,10 @@ class TreeCheck {
     await this.#guard('tree', () => preflight({ ...input, roles: [], renewsRevocations: true }));
     // What a client refuses before it comes to any vendor is one finding.
     if (this.#findings.length > found) return;
-    // One vendor's expiry is one finding, and so is one bin's.
+    // One vendor's expiry is one finding, and so is that of one role below it.
     for (const vendor of vendors) {
-      const bins = binsOf((await this.#guard(vendor, () => published.role(vendor)))?.targets);
-      for (const role of [vendor, ...(bins === undefined ? [] : binNames(bins))]) {
+      const own = (await this.#guard(vendor, () => published.role(vendor)))?.targets;
+      for (const role of [vendor, ...rolesBelow(own)]) {
         this.#options.signal?.throwIfAborted();
         this.#checked.push({ vendor, role, fresh: [] });
       }

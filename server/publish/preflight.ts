@@ -13,7 +13,8 @@ import { readFileCapped } from '../../shared/node/files.ts';
 import { requireNotRevoked } from '../../shared/revocation/judge.ts';
 import type { RevocationList } from '../../shared/revocation/list.ts';
 import type { Clock } from '../../shared/time.ts';
-import { edgesFor, isBin } from '../../shared/tuf/delegations.ts';
+import { edgesFor } from '../../shared/tuf/delegations.ts';
+import { keysBelow } from '../../shared/tuf/nested.ts';
 import { type Floors, NO_FLOORS } from '../../shared/verify/floors.ts';
 import { bareSubject } from '../../shared/verify/revoked.ts';
 import type { SnapshotReader, TrustedMetadata } from '../../shared/verify/trusted.ts';
@@ -82,7 +83,7 @@ async function runClient(
   }
 }
 
-/** A vendor's role, or a bin of it, as a client loads them on its way to a path of the vendor. */
+/** A vendor's role, or one below it, as a client loads them on its way to a path of the vendor. */
 function* loadRole(trusted: TrustedMetadata, vendor: string, role: string): Workflow<void> {
   const delegations = trusted.targets('targets')?.delegations;
   const edges =
@@ -96,11 +97,10 @@ function* loadRole(trusted: TrustedMetadata, vendor: string, role: string): Work
     throw new IronError('E_DELEGATION', `a client would not be sent to the role ${vendor}`);
   const own = yield* loadDelegated(trusted, ['targets'], edge);
   if (role === vendor) return;
-  const succinct = own.delegations?.succinct;
-  if (succinct === undefined || !isBin(succinct, role))
-    throw new IronError('E_DELEGATION', `a client would not be sent to the bin ${role}`);
-  const bin = { role, keys: succinct, terminating: true };
-  yield* loadDelegated(trusted, ['targets', vendor], bin);
+  const keys = keysBelow(own, role);
+  if (keys === undefined)
+    throw new IronError('E_DELEGATION', `a client would not be sent to the role ${role}`);
+  yield* loadDelegated(trusted, ['targets', vendor], { role, keys, terminating: true });
 }
 
 async function demandFound(

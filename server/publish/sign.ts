@@ -16,6 +16,7 @@ import {
 } from '../../shared/tuf/build.ts';
 import { canonicalSnapshot } from '../../shared/tuf/canonical-snapshot.ts';
 import type { Root } from '../../shared/tuf/root.ts';
+import { sharesOf, tooLarge } from '../intake/checks/roles.ts';
 import type { Published } from '../storage/published.ts';
 import type { Change } from './change.ts';
 import { exists } from './exists.ts';
@@ -49,10 +50,11 @@ export async function signOnline(
   if (change.snapshot || from.snapshot === 0) {
     const version = await freeVersion(parts, from.snapshot + 1);
     const expires = now + LIFETIMES.snapshot;
-    const signed = canonicalSnapshot(version, expires, rolesOf(published, change));
+    const roles = rolesOf(published, change);
+    const signed = canonicalSnapshot(version, expires, roles);
     // Names of our roles have no control character: their canonical form is JSON.
     const bytes = await sealCanonical(crypto, signed, signers('snapshot'));
-    demandReadable(bytes);
+    demandReadable(bytes, roles);
     await stageFile(folder, tree.metadata('snapshot', version), bytes);
     snapshot = { version, ...measured(crypto, bytes) };
   } else {
@@ -124,10 +126,8 @@ function measured(crypto: Crypto, bytes: Uint8Array): FileMeta {
   return { length: bytes.length, sha256: toHex(crypto.sha256(bytes)) };
 }
 
-function demandReadable(snapshot: Uint8Array): void {
-  if (snapshot.length <= PUBLISHED_LIMITS.snapshot) return;
-  throw new IronError('E_TOO_LARGE', `the snapshot would have ${snapshot.length} bytes`, {
-    why: `more than ${PUBLISHED_LIMITS.snapshot} come near what clients refuse to read`,
-    hint: 'nothing was changed; there are more roles than one repository can list',
-  });
+/** Each submission fitted by itself; of those that come together it is asked once more. */
+function demandReadable(snapshot: Uint8Array, roles: ReadonlyMap<string, number>): void {
+  if (snapshot.length > PUBLISHED_LIMITS.snapshot)
+    throw tooLarge(snapshot.length, sharesOf(roles.keys()));
 }

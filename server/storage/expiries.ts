@@ -13,10 +13,16 @@ export interface RoleExpiry {
 export class Expiries {
   /** By role, of the version that was read last; the bytes of a version never change. */
   readonly #known = new Map<string, RoleExpiry>();
+  /** Roles nested in a vendor's, of the version that was read last. */
+  readonly #nested = new Map<
+    string,
+    { readonly version: number; readonly names: readonly string[] }
+  >();
 
   /**
    * The top-level roles, and each role that targets delegate to and that has published something.
-   * Bins are left out: their vendor renews them with its own role.
+   * Roles nested in a vendor's are renewed by their own signers; bins are left out, as their vendor
+   * renews them with its own role.
    */
   async all(published: Published): Promise<RoleExpiry[]> {
     const list = TOP_LEVEL_ROLES.map((role) => ({
@@ -26,9 +32,23 @@ export class Expiries {
     }));
     for (const { name } of published.delegations?.roles ?? []) {
       const one = await this.#of(published, name);
-      if (one !== undefined) list.push(one);
+      if (one === undefined) continue;
+      list.push(one);
+      for (const nested of await this.#nestedIn(published, name, one.version)) {
+        const below = await this.#of(published, nested);
+        if (below !== undefined) list.push(below);
+      }
     }
     return list;
+  }
+
+  async #nestedIn(published: Published, role: string, version: number): Promise<readonly string[]> {
+    const known = this.#nested.get(role);
+    if (known?.version === version) return known.names;
+    const { roles = [] } = (await published.role(role))?.targets.delegations ?? {};
+    const names = roles.map(({ name }) => name);
+    this.#nested.set(role, { version, names });
+    return names;
   }
 
   async #of(published: Published, role: string): Promise<RoleExpiry | undefined> {

@@ -17,7 +17,7 @@ import * as z from 'zod';
 import { fromBase64 } from '../bytes.ts';
 import { CODES, type Code, IronError } from '../errors.ts';
 import { parseJson } from '../json/read.ts';
-import { BIN_LIMITS, SERVER_LIMITS } from '../limits.ts';
+import { BIN_LIMITS, NESTED_LIMITS, SERVER_LIMITS } from '../limits.ts';
 
 /** The type of an upload's body, as the resumable uploads of others have it. */
 export const UPLOAD_TYPE = 'application/offset+octet-stream';
@@ -39,8 +39,8 @@ const uploadedRole = z.strictObject({ role: z.string().min(1).max(100), sha256 }
 export type UploadedRole = z.infer<typeof uploadedRole>;
 
 /**
- * Signed role files of a vendor: its own, and bins of it, which were uploaded like blobs. They
- * become visible together. All blobs that they list were uploaded before.
+ * Signed role files of a vendor: its own, and its bins or roles nested in it, which were uploaded
+ * like blobs. They become visible together. All blobs that they list were uploaded before.
  */
 export const submissionRequest = z
   .strictObject({
@@ -52,9 +52,10 @@ export const submissionRequest = z
       .min(1)
       .max(2 ** BIN_LIMITS.bits)
       .optional(),
+    nested: z.array(uploadedRole).min(1).max(NESTED_LIMITS.roles).optional(),
   })
-  .refine(({ metadata, bins }) => metadata !== undefined || bins !== undefined, {
-    error: 'neither metadata nor bins',
+  .refine((body) => [body.metadata, body.bins, body.nested].some((part) => part !== undefined), {
+    error: 'neither metadata, bins nor nested roles',
   });
 
 /** Blobs of a batch that are here now. */

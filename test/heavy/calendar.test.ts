@@ -53,7 +53,6 @@ t.test('ten years', async (t) => {
       vendor: 'acme',
       role: 'acme',
       bytes,
-      bins: undefined,
     });
     await worker.drain();
     const { state, error } = intake.find(id, 'acme');

@@ -175,7 +175,6 @@ t.test('one that never answers stops nothing', async (t) => {
     vendor: 'acme',
     role: 'acme',
     bytes: await signedRole(acme, 1, [], { expires: clock.now + 90 * DAY }),
-    bins: undefined,
   });
   await repository.worker.tick();
   t.equal(repository.intake.find(answer.id, 'acme').state, 'published');

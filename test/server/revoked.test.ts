@@ -253,8 +253,8 @@ t.test('bins rest on keys that are not denied, too', async (t) => {
     const file = formatMetadata(bin, await sign(platformCrypto, bin, signers));
     const digest = sha256(file);
     await it.caller.uploadAll([{ blobs: new Map([[digest, file]]), entries: new Map() }]);
-    const bins = ['acme.b1-0', 'acme.b1-1'].map((name) => ({ role: name, sha256: digest }));
-    const { id } = await intake.submitRole({ vendor: 'acme', role: 'acme', bytes, bins });
+    const below = ['acme.b1-0', 'acme.b1-1'].map((name) => ({ role: name, sha256: digest }));
+    const { id } = await intake.submitRole({ vendor: 'acme', role: 'acme', bytes, below });
     await worker.drain();
     return said(intake.find(id, 'acme'));
   };

@@ -15,9 +15,9 @@ export const evidenceKeys: Check = ({ file, delegation, delegationKeys, record, 
   }
   const tuf =
     delegation === undefined ? new Set<string>() : keyIdentities(delegationKeys, delegation);
-  const bins = file.delegations?.succinct;
-  for (const identity of bins === undefined ? [] : keyIdentities(bins.table, bins))
-    tuf.add(identity);
+  const { succinct, roles = [] } = file.delegations ?? {};
+  for (const below of succinct === undefined ? roles : [succinct])
+    for (const identity of keyIdentities(below.table, below)) tuf.add(identity);
   const api = new Set(record?.apiKeys.map(keyIdentity));
   for (const key of [...active, ...retired]) {
     const other = tuf.has(keyIdentity(key))

@@ -1,21 +1,45 @@
 /** The role is the vendor's own: nobody submits for another. */
 
+import { keyIdentity } from '../../../shared/crypto/key.ts';
 import { IronError } from '../../../shared/errors.ts';
 import { BIN_LIMITS } from '../../../shared/limits.ts';
+import type { SuccinctRoles } from '../../../shared/tuf/delegations.ts';
 import { binPrefix, parseVendorName, quoted } from '../../../shared/tuf/names.ts';
+import { demandNested, Owners, patternsOf } from '../../../shared/tuf/nested.ts';
+import { keyIdentities } from '../../../shared/tuf/role.ts';
 import type { Targets } from '../../../shared/tuf/targets.ts';
-import type { Check } from '../check.ts';
+import type { Check, Subject } from '../check.ts';
 
-/** A vendor's role lists targets, or is split into bins that its name and their number name. */
-function demandOwnBins(vendor: string, file: Targets): void {
-  if (file.delegations === undefined) return;
-  const { succinct } = file.delegations;
-  if (succinct === undefined) {
-    throw new IronError('E_DELEGATION', `${vendor} delegates to roles of its own`, {
-      why: 'this service takes one level of delegation, and hash bins below it',
-    });
+/** A vendor's role lists targets, is split into bins, or has roles nested in it. */
+function demandOwnDelegations({ vendor, file, crypto, delegation, record }: Subject): void {
+  const { delegations } = file;
+  if (delegations === undefined) return;
+  const { succinct } = delegations;
+  if (succinct !== undefined) {
+    demandOwnBins(vendor, file, succinct);
+    return;
   }
-  const { bitLength, namePrefix } = succinct;
+  demandNested(vendor, delegations, delegation === undefined ? [] : patternsOf(delegation));
+  const api = new Set(record?.apiKeys.map(keyIdentity));
+  for (const role of delegations.roles)
+    for (const identity of keyIdentities(role.table, role))
+      if (api.has(identity))
+        throw new IronError('E_KEY', `a key of ${role.name} signs metadata and requests as well`);
+  const owners = new Owners(crypto, vendor, file);
+  const stray = file.paths().find((path) => owners.of(path) !== vendor);
+  if (stray === undefined) return;
+  throw new IronError('E_DELEGATION', `${vendor} lists ${quoted(stray)} itself`, {
+    why: `it gives this path to ${owners.of(stray)}: a path would have two places in which it could stand`,
+    context: { role: vendor, path: stray },
+  });
+}
+
+/** Bins that the vendor's name and their number name. */
+function demandOwnBins(
+  vendor: string,
+  file: Targets,
+  { bitLength, namePrefix }: SuccinctRoles,
+): void {
   if (bitLength > BIN_LIMITS.bits || namePrefix !== binPrefix(vendor, bitLength)) {
     throw new IronError('E_DELEGATION', `${vendor} may not be split into ${quoted(namePrefix)}`, {
       why: `at most ${2 ** BIN_LIMITS.bits} bins are taken, called ${binPrefix(vendor, bitLength)}-…`,
@@ -29,7 +53,8 @@ function demandOwnBins(vendor: string, file: Targets): void {
   }
 }
 
-export const role: Check = ({ role, vendor, delegation, file }) => {
+export const role: Check = (subject) => {
+  const { role, vendor, delegation } = subject;
   parseVendorName(role);
   if (role !== vendor) {
     throw new IronError('E_NOT_AUTHORISED', `${vendor} may not submit the role ${quoted(role)}`, {
@@ -39,6 +64,6 @@ export const role: Check = ({ role, vendor, delegation, file }) => {
   if (delegation === undefined) {
     throw new IronError('E_NOT_AUTHORISED', `the signed targets delegate nothing to ${role}`);
   }
-  demandOwnBins(vendor, file);
+  demandOwnDelegations(subject);
   return `${role} is the role of the vendor who signed the request`;
 };

@@ -17,31 +17,36 @@ export function demandListable(
   listed: Iterable<string>,
   added: Iterable<string>,
 ): string {
-  const shares = new Map<string, { roles: number; bytes: number }>();
-  let bytes = 0;
-  for (const role of new Set([...listed, ...added])) {
-    const owner = vendorOfRole(role);
-    const share = shares.get(owner) ?? { roles: 0, bytes: 0 };
-    const length = role.length + ENTRY;
-    shares.set(owner, { roles: share.roles + 1, bytes: share.bytes + length });
-    bytes += length;
-  }
+  const shares = sharesOf([...listed, ...added]);
   const { roles } = shares.get(vendor) ?? { roles: 0 };
   if (roles > BIN_LIMITS.rolesPerVendor) {
     throw new IronError('E_QUOTA', `${vendor} would have ${roles} roles`, {
       why: `one vendor may have ${BIN_LIMITS.rolesPerVendor}, those counted that it has left: a snapshot lists them for ever`,
-      hint: 'nothing was changed; keep the number of bins that there is',
+      hint: 'nothing was changed; keep the bins, or the nested roles, that there are',
       context: { vendor, roles, limit: BIN_LIMITS.rolesPerVendor },
     });
   }
+  let bytes = 0;
+  for (const share of shares.values()) bytes += share.bytes;
   if (bytes > PUBLISHED_LIMITS.snapshot) throw tooLarge(bytes, shares);
   return `${vendor} has ${roles} of at most ${BIN_LIMITS.rolesPerVendor} roles`;
 }
 
-function tooLarge(
-  bytes: number,
-  shares: ReadonlyMap<string, { readonly roles: number; readonly bytes: number }>,
-): IronError {
+/** How many of the roles, and of the bytes of a snapshot, are whose. */
+export type Shares = ReadonlyMap<string, { readonly roles: number; readonly bytes: number }>;
+
+export function sharesOf(names: Iterable<string>): Shares {
+  const shares = new Map<string, { roles: number; bytes: number }>();
+  for (const role of new Set(names)) {
+    const owner = vendorOfRole(role);
+    const { roles, bytes } = shares.get(owner) ?? { roles: 0, bytes: 0 };
+    shares.set(owner, { roles: roles + 1, bytes: bytes + role.length + ENTRY });
+  }
+  return shares;
+}
+
+/** `E_TOO_LARGE` of a snapshot, with the vendors that have the largest shares of it. */
+export function tooLarge(bytes: number, shares: Shares): IronError {
   const largest = [...shares].sort(([, a], [, b]) => b.bytes - a.bytes).slice(0, 3);
   const words = largest.map(
     ([name, share]) =>
