@@ -17,6 +17,7 @@ import { ServiceMetrics } from '../../server/observe/service-metrics.ts';
 import { saveReviewPolicy } from '../../server/storage/review-policy.ts';
 import { BATCH_TYPE, formatBatch } from '../../shared/api/blob-batch.ts';
 import { DRAFT_ROLE_SCHEMA } from '../../shared/api/pending.ts';
+import { formatUploadMetadata } from '../../shared/api/tus.ts';
 import { OPERATOR_FILES_SCHEMA, SUBMISSION_SCHEMA } from '../../shared/api/upload.ts';
 import { toBase64, utf8 } from '../../shared/bytes.ts';
 import { CODES, type Code } from '../../shared/errors.ts';
@@ -192,7 +193,7 @@ class Scene {
 
 const documentOf = (answer: Answer) => JSON.parse(answer.body.toString('utf8'));
 
-async function uploads({ it, signed, held }: Bound): Promise<void> {
+async function uploads({ it, ask, signed, held }: Bound): Promise<void> {
   const bytes = utf8('a blob');
   const digest = sha256(bytes);
   await signed('HEAD', api.blob(digest));
@@ -201,6 +202,15 @@ async function uploads({ it, signed, held }: Bound): Promise<void> {
   held('PATCH', api.blob(digest), await it.caller.patch(digest, 1, 6, bytes));
   held('PATCH', api.blob(digest), await it.caller.patch(digest, 3, 6, utf8('lie')));
   held('PATCH', api.blob(digest), await it.caller.patch('xyz', 0, 6, bytes));
+  await ask('OPTIONS', api.blobs);
+  await ask('OPTIONS', api.blob(digest));
+  const tus = { 'tus-resumable': '1.0.0' };
+  const announced = { 'upload-length': '6', 'upload-metadata': formatUploadMetadata(digest) };
+  await signed('POST', api.blobs, undefined, { ...tus, ...announced });
+  await signed('POST', api.blobs, undefined, { ...tus, ...announced, 'upload-length': '7' });
+  await signed('HEAD', api.blob(digest), undefined, tus);
+  await signed('DELETE', api.blob(digest), undefined, tus);
+  await signed('DELETE', api.blob(digest), undefined, tus);
   const batch = { 'content-type': BATCH_TYPE };
   await signed('POST', api.blobs, formatBatch([{ sha256: digest, bytes }]), batch);
   await signed('POST', api.blobs, formatBatch([{ sha256: digest, bytes: utf8('no') }]), batch);

@@ -1,6 +1,7 @@
 /** What vendors ask for. docs/reference/upload-api.md says the same in more words. */
 
 import { BATCH_TYPE } from '../../../shared/api/blob-batch.ts';
+import { TUS_RESUMABLE, UPLOAD_EXPIRES, UPLOAD_METADATA } from '../../../shared/api/tus.ts';
 import {
   LONGEST_WAIT,
   UPLOAD_LENGTH,
@@ -21,6 +22,19 @@ const COUNT = { type: 'integer', minimum: 0 };
 const STATE = {
   [UPLOAD_OFFSET]: 'bytes that are here and durable',
   [UPLOAD_LENGTH]: 'bytes of the whole blob',
+  [UPLOAD_METADATA]: 'its digest, as tus has it',
+  [UPLOAD_EXPIRES]: 'when what is unfinished will be deleted',
+};
+const TUS: Parameter = {
+  name: 'Tus-Resumable',
+  in: 'header',
+  description: 'makes it a request of tus 1.0.0; another version is answered with 412',
+};
+const SPOKEN = {
+  [TUS_RESUMABLE]: '1.0.0',
+  'tus-version': '1.0.0',
+  'tus-extension': 'creation, expiration, termination',
+  'tus-max-size': 'bytes that a blob may have',
 };
 export const JSON_TYPE = 'application/json';
 /** What any body of JSON may be refused for. */
@@ -34,6 +48,20 @@ export const BODY = [
 ] as const;
 
 const BLOBS: readonly Operation[] = [
+  ...[
+    { path: api.blobs, id: 'uploadOptions' },
+    { path: '/api/v1/blobs/{sha256}', id: 'blobOptions', parameters: [DIGEST] },
+  ].map(
+    (one): Operation => ({
+      method: 'options',
+      ...one,
+      tag: 'uploads',
+      summary: 'What is spoken of tus, resumable uploads',
+      caller: 'anybody',
+      answers: [{ status: 204, means: 'version and extensions', headers: SPOKEN }],
+      refuses: [],
+    }),
+  ),
   {
     method: 'head',
     path: '/api/v1/blobs/{sha256}',
@@ -41,7 +69,7 @@ const BLOBS: readonly Operation[] = [
     tag: 'uploads',
     summary: 'How much of a blob is here',
     caller: 'vendor',
-    parameters: [DIGEST],
+    parameters: [DIGEST, TUS],
     answers: [{ status: 200, means: 'some of it, or all', headers: STATE }],
     refuses: ['E_USAGE', 'E_NOT_FOUND'],
   },
@@ -51,10 +79,11 @@ const BLOBS: readonly Operation[] = [
     id: 'sendBlob',
     tag: 'uploads',
     summary: 'More of a blob',
-    description: `The body may be of any length up to the rest. What came is kept when the connection breaks. The digest decides when the last byte came. The signature covers ${UPLOAD_OFFSET} and ${UPLOAD_LENGTH}.`,
+    description: `The body may be of any length up to the rest. What came is kept when the connection breaks. The digest decides when the last byte came. The signature covers ${UPLOAD_OFFSET} and ${UPLOAD_LENGTH}; of a request of tus content-length instead of that, and the blob was created before. While somebody else sends it, tus is told 423, others 503.`,
     caller: 'vendor',
     parameters: [
       DIGEST,
+      TUS,
       {
         name: 'Upload-Offset',
         in: 'header',
@@ -65,36 +94,69 @@ const BLOBS: readonly Operation[] = [
       {
         name: 'Upload-Length',
         in: 'header',
-        description: 'bytes of the whole blob, the same in every piece',
+        description: 'bytes of the whole blob, the same in every piece; not with tus',
         schema: COUNT,
-        required: true,
+        required: false,
       },
     ],
     body: { type: UPLOAD_TYPE },
     answers: [{ status: 204, means: 'taken and durable', headers: STATE }],
     refuses: [
       ...(['E_USAGE', 'E_CONFLICT', 'E_TOO_LARGE', 'E_HASH', 'E_LENGTH', 'E_QUOTA'] as const),
-      ...(['E_TRY_AGAIN', 'E_SLOW', 'E_NO_SPACE'] as const),
+      ...(['E_TRY_AGAIN', 'E_SLOW', 'E_NO_SPACE', 'E_NOT_FOUND'] as const),
     ],
+  },
+  {
+    method: 'delete',
+    path: '/api/v1/blobs/{sha256}',
+    id: 'giveUpBlob',
+    tag: 'uploads',
+    summary: 'Deletes what came of an unfinished blob',
+    description: 'While somebody sends it, tus is told 423, others 503.',
+    caller: 'vendor',
+    parameters: [DIGEST, TUS],
+    answers: [{ status: 204, means: 'nothing of it is here any more' }],
+    refuses: ['E_USAGE', 'E_NOT_FOUND', 'E_CONFLICT', 'E_TRY_AGAIN'],
   },
   {
     method: 'post',
     path: api.blobs,
     id: 'sendBlobs',
     tag: 'uploads',
-    summary: 'Many small blobs in one request',
+    summary: 'Announces a blob that will come in pieces (tus); or many small ones in one request',
     description:
-      'Of each blob the SHA-256 as 32 bytes, the length as 4 bytes with the highest first, then the bytes. All of them, or none.',
+      'With Tus-Resumable there is no body, and the signature covers upload-length and upload-metadata. Without it, of each blob the SHA-256 as 32 bytes, the length as 4 bytes with the highest first, then the bytes. All of them, or none.',
     caller: 'vendor',
+    parameters: [
+      TUS,
+      {
+        name: 'Upload-Length',
+        in: 'header',
+        description: 'with tus: bytes of the whole blob',
+        schema: COUNT,
+        required: false,
+      },
+      {
+        name: 'Upload-Metadata',
+        in: 'header',
+        description: 'with tus: "sha256", a space, and the 64 hexadecimal digits in base64',
+        required: false,
+      },
+    ],
     body: { type: BATCH_TYPE },
     answers: [
+      {
+        status: 201,
+        means: 'room is taken for it; with tus',
+        headers: { ...STATE, location: 'the address of the blob' },
+      },
       {
         status: 200,
         means: 'all of them are here and durable',
         content: { type: JSON_TYPE, schema: 'BatchReply' },
       },
     ],
-    refuses: [...BODY, 'E_HASH', 'E_QUOTA', 'E_NO_SPACE'],
+    refuses: [...BODY, 'E_HASH', 'E_CONFLICT', 'E_QUOTA', 'E_NO_SPACE'],
   },
 ];
 
