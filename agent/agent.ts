@@ -13,10 +13,14 @@ import { type LockOptions, withLock } from '../shared/node/lock.ts';
 import { type Random, systemRandom } from '../shared/node/random.ts';
 import type { Clock } from '../shared/time.ts';
 import { Audit } from './audit.ts';
+import { AuditHeads } from './audit-heads.ts';
+import { auditSigner } from './identity.ts';
 
 export interface AgentOptions {
   /** The agent's own folder. */
   readonly state: string;
+  /** Where signed heads of the audit log are kept, when it is not in that folder. */
+  readonly auditHeads?: string | undefined;
   readonly crypto?: Crypto;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -34,6 +38,7 @@ export class Agent {
   readonly writeMs: number;
   readonly settleMs: number;
   readonly audit: Audit;
+  readonly heads: AuditHeads;
 
   constructor(options: AgentOptions) {
     this.state = options.state;
@@ -44,6 +49,9 @@ export class Agent {
     this.writeMs = 1000 * (options.writeSeconds ?? AGENT_LIMITS.writeSeconds);
     this.settleMs = 1000 * (options.settleSeconds ?? AGENT_LIMITS.settleSeconds);
     this.audit = new Audit(this.place(agentState.audit), this.clock);
+    const { audit, clock, crypto } = this;
+    const heads = options.auditHeads ?? this.place(agentState.auditHeads);
+    this.heads = new AuditHeads(heads, { audit, clock, crypto, signer: () => auditSigner(this) });
   }
 
   /** The absolute place of a path of `agentState`. */
@@ -61,15 +69,25 @@ export class Agent {
     }
   }
 
-  /** Runs what changes something: alone, in folders that only we can enter. `E_LOCKED`. */
-  async alone<T>(act: () => Promise<T>, options: LockOptions = {}): Promise<T> {
+  /**
+   * Runs what changes something: alone, in folders that only we can enter. `E_LOCKED`. Then the end of
+   * the audit log is signed, where it can be: what `act` did is done, and binding asks for it again.
+   */
+  async alone<T>(act: () => Promise<T>, options: AloneOptions = {}): Promise<T> {
     await ensurePrivateFolder(this.state);
     for (const folder of agentState.folders) await ensurePrivateFolder(this.place(folder));
-    const alone = (): Promise<T> => {
-      // Whoever was alone before us may have written to it.
-      this.audit.lookAgain();
-      return act();
+    const alone = async (): Promise<T> => {
+      try {
+        return await act();
+      } finally {
+        await this.heads.sign(options.signs).catch(() => {});
+      }
     };
     return await withLock(this.place(agentState.lock), alone, { waitMs: 2000, ...options });
   }
+}
+
+export interface AloneOptions extends LockOptions {
+  /** `due` for one of many pieces of work: the head is signed from time to time. */
+  readonly signs?: 'now' | 'due';
 }

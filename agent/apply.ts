@@ -32,7 +32,7 @@ export interface Applying {
   readonly hands: Hands;
   readonly journal: Pick<Journal, 'append'>;
   /** Takes down what was done; a failure here stops a step, and never the way back. */
-  readonly record: (event: AuditEvent) => Promise<void>;
+  readonly record: (event: AuditEvent) => Promise<unknown>;
   readonly settleMs: number;
   readonly signal?: AbortSignal;
   /** Called when a step is about to be made: for what people see. */

@@ -10,7 +10,7 @@ import type { Agent } from './agent.ts';
 import { applyPlan, undo } from './apply.ts';
 import { assess, gateEvents } from './assess.ts';
 import type { AuditEvent } from './audit.ts';
-import { type Binding, loadBinding, removeFile, storeBinding } from './binding.ts';
+import { type Binding, loadBinding, removeGrant, storeBinding } from './binding.ts';
 import { type Confined, confine } from './confine.ts';
 import { type ConfineStep, planConfinement } from './confine-plan.ts';
 import { applyingTo, requireNoWriter } from './device-hands.ts';
@@ -27,6 +27,7 @@ import { requireNoTranslation } from './host/translation.ts';
 import { Journal } from './journal.ts';
 import { boundState, makePlan, type Plan } from './plan.ts';
 import { type PreparedRun, prepareRun } from './prepare-run.ts';
+import { giveReceipt } from './receipt.ts';
 import { recoverDevice } from './recover.ts';
 import { loadInForce, subjectOf } from './revocations.ts';
 
@@ -73,6 +74,9 @@ interface Confinement {
 export function bind(agent: Agent, sysfs: Sysfs, request: BindRequest): Promise<Bound> {
   const { name, bdf } = request;
   return agent.alone(async () => {
+    // What cannot be written down, or contradicts what was signed, is no ground to bind on.
+    await agent.heads.requireSound();
+    await agent.heads.sign();
     await recoverDevice(agent, sysfs, bdf);
     const driver = await loadAccepted(agent, name);
     await requireFree(agent, driver, bdf);
@@ -155,8 +159,9 @@ async function carryOut(
     binding = bindingOf(agent, plan, driver, { domain, grantSha256, boot });
     try {
       if (confinement !== undefined) confined = await confineIt(carrying, confinement, journal);
-      // From this write on the device is bound, whatever happens to the journal. A disk that is full
+      // From the write of the binding on the device is bound, whatever happens to the journal. A disk that is full
       // must not leave a device that is bound and counts for nothing.
+      await giveReceipt(agent, binding, { grant, driver, confined });
       await storeBinding(agent, binding);
     } catch (error) {
       // Before it is unbound: the kernel waits for whoever holds the device.
@@ -186,7 +191,7 @@ async function confineIt(
   { backend, steps, prepared }: Confinement,
   journal: Journal,
 ): Promise<Confined> {
-  const record = (event: AuditEvent): Promise<void> => agent.audit.append(event);
+  const record = (event: AuditEvent): Promise<unknown> => agent.audit.append(event);
   return await confine({
     device,
     grant,
@@ -221,7 +226,7 @@ async function takeBack(
   domain: number,
   error: unknown,
 ): Promise<void> {
-  await removeFile(agent, agentState.grant(domain));
+  await removeGrant(agent, domain);
   await journal.end();
   const { code, message } = asIronError(error);
   await agent.audit.append({ event: 'not-bound', device, domain, code, message });

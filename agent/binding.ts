@@ -75,7 +75,13 @@ export function parseBinding(bytes: Uint8Array): Binding {
 /** From here on the device counts as released; its grant goes with it. */
 export async function removeBinding(agent: Agent, binding: Binding): Promise<void> {
   await removeFile(agent, agentState.binding(binding.device));
-  await removeFile(agent, agentState.grant(binding.domain));
+  await removeGrant(agent, binding.domain);
+}
+
+/** A grant goes with its receipt. */
+export async function removeGrant(agent: Agent, domain: number): Promise<void> {
+  await removeFile(agent, agentState.grant(domain));
+  await removeFile(agent, agentState.receipt(domain));
 }
 
 /** Removes a file of the agent's, durably; one that is gone already is fine. */

@@ -69,7 +69,7 @@ export interface Confining {
   /** Starts the driver; for plans with a step for it. */
   readonly run?: (held: DrivenParts) => Promise<Running>;
   readonly journal: Pick<Journal, 'append'>;
-  readonly record: (event: AuditEvent) => Promise<void>;
+  readonly record: (event: AuditEvent) => Promise<unknown>;
   readonly signal?: AbortSignal;
   readonly onStep?: (text: string) => void;
 }

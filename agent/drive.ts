@@ -16,7 +16,7 @@ export interface Driving {
   readonly grant: Pick<Grant, 'mmio' | 'ports' | 'interrupts'>;
   readonly prepared: PreparedRun;
   readonly parts: DrivenParts;
-  readonly record: (event: AuditEvent) => Promise<void>;
+  readonly record: (event: AuditEvent) => Promise<unknown>;
 }
 
 /** PCI 3.0, 6.1: the part of configuration space that has the list of capabilities. */

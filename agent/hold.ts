@@ -33,10 +33,14 @@ export interface Holding {
 export async function hold({ agent, confined, signal, onLost }: Holding): Promise<HoldEnd> {
   const { device, running } = confined;
   let written = Promise.resolve();
-  const write = (event: AuditEvent): void => {
+  const write = (event: AuditEvent, signs: 'now' | 'due' = 'due'): void => {
     written = written.then(() =>
       agent
-        .alone(() => agent.audit.append(event), { waitMs: 1000 * AGENT_LIMITS.auditWaitSeconds })
+        .alone(() => agent.audit.append(event), {
+          waitMs: 1000 * AGENT_LIMITS.auditWaitSeconds,
+          signs,
+        })
+        .then(() => {})
         .catch((error) => onLost(`not in the audit log: ${asIronError(error).message}`)),
     );
   };
@@ -51,7 +55,7 @@ export async function hold({ agent, confined, signal, onLost }: Holding): Promis
   const undone = await confined.end();
   const driver = await running?.end();
   if (running !== undefined && driver !== undefined)
-    write(endedEvent(device, running, end, driver));
+    write(endedEvent(device, running, end, driver), 'now');
   await written;
   return { why: end.why, undone, driver };
 }

@@ -1,4 +1,4 @@
-/** Who this agent is: the id of its host and the key that signs grants, both made at first need. */
+/** Who this agent is: the id of its host and its keys, all made at first need. */
 
 import { fromUtf8, toHex, utf8 } from '../shared/bytes.ts';
 import type { Signer } from '../shared/crypto/signer.ts';
@@ -19,14 +19,24 @@ export async function hostId(agent: Agent): Promise<string> {
   return id;
 }
 
-/** The agent's own key, of which nobody else has the private half. Ed25519, file mode 0600. */
-export async function grantSigner(agent: Agent): Promise<Signer> {
-  if ((await agent.read(agentState.grantKey)) === undefined) {
+/** A key of the agent's own, of which nobody else has the private half. Ed25519, file mode 0600. */
+async function ownSigner(agent: Agent, key: string, publicKey: string): Promise<Signer> {
+  if ((await agent.read(key)) === undefined) {
     const { file, publicFile } = await makeKeyFile('ed25519', { created: agent.clock() });
     // The public half first, replacing one whose private half a crash prevented: what is there is
     // complete once the private half is.
-    await writeFileAtomic(agent.place(agentState.grantPublicKey), publicFile);
-    await writeFileExclusive(agent.place(agentState.grantKey), file, { mode: 0o600 });
+    await writeFileAtomic(agent.place(publicKey), publicFile);
+    await writeFileExclusive(agent.place(key), file, { mode: 0o600 });
   }
-  return await loadFileSigner(agent.place(agentState.grantKey));
+  return await loadFileSigner(agent.place(key));
+}
+
+/** Signs grants and receipts. */
+export function grantSigner(agent: Agent): Promise<Signer> {
+  return ownSigner(agent, agentState.grantKey, agentState.grantPublicKey);
+}
+
+/** Signs heads of the audit log, and nothing else. */
+export function auditSigner(agent: Agent): Promise<Signer> {
+  return ownSigner(agent, agentState.auditKey, agentState.auditPublicKey);
 }

@@ -4,13 +4,14 @@ import type { ProgramSpec } from '../shared/cli/command.ts';
 import { runProgram } from '../shared/cli/run.ts';
 import { acceptCommand } from './commands/accept.ts';
 import { applyCommand, bindCommand } from './commands/apply.ts';
-import { auditTailCommand, auditVerifyCommand } from './commands/audit.ts';
+import { auditExportCommand, auditTailCommand, auditVerifyCommand } from './commands/audit.ts';
 import { checkHostCommand } from './commands/check-host.ts';
 import { checkSandboxCommand } from './commands/check-sandbox.ts';
 import { listCommand } from './commands/list.ts';
 import { manifestCommands } from './commands/manifest.ts';
 import { noticeCommand } from './commands/notice.ts';
 import { planCommand } from './commands/plan.ts';
+import { receiptShowCommand, receiptVerifyCommand } from './commands/receipt.ts';
 import { recoverCommand } from './commands/recover.ts';
 import { releaseCommand } from './commands/release.ts';
 import { statusCommand } from './commands/status.ts';
@@ -35,6 +36,9 @@ export const program: ProgramSpec = {
     checkSandboxCommand,
     auditVerifyCommand,
     auditTailCommand,
+    auditExportCommand,
+    receiptShowCommand,
+    receiptVerifyCommand,
     ...manifestCommands,
   ],
 };

@@ -8,7 +8,7 @@ import { readdir } from 'node:fs/promises';
 import { agentState } from '../shared/layout.ts';
 import type { Agent } from './agent.ts';
 import { stuckWriteError, undo } from './apply.ts';
-import { loadBinding, removeFile } from './binding.ts';
+import { loadBinding, removeGrant } from './binding.ts';
 import { applyingTo } from './device-hands.ts';
 import { isBdf } from './host/bdf.ts';
 import { readBootId } from './host/host-facts.ts';
@@ -48,7 +48,7 @@ export async function recoverDevice(
   const finish = async (outcome: Recovery, undone: readonly string[] = []): Promise<Recovered> => {
     // The grant of a binding that does not count goes; that of one that does stays.
     if ((await loadBinding(agent, device)) === undefined)
-      await removeFile(agent, agentState.grant(found.head.domain));
+      await removeGrant(agent, found.head.domain);
     await journal.end();
     await agent.audit.append({
       event: 'recovered',

@@ -173,6 +173,12 @@ export const agentState = {
   /** A change of a device that is not finished. */
   journal: (bdf: string): string => `journal/${encodePathAsSegment(bdf)}.jsonl`,
   audit: 'audit.jsonl',
+  /** Signed heads of it, unless they are kept elsewhere, and the key that signs them. */
+  auditHeads: 'audit/heads.jsonl',
+  auditKey: 'audit/key.json',
+  auditPublicKey: 'audit/key.pub.json',
+  /** What a device was held to, by the domain number of its grant. */
+  receipt: (domain: number): string => `receipts/${domain}.json`,
   folders: [
     'trust',
     'trust/roots',
@@ -183,7 +189,16 @@ export const agentState = {
     'grants',
     'bindings',
     'journal',
+    'audit',
+    'receipts',
   ],
+} as const;
+
+/** An exported audit log. */
+export const auditExport = {
+  log: 'audit.jsonl',
+  heads: 'heads.jsonl',
+  key: 'audit.pub.json',
 } as const;
 
 /** What a reviewer carries away: what was handed in, and the bytes. */

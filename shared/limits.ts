@@ -391,6 +391,13 @@ export const AGENT_LIMITS = {
   state: 16 * 1024 * 1024,
   /** One line of the audit log. */
   auditLine: 65_536,
+  /** A receipt. */
+  receipt: 262_144,
+  /** One signed head of the audit log, */
+  auditHead: 4096,
+  /** and after how many lines, or seconds, of one long piece of work there is another. */
+  auditHeadLines: 64,
+  auditHeadSeconds: 300,
   /** How long one write into sysfs may take before it is called stuck. */
   writeSeconds: 10,
   /** How long the kernel may take to show the effect of a write that returned. */

@@ -53,6 +53,7 @@ export function openAgent(context: CommandContext, has: { timeouts?: boolean } =
   const settleSeconds = seconds('settle-timeout');
   return new Agent({
     state: resolve(context.text('state') ?? defaultState(context)),
+    auditHeads: context.env.IRONPORT_AGENT_AUDIT_HEADS,
     ...(writeSeconds === undefined ? {} : { writeSeconds }),
     ...(settleSeconds === undefined ? {} : { settleSeconds }),
   });

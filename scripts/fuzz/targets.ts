@@ -3,6 +3,7 @@
  * `parse…(bytes)` adds a row, or says why it has none.
  */
 
+import { parseAuditHead } from '../../agent/audit-heads.ts';
 import { parseBinding } from '../../agent/binding.ts';
 import { parseReport } from '../../agent/broker/report.ts';
 import { parseAccepted } from '../../agent/entry.ts';
@@ -137,6 +138,7 @@ export const TARGETS: readonly Target[] = [
   target('server/backup/manifest.ts#parseAbout', ['config', 'role'], parseAbout),
   target('server/backup/manifest.ts#parseFile', ['config', 'role'], parseFile),
   target('server/jobs/webhook.ts#parseWebhook', ['config'], parseWebhook),
+  target('agent/audit-heads.ts#parseAuditHead', ['ceiling'], parseAuditHead),
   target('agent/binding.ts#parseBinding', ['policy'], parseBinding),
   target('agent/broker/report.ts#parseReport', ['report'], parseReport),
   target('agent/entry.ts#parseAccepted', ['policy'], parseAccepted),

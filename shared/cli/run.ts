@@ -3,9 +3,9 @@
  * exit status. Never ends the process itself, so that whatever was written is written whole.
  */
 
-import { readFileSync } from 'node:fs';
 import { cwd } from 'node:process';
 import { IronError } from '../errors.ts';
+import { packageVersion } from '../node/package-version.ts';
 import type { CommandContext, CommandResult, CommandSpec, Person, ProgramSpec } from './command.ts';
 import { completionCommand } from './completion.ts';
 import { loadConfiguration } from './config.ts';
@@ -140,19 +140,6 @@ function version(program: ProgramSpec): CommandResult {
     data: { name: program.name, version: number, node: process.versions.node },
     text: `${program.name} ${number}`,
   };
-}
-
-/** From the package.json of this package: two folders up in a checkout, three in `dist/`. */
-function packageVersion(): string {
-  for (const place of ['../../package.json', '../../../package.json']) {
-    try {
-      const { name, version } = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8'));
-      if (name === 'ironport') return version;
-    } catch {
-      // Not here; the next place is tried.
-    }
-  }
-  throw new IronError('E_INTERNAL', 'the package.json of ironport is not where it should be');
 }
 
 /** Writes to stdout. A reader that has seen enough (`| head`) is no error. */

@@ -216,10 +216,16 @@ async function agentsWork(scene: Scene): Promise<void> {
     await agent('plan', ...wanted);
     await agent('apply', ...wanted);
     await agent('status', ...sysfs);
+    const receipt = join(scene.folder, 'receipt.json');
+    await agent('receipt', 'show', '--device', DEVICE, '--out', receipt);
+    const [, state = ''] = agentState(scene);
+    const key = join(state, 'keys', 'grant.pub.json');
+    await must('ironport-agent', ['receipt', 'verify', receipt, '--key', key]);
     await agent('release', ...device);
     await agent('bind', ...wanted);
     await agent('recover', ...sysfs);
     await agent('audit', 'verify');
+    await agent('audit', 'export', '--out', join(scene.folder, 'exported-audit'));
   } finally {
     await kernel.stop();
   }
