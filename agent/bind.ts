@@ -3,6 +3,7 @@
 import { asIronError, IronError, isIronError } from '../shared/errors.ts';
 import { acceptedFile, agentState } from '../shared/layout.ts';
 import type { Grant } from '../shared/manifest/grant.ts';
+import type { HostState } from '../shared/manifest/host-lifecycle.ts';
 import { hashFile } from '../shared/node/hash.ts';
 import { requireNotRevoked } from '../shared/revocation/judge.ts';
 import { formatInstant, formatSpan } from '../shared/time.ts';
@@ -27,9 +28,12 @@ import { requireNoTranslation } from './host/translation.ts';
 import { Journal } from './journal.ts';
 import { boundState, makePlan, type Plan } from './plan.ts';
 import { type PreparedRun, prepareRun } from './prepare-run.ts';
+import { requireNoIncident } from './quarantine/find.ts';
+import { keepReserve } from './quarantine/store.ts';
 import { giveReceipt } from './receipt.ts';
 import { recoverDevice } from './recover.ts';
 import { loadInForce, subjectOf } from './revocations.ts';
+import { transitions } from './transitions.ts';
 
 export interface BindRequest {
   /** Target path of an accepted driver. */
@@ -77,9 +81,10 @@ export function bind(agent: Agent, sysfs: Sysfs, request: BindRequest): Promise<
     // What cannot be written down, or contradicts what was signed, is no ground to bind on.
     await agent.heads.requireSound();
     await agent.heads.sign();
+    await keepReserve(agent);
     await recoverDevice(agent, sysfs, bdf);
     const driver = await loadAccepted(agent, name);
-    await requireFree(agent, driver, bdf);
+    await requireFree(agent, sysfs, driver, bdf);
     await requireUsable(agent, driver);
     await requireNoWriter(agent, sysfs, bdf);
 
@@ -177,13 +182,23 @@ async function carryOut(
   }
   try {
     await journal.end();
-    await agent.audit.append({ event: 'bound', device, path: binding.driver.path, domain });
+    await agent.audit.append(...transitions(device, 'admitted', 'claimed', ...statesOf(confined)), {
+      event: 'bound',
+      device,
+      path: binding.driver.path,
+      domain,
+    });
   } catch (error) {
     // It counts as bound; what nobody would hold is not left to run.
     await confined?.end();
     throw error;
   }
   return { binding, confined };
+}
+
+function statesOf(confined: Confined | undefined): HostState[] {
+  if (confined === undefined) return [];
+  return confined.running === undefined ? ['confined'] : ['confined', 'active'];
 }
 
 async function confineIt(
@@ -229,14 +244,17 @@ async function takeBack(
   await removeGrant(agent, domain);
   await journal.end();
   const { code, message } = asIronError(error);
-  await agent.audit.append({ event: 'not-bound', device, domain, code, message });
+  await agent.audit.append(...transitions(device, 'admitted', 'failed'), {
+    ...{ event: 'not-bound', device, domain, code, message },
+  });
 }
 
 async function giveGrant(agent: Agent, grant: Grant): Promise<string> {
   const grantSha256 = await signGrant(agent, grant);
-  await agent.audit.append({
+  const device = grant.device.path;
+  await agent.audit.append(...transitions(device, 'discovered', 'verified', 'admitted'), {
     event: 'grant',
-    device: grant.device.path,
+    device,
     path: grant.artifact.path,
     domain: grant.manifest.iommuDomain,
     grant_sha256: grantSha256,
@@ -246,9 +264,15 @@ async function giveGrant(agent: Agent, grant: Grant): Promise<string> {
 }
 
 /** The device must be nobody's. */
-async function requireFree(agent: Agent, driver: Accepted, bdf: string): Promise<void> {
+async function requireFree(
+  agent: Agent,
+  sysfs: Sysfs,
+  driver: Accepted,
+  bdf: string,
+): Promise<void> {
   const binding = await loadBinding(agent, bdf);
   if (binding === undefined) return;
+  await requireNoIncident(agent, sysfs, bdf);
   const isSame = binding.driver.sha256 === driver.artifact.sha256;
   throw new IronError(
     isSame ? 'E_NOTHING_TO_DO' : 'E_CONFLICT',

@@ -9,6 +9,7 @@ import { brokerTask } from './broker/task.ts';
 import type { DrivenParts } from './confine.ts';
 import type { DriverEnd } from './host/launch.ts';
 import type { PreparedRun } from './prepare-run.ts';
+import type { Heard } from './quarantine/watch-store.ts';
 import { type RunEnd, type Running, startDriver } from './running.ts';
 
 export interface Driving {
@@ -69,8 +70,14 @@ export function refusedEvent(device: string, { status, count, example }: Report)
   return { event: 'access-refused', device, why: status, count, example: { ...example } };
 }
 
-/** Why a device is stopped: somebody wants it, it reported an error, or its driver's doing. */
-export type Over = { readonly why: 'asked' | 'stopped' | 'device-error' } | RunEnd;
+/**
+ * Why a device is stopped: somebody wants it, or put it into quarantine, it reported an error, or its
+ * driver's doing.
+ */
+export type Over =
+  | { readonly why: 'asked' | 'stopped' | 'device-error' }
+  | ({ readonly why: 'quarantined' } & Heard)
+  | RunEnd;
 
 export function endedEvent(
   device: string,

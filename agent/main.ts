@@ -11,6 +11,14 @@ import { listCommand } from './commands/list.ts';
 import { manifestCommands } from './commands/manifest.ts';
 import { noticeCommand } from './commands/notice.ts';
 import { planCommand } from './commands/plan.ts';
+import {
+  quarantineEnforceCommand,
+  quarantineEnterCommand,
+  quarantineListCommand,
+  quarantineReleaseCommand,
+  quarantineShowCommand,
+} from './commands/quarantine.ts';
+import { quarantineSignCommand } from './commands/quarantine-sign.ts';
 import { receiptShowCommand, receiptVerifyCommand } from './commands/receipt.ts';
 import { recoverCommand } from './commands/recover.ts';
 import { releaseCommand } from './commands/release.ts';
@@ -39,6 +47,12 @@ export const program: ProgramSpec = {
     auditExportCommand,
     receiptShowCommand,
     receiptVerifyCommand,
+    quarantineListCommand,
+    quarantineShowCommand,
+    quarantineEnterCommand,
+    quarantineSignCommand,
+    quarantineReleaseCommand,
+    quarantineEnforceCommand,
     ...manifestCommands,
   ],
 };

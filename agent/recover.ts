@@ -15,6 +15,7 @@ import { readBootId } from './host/host-facts.ts';
 import type { Sysfs } from './host/sysfs.ts';
 import { findWriters } from './host/write.ts';
 import { type FoundJournal, Journal, loadJournal } from './journal.ts';
+import { findIncident } from './quarantine/find.ts';
 
 export type Recovery =
   /** There was nothing to recover. */
@@ -24,7 +25,9 @@ export type Recovery =
   /** The change was undone. */
   | 'undone'
   /** It was made before the last start of the kernel, which undid it in its own way. */
-  | 'closed';
+  | 'closed'
+  /** The device is in quarantine, and is not brought back to anybody. */
+  | 'quarantined';
 
 export interface Recovered {
   readonly device: string;
@@ -63,6 +66,7 @@ export async function recoverDevice(
   if (await isComplete(agent, found)) return await finish('complete');
   // sysfs is made anew at every start: a journal of another one says nothing about it any more.
   if (found.head.boot !== (await readBootId(agent.proc))) return await finish('closed');
+  if ((await findIncident(agent, sysfs, device)) !== undefined) return await finish('quarantined');
   const [writer] = await findWriters(sysfs, device, agent.proc);
   if (writer !== undefined) throw stuckWriteError(device, writer);
   const stations = found.head.stations.slice(0, reached(found));

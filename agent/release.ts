@@ -13,7 +13,9 @@ import { readBinding } from './host/inventory.ts';
 import type { Sysfs } from './host/sysfs.ts';
 import { Journal } from './journal.ts';
 import { makePlan, type Plan } from './plan.ts';
+import { requireNoIncident } from './quarantine/find.ts';
 import { recoverDevice } from './recover.ts';
+import { transitions } from './transitions.ts';
 
 export interface Released {
   readonly binding: Binding;
@@ -41,6 +43,7 @@ export function release(agent: Agent, sysfs: Sysfs, request: ReleaseRequest): Pr
         context: { device: bdf },
       });
     }
+    await requireNoIncident(agent, sysfs, bdf);
     const plan = await planRelease(agent, sysfs, binding);
     // Before it is unbound: the kernel waits for whoever holds the device.
     const undone = await request.confined?.end();
@@ -95,5 +98,10 @@ async function carryOut(
   }
   await removeBinding(agent, binding);
   await journal.end();
-  await agent.audit.append({ event: 'released', device, path: binding.driver.path, domain });
+  await agent.audit.append(...transitions(device, 'claimed', 'draining', 'released'), {
+    event: 'released',
+    device,
+    path: binding.driver.path,
+    domain,
+  });
 }

@@ -172,6 +172,12 @@ export const agentState = {
   journalsFolder: 'journal',
   /** A change of a device that is not finished. */
   journal: (bdf: string): string => `journal/${encodePathAsSegment(bdf)}.jsonl`,
+  quarantineFolder: 'quarantine',
+  /** What is in quarantine, by incident, and what was. */
+  incident: (id: string): string => `quarantine/${id}.json`,
+  releasedIncident: (id: string): string => `quarantine/released/${id}.json`,
+  /** Takes up room, so that there is some when the disk is full. */
+  quarantineReserve: 'quarantine/reserve',
   audit: 'audit.jsonl',
   /** Signed heads of it, unless they are kept elsewhere, and the key that signs them. */
   auditHeads: 'audit/heads.jsonl',
@@ -191,6 +197,8 @@ export const agentState = {
     'journal',
     'audit',
     'receipts',
+    'quarantine',
+    'quarantine/released',
   ],
 } as const;
 

@@ -439,6 +439,17 @@ export const BROKER_LIMITS = {
   burst: 1024,
 } as const;
 
+/** Devices that were taken out of service, and what lets them out. */
+export const QUARANTINE_LIMITS = {
+  incident: 65_536,
+  /** An envelope with a statement of release. */
+  statement: 262_144,
+  /** How long such a statement may be good for. */
+  releaseSeconds: 3600,
+  /** Bytes that are kept for an incident on a disk that is full. */
+  reserve: 65_536,
+} as const;
+
 /** RSA keys (RFC 8017). */
 export const RSA_LIMITS = {
   /** TUF 1.0.34 section 4.2.2: at least 2048 bits. */

@@ -7,7 +7,7 @@ import type { Agent } from '../agent.ts';
 import { bind, type RunRequest } from '../bind.ts';
 import type { Confined } from '../confine.ts';
 import { planConfinement } from '../confine-plan.ts';
-import { type HoldEnd, hold } from '../hold.ts';
+import { type HoldEnd, type Holding, hold } from '../hold.ts';
 import {
   argument,
   BACKEND,
@@ -80,7 +80,8 @@ function specOf(name: string, summary: string): CommandSpec {
         confined === undefined
           ? []
           : planConfinement(grant, plan.steps.length + 1, run === undefined ? 'held' : 'driven');
-      const held = confined && (await holdIt(context, agent, confined));
+      const named = { device: grant.device, sysfs };
+      const held = confined && (await holdIt(context, agent, confined, named));
       return {
         data: {
           device: binding.device,
@@ -120,13 +121,14 @@ async function holdIt(
   { ui, signal }: CommandContext,
   agent: Agent,
   confined: Confined,
+  named: NonNullable<Holding['named']>,
 ): Promise<HoldEnd> {
   for (const note of confined.notes) ui.stage(note);
   const { device, backend, running } = confined;
   if (running !== undefined)
     ui.stage(`the driver runs: process ${running.driver.pid}, user ${running.user}`);
   ui.stage(`holding ${device} through ${backend}`);
-  const end = await hold({ agent, confined, signal, onLost: (text) => ui.warn(text) });
+  const end = await hold({ agent, confined, named, signal, onLost: (text) => ui.warn(text) });
   ui.stage(WHY[end.why]);
   ui.stage(`let go: ${end.undone.join('; ')}`);
   return end;
@@ -135,10 +137,12 @@ async function holdIt(
 const WHY: Readonly<Record<HoldEnd['why'], string>> = {
   asked: 'the kernel asks for the device',
   stopped: 'stopped',
-  'device-error': 'the device reported an error',
+  'device-error': 'the device reported an error, and is in quarantine',
+  quarantined: 'the device was put into quarantine',
   'driver-ended': 'the driver ended',
   'broker-ended': 'the broker ended, and the driver was ended',
-  'interrupt-storm': 'interrupts went over their budget, and the driver was ended',
+  'interrupt-storm':
+    'interrupts went over their budget; the driver was ended, and the device is in quarantine',
 };
 
 /** No code of ours has it: nothing of what was asked for failed. */

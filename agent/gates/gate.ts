@@ -4,10 +4,13 @@ import type { Code } from '../../shared/errors.ts';
 import type { Accepted } from '../entry.ts';
 import type { HostFacts } from '../host/host-facts.ts';
 import type { DeviceSnapshot } from '../host/inventory.ts';
+import type { Incident } from '../quarantine/incident.ts';
 
 export interface GateInput {
   readonly device: DeviceSnapshot;
   readonly host: HostFacts;
+  /** When the device is in quarantine. */
+  readonly incident?: Incident | undefined;
   /** Absent when it is only asked whether a device could be bound at all. */
   readonly driver?: Accepted;
 }

@@ -13,6 +13,7 @@ import { noIommuGroup } from './no-iommu-group.ts';
 import { noVfioDriver } from './no-vfio-driver.ts';
 import { noiommu } from './noiommu.ts';
 import { physicalFunction } from './physical-function.ts';
+import { quarantined } from './quarantined.ts';
 import { sharedReset } from './shared-reset.ts';
 import { uncoveredMember } from './uncovered-member.ts';
 import { unsafeInterrupts } from './unsafe-interrupts.ts';
@@ -21,6 +22,7 @@ import { wrongIds } from './wrong-ids.ts';
 import { wrongVendor } from './wrong-vendor.ts';
 
 export const GATES: readonly Gate[] = [
+  quarantined,
   bridgeDevice,
   wrongIds,
   wrongVendor,

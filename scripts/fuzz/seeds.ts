@@ -46,6 +46,16 @@ export async function makeSeeds(): Promise<Seeds> {
       ...{ status: 'region', count: 4 },
       example: { op: 2, width: 4, region: 7, offset: '0x4' },
     }),
+    release: json({
+      ...{ schema: 'ironport.quarantine-release/v1', incident: 'ab'.repeat(16) },
+      ...{ host: 'cd'.repeat(16), device: DEVICE, audit_sha256: 'ef'.repeat(32) },
+      expires: '2030-01-20T00:00:00Z',
+    }),
+    incident: json({
+      ...{ schema: 'ironport-agent.incident/v1', incident: 'ab'.repeat(16), host: 'cd' },
+      ...{ device: DEVICE, level: 'hard', reason: 'x', driver: null, found: null, audit: null },
+      ...{ entered_at: '2030-01-20T00:00:00Z', released: null },
+    }),
     'product-policy': json({
       schema: 'ironport.product-policy/v1',
       channels: { '*': 'stable', acme: 'stable', 'acme/edu': 'testing' },
@@ -106,6 +116,11 @@ export async function makeSeeds(): Promise<Seeds> {
     ...kept(),
   };
 }
+
+const DEVICE = {
+  ...{ path: '0000:00:05.0', vendor: '0x1234', device: '0x11e8', subsystem_vendor: '0x1af4' },
+  ...{ subsystem_device: '0x1100', class: '0x00ff00', revision: '0x10', serial: null },
+};
 
 /** The first member of that name, however deep. */
 function firstHex(value: unknown, name: string): string {

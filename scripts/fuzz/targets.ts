@@ -8,6 +8,7 @@ import { parseBinding } from '../../agent/binding.ts';
 import { parseReport } from '../../agent/broker/report.ts';
 import { parseAccepted } from '../../agent/entry.ts';
 import { parseJournal } from '../../agent/journal.ts';
+import { parseIncident } from '../../agent/quarantine/incident.ts';
 import { parseIndex as parseBundleIndex, parseHeader } from '../../client/bundle/format.ts';
 import { parsePattern } from '../../publisher/pipeline/pattern/pattern.ts';
 import { parseAbout, parseFile, parseHead } from '../../server/backup/manifest.ts';
@@ -33,6 +34,7 @@ import { parseIsm2 } from '../../shared/manifest/ism2.ts';
 import { parseManifestJson } from '../../shared/manifest/manifest-json.ts';
 import { parseInterrupts } from '../../shared/manifest/pci.ts';
 import { parsePolicy } from '../../shared/manifest/policy.ts';
+import { parseRelease, parseReleaseDraft } from '../../shared/manifest/quarantine.ts';
 import {
   isPublicKeyFile,
   parseKeyFile,
@@ -105,6 +107,8 @@ export const TARGETS: readonly Target[] = [
   target('shared/handoff/record.ts#parseRecord', ['root'], parseRecord),
   target('shared/manifest/policy.ts#parsePolicy', ['policy'], parsePolicy),
   target('shared/manifest/manifest-json.ts#parseManifestJson', ['policy'], parseManifestJson),
+  target('shared/manifest/quarantine.ts#parseRelease', ['release'], parseRelease),
+  target('shared/manifest/quarantine.ts#parseReleaseDraft', ['release'], parseReleaseDraft),
   target('shared/manifest/ism2.ts#parseIsm2', ['ism2'], parseIsm2),
   target('shared/manifest/pci.ts#parseInterrupts', ['config'], parseInterrupts),
   target(
@@ -142,6 +146,7 @@ export const TARGETS: readonly Target[] = [
   target('agent/binding.ts#parseBinding', ['policy'], parseBinding),
   target('agent/broker/report.ts#parseReport', ['report'], parseReport),
   target('agent/entry.ts#parseAccepted', ['policy'], parseAccepted),
+  target('agent/quarantine/incident.ts#parseIncident', ['incident'], parseIncident),
   target('agent/journal.ts#parseJournal', ['statements'], parseJournal),
 ];
 

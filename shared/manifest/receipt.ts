@@ -78,10 +78,8 @@ function receiptPredicate(receipt: Receipt): JsonObject {
             driver_runs: confined.driverRuns,
             notes: [...confined.notes],
           },
-    versions: {
-      ...receipt.versions,
-      metadata: Object.fromEntries(receipt.metadata),
-    },
+    software: { ...receipt.versions },
+    versions: Object.fromEntries(receipt.metadata),
     boot: receipt.boot,
     bound_at: formatInstant(receipt.boundAt),
   };
@@ -105,7 +103,16 @@ export function readReceipt(envelope: Envelope): ReadReceipt {
   const [subject] = subjects;
   if (subjects.length !== 1 || subject?.name === undefined || subject.sha256 === undefined)
     throw predicate.error('a receipt is about one artifact, by name and SHA-256');
-  predicate.only('host', 'device', 'grant', 'confinement', 'versions', 'boot', 'bound_at');
+  predicate.only(
+    'host',
+    'device',
+    'grant',
+    'confinement',
+    'software',
+    'versions',
+    'boot',
+    'bound_at',
+  );
   const confinement = predicate.get('confinement');
   if (confinement.value !== null) checkConfinement(confinement);
   predicate.get('bound_at').instant();

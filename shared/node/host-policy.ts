@@ -64,7 +64,7 @@ export async function loadHostPolicy(
 }
 
 /** A file that nobody but root, or who runs this, can have written. */
-async function readOwned(
+export async function readOwned(
   given: string | undefined,
   usual: string,
 ): Promise<Uint8Array | undefined> {

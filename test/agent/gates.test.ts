@@ -51,6 +51,7 @@ interface Case {
 
 /** What scripts are promised: a code for each reason. */
 const CODE: Readonly<Record<string, string>> = {
+  quarantined: 'E_QUARANTINED',
   'bridge-device': 'E_BRIDGE',
   'wrong-ids': 'E_WRONG_DEVICE',
   'wrong-vendor': 'E_NOT_AUTHORISED',
@@ -469,6 +470,8 @@ t.test('every gate has a case here, and a code of its own', async (t) => {
     ...REFUSED.map(({ reason }) => reason),
     ...STARTED.map(([reason]) => reason),
     ...['wrong-vendor', 'virtual-function'],
+    // quarantine.test.ts
+    'quarantined',
   ]);
   t.strictSame([...covered].sort(), GATES.map(({ reason }) => reason).sort());
   t.strictSame(Object.fromEntries(GATES.map(({ reason, code }) => [reason, code])), CODE);

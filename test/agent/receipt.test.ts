@@ -41,7 +41,8 @@ t.test('the receipt of a binding, read by nothing of ours', async (t) => {
     device: { path: BDF, vendor: '0x1234', device: '0x11e8', serial: null },
     grant: { sha256: applied.data.grant_sha256, iommu_domain: 1 },
     confinement: null,
-    versions: { agent: /^\d+\./, runtime: /^node \d+/, metadata: { root: Number, acme: Number } },
+    software: { agent: /^\d+\./, runtime: /^node \d+/ },
+    versions: { root: Number, acme: Number },
   });
 
   const keyFile = join(place.state, 'keys', 'grant.pub.json');

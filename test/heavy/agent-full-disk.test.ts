@@ -35,3 +35,23 @@ t.test('a full disk refuses new bindings, and lets go what is bound', { skip }, 
   t.equal((await apply(there)).exit, 0, 'the control');
   t.equal((await agent('audit', 'verify', '--state', state)).exit, 0, 'the chain is whole');
 });
+
+t.test('a full disk keeps an incident all the same', { skip }, async (t) => {
+  const place = await scene(t);
+  const state = join(disk, 'other');
+  cpSync(place.state, state, { recursive: true });
+  const device = place.device.map((word) => (word === place.state ? state : word));
+  const there = { ...place, state, device };
+  t.equal((await apply(there)).exit, 0);
+  fill();
+  const entered = await agent('quarantine', 'enter', '--reason', 'it lies', ...device);
+  t.equal(entered.exit, 0, entered.error?.message);
+  t.strictSame(entered.data.problems, [], 'the override is set');
+  refused(t, await agent('release', ...device), 'E_QUARANTINED', 'it is written down');
+  rmSync(join(disk, 'ballast'));
+  const tree = device.slice(0, 4);
+  t.equal((await agent('quarantine', 'enforce', ...tree)).exit, 0);
+  const listed = await agent('quarantine', 'list', '--state', state);
+  t.type(listed.data.incidents[0].audit.seq, 'number', 'its line is there once there is room');
+  t.equal((await agent('audit', 'verify', '--state', state)).exit, 0);
+});

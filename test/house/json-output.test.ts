@@ -24,7 +24,7 @@ import { differences, readSections } from './json-page.ts';
 import { manifestFiles, theWholeWay } from './json-scene.ts';
 import { type Shape, shapeOf } from './json-shapes.ts';
 
-t.setTimeout(600_000);
+t.setTimeout(880_000);
 
 interface Golden {
   readonly data: Readonly<Record<string, Shape>>;

@@ -224,11 +224,32 @@ async function agentsWork(scene: Scene): Promise<void> {
     await agent('release', ...device);
     await agent('bind', ...wanted);
     await agent('recover', ...sysfs);
+    await quarantineWork(scene, agent, device);
     await agent('audit', 'verify');
     await agent('audit', 'export', '--out', join(scene.folder, 'exported-audit'));
   } finally {
     await kernel.stop();
   }
+}
+
+/** A device into quarantine, and out by one operator, who is the whole fleet. */
+async function quarantineWork(
+  scene: Scene,
+  agent: (...args: string[]) => Promise<Awaited<ReturnType<typeof must>>>,
+  device: readonly string[],
+): Promise<void> {
+  const place = (name: string): string => join(scene.folder, name);
+  const { incident } = await agent('quarantine', 'enter', '--reason', 'it lies', ...device);
+  await agent('quarantine', 'list');
+  await agent('quarantine', 'enforce', ...device.slice(2));
+  await agent('quarantine', 'show', incident, '--out', place('release.json'));
+  const by = ['--key', place('fleet.json'), '--out', place('signed-release.json')];
+  await must('ironport-agent', ['quarantine', 'sign', place('release.json'), ...by]);
+  const fleet = ['--fleet-keys', place('fleet-keys.json')];
+  await agent(
+    ...['quarantine', 'release', place('signed-release.json')],
+    ...[...fleet, ...device.slice(2)],
+  );
 }
 
 async function teamsWork(scene: Scene): Promise<void> {

@@ -17,7 +17,10 @@ t.test('systemd takes the units', { skip }, async (t) => {
   for (const name of readdirSync('examples/systemd')) {
     // It looks whether the program is there, which it is only where it was installed.
     const text = readFileSync(join('examples/systemd', name), 'utf8');
-    writeFileSync(join(folder, name), text.replaceAll('/usr/bin/ironport-repo', process.execPath));
+    writeFileSync(
+      join(folder, name),
+      text.replaceAll(/\/usr\/bin\/ironport-[a-z]+/g, process.execPath),
+    );
   }
   for (const name of UNITS) {
     const path = join(folder, name);

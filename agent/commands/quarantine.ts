@@ -1,0 +1,226 @@
+/** `ironport-agent quarantine list|show|enter|release|enforce`. */
+
+import type { CommandSpec } from '../../shared/cli/command.ts';
+import { table } from '../../shared/cli/table.ts';
+import { IronError } from '../../shared/errors.ts';
+import { parseFleetKeys } from '../../shared/evidence/policy/signed-policy.ts';
+import { hostFiles } from '../../shared/layout.ts';
+import { QUARANTINE_LIMITS } from '../../shared/limits.ts';
+import { showIdentity } from '../../shared/manifest/device.ts';
+import { LEVELS, type Level, releaseDraft } from '../../shared/manifest/quarantine.ts';
+import { readFileCapped, writeFileAtomic } from '../../shared/node/files.ts';
+import { readOwned } from '../../shared/node/host-policy.ts';
+import { formatInstant } from '../../shared/time.ts';
+import { assess } from '../assess.ts';
+import { type Entered, enforceQuarantine, enterQuarantine } from '../quarantine/enter.ts';
+import type { HeldDown } from '../quarantine/hold-down.ts';
+import { type Incident, incidentJson } from '../quarantine/incident.ts';
+import { named, releaseFromQuarantine } from '../quarantine/release.ts';
+import { loadIncident, loadIncidents } from '../quarantine/store.ts';
+import {
+  argument,
+  DEVICE,
+  deviceOf,
+  openAgent,
+  openSysfs,
+  STATE,
+  SYSFS,
+  TIMEOUTS,
+} from './options.ts';
+
+export const quarantineListCommand: CommandSpec = {
+  name: 'quarantine list',
+  summary: 'show the devices that are in quarantine',
+  options: [STATE],
+  examples: ['ironport-agent quarantine list'],
+  schema: 'ironport-agent/quarantine-list/v1',
+  async run(context) {
+    const incidents = await loadIncidents(openAgent(context));
+    return {
+      data: { incidents: incidents.map(incidentJson) },
+      text:
+        incidents.length === 0
+          ? 'nothing is in quarantine'
+          : table(incidents.map((one) => [one.id, one.device.path, one.level, one.reason])),
+    };
+  },
+};
+
+export const quarantineShowCommand: CommandSpec = {
+  name: 'quarantine show',
+  summary: 'show an incident, and write the statement that would release its device',
+  description:
+    '--out writes the statement without signatures. Operators of the fleet sign it with ' +
+    '`ironport-agent quarantine sign`, on machines of their own, once they know what happened.',
+  arguments: [{ name: 'incident', description: 'its id' }],
+  options: [STATE, { flags: '-o, --out <file>', description: 'file for the statement' }],
+  examples: ['ironport-agent quarantine show 00112233445566778899aabbccddeeff --out release.json'],
+  schema: 'ironport-agent/quarantine-show/v1',
+  async run(context) {
+    const incident = await loadIncident(openAgent(context), argument(context, 0, 'INCIDENT'));
+    const out = context.text('out') ?? null;
+    if (out !== null) await writeFileAtomic(out, releaseDraft(named(incident)));
+    return { data: { out, ...incidentJson(incident) }, text: incidentText(incident) };
+  },
+};
+
+export const quarantineEnterCommand: CommandSpec = {
+  name: 'quarantine enter',
+  summary: 'take a device out of service, across restarts, until operators release it',
+  description:
+    'Whoever holds the device stops it at once: soft leaves its driver frozen, and the device ' +
+    'without bus master, interrupts and memory; hard ends the driver, resets the device and keeps it ' +
+    'bound to nobody; tomb also removes it from the machine. A driver of the host is taken off.',
+  options: [
+    DEVICE,
+    { flags: '--level <level>', description: 'soft, hard or tomb', default: 'hard' },
+    { flags: '--reason <text>', description: 'why', required: true },
+    { flags: '--force', description: 'also when the host uses the device' },
+    STATE,
+    SYSFS,
+    ...TIMEOUTS,
+  ],
+  examples: [
+    'ironport-agent quarantine enter --device 0000:00:05.0 --reason "answers with what it was not asked"',
+  ],
+  schema: 'ironport-agent/quarantine-enter/v1',
+  async run(context) {
+    const agent = openAgent(context, { timeouts: true });
+    const sysfs = await openSysfs(context);
+    const bdf = deviceOf(context);
+    const level = levelOf(context.text('level') ?? 'hard');
+    const reason = context.need('reason');
+    const entered = await agent.alone(async () => {
+      const { device, decisions } = await assess(agent, sysfs, bdf);
+      const used = decisions.find(({ gate, objection }) => objection && gate.reason === 'in-use');
+      if (used?.objection !== undefined && !context.flag('force')) {
+        throw new IronError('E_DEVICE_IN_USE', `${bdf} is in use: ${used.objection.what}`, {
+          hint: 'nothing was changed; --force takes it out of service all the same, and whatever uses it fails',
+          context: { device: bdf },
+        });
+      }
+      return await enterQuarantine(agent, sysfs, { device, level, reason });
+    });
+    for (const problem of entered.held.problems) context.ui.warn(`${bdf}: ${problem}`);
+    return {
+      data: enteredJson(entered),
+      text: `${incidentText(entered.incident)}\n${heldText(entered.held)}`,
+    };
+  },
+};
+
+function levelOf(text: string): Level {
+  const level = LEVELS.find((one) => one === text);
+  if (level !== undefined) return level;
+  throw new IronError('E_USAGE', `no level is called that: ${JSON.stringify(text)}`, {
+    hint: `nothing was changed; one of ${LEVELS.join(', ')}`,
+  });
+}
+
+export const quarantineReleaseCommand: CommandSpec = {
+  name: 'quarantine release',
+  summary: 'let a device out of quarantine, by a statement that operators of the fleet signed',
+  description:
+    'The statement names incident, host, device and the record of the audit log, is good for an hour ' +
+    'at the most, and is used once. The device stays without a driver of the host.',
+  arguments: [{ name: 'file', description: 'the signed statement' }],
+  options: [
+    {
+      flags: '--fleet-keys <file>',
+      description: `keys of the operators (${hostFiles.fleetKeys})`,
+      env: 'IRONPORT_FLEET_KEYS',
+    },
+    STATE,
+    SYSFS,
+    ...TIMEOUTS,
+  ],
+  examples: ['ironport-agent quarantine release signed.json'],
+  schema: 'ironport-agent/quarantine-release/v1',
+  async run(context) {
+    const agent = openAgent(context, { timeouts: true });
+    const sysfs = await openSysfs(context);
+    const keys = await readOwned(context.text('fleet-keys'), hostFiles.fleetKeys);
+    if (keys === undefined) {
+      throw new IronError('E_CONFIG', 'this host has no keys of its fleet', {
+        why: `there is no ${hostFiles.fleetKeys}, so that nobody's signature counts`,
+        hint: 'nothing was changed; name the file with the keys of the operators: --fleet-keys FILE',
+      });
+    }
+    const file = argument(context, 0, 'FILE');
+    const bytes = await readFileCapped(file, QUARANTINE_LIMITS.statement);
+    const released = await releaseFromQuarantine(agent, sysfs, bytes, parseFleetKeys(keys));
+    const { incident, signers, letUp } = released;
+    for (const problem of letUp.problems) context.ui.warn(problem);
+    return {
+      data: {
+        incident: incident.id,
+        device: incident.device.path,
+        signers,
+        done: letUp.done,
+        problems: letUp.problems,
+      },
+      text: [
+        `released ${incident.device.path} from incident ${incident.id}, signed by ${signers.join(', ')}`,
+        heldText(letUp),
+        ...(incident.level === 'tomb'
+          ? ['it was removed: it comes back by a rescan, or a start of the machine']
+          : []),
+      ].join('\n'),
+    };
+  },
+};
+
+export const quarantineEnforceCommand: CommandSpec = {
+  name: 'quarantine enforce',
+  summary: 'hold down what is in quarantine: early in a start, and when devices come back',
+  description:
+    'Sets the override of each device that is in quarantine, so that no driver of the host binds it, ' +
+    'takes one off that did, and removes again what belongs into the tomb. Run by a unit of systemd ' +
+    'before devices are probed.',
+  options: [STATE, SYSFS, ...TIMEOUTS],
+  examples: ['ironport-agent quarantine enforce'],
+  schema: 'ironport-agent/quarantine-enforce/v1',
+  async run(context) {
+    const agent = openAgent(context, { timeouts: true });
+    const sysfs = await openSysfs(context);
+    // A state that cannot be locked, because its disk cannot be written yet, is read all the same.
+    const enforced = await agent
+      .alone(() => enforceQuarantine(agent, sysfs))
+      .catch((error) => {
+        context.ui.warn(error instanceof Error ? error.message : String(error));
+        return enforceQuarantine(agent, sysfs);
+      });
+    const problems = enforced.flatMap(({ held }) => held.problems);
+    for (const problem of problems) context.ui.warn(problem);
+    return {
+      data: { incidents: enforced.map(enteredJson) },
+      ...(problems.length === 0 ? {} : { exit: NOT_ALL_HELD }),
+      text:
+        enforced.length === 0
+          ? 'nothing is in quarantine'
+          : enforced.map(({ held }) => heldText(held)).join('\n'),
+    };
+  },
+};
+
+/** As a refusal of the agent: something in quarantine is not held down. */
+const NOT_ALL_HELD = 20;
+
+function enteredJson({ incident, held }: Entered) {
+  return { ...incidentJson(incident), done: held.done, problems: held.problems };
+}
+
+function heldText({ device, done, problems }: HeldDown): string {
+  return [`${device}: ${done.join(', ') || 'nothing was to be done'}`, ...problems].join('; not: ');
+}
+
+function incidentText(incident: Incident): string {
+  const { id, device, level, reason, audit } = incident;
+  return [
+    `incident ${id}`,
+    `device   ${device.path}, ${showIdentity(device)}, serial ${device.serial ?? 'none'}`,
+    `level    ${level}, since ${formatInstant(incident.enteredAt)}`,
+    `reason   ${reason}`,
+    `record   ${audit === null ? 'not in the audit log yet' : `line ${audit.seq}, ${audit.sha256}`}`,
+  ].join('\n');
+}

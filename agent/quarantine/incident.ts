@@ -1,0 +1,107 @@
+/** An incident: which device is in quarantine, why, how far, and what its release must name. */
+
+import { utf8 } from '../../shared/bytes.ts';
+import { Node } from '../../shared/json/decode.ts';
+import { parseJson } from '../../shared/json/read.ts';
+import type { JsonObject } from '../../shared/json/value.ts';
+import { QUARANTINE_LIMITS } from '../../shared/limits.ts';
+import {
+  type DeviceName,
+  deviceNameJson,
+  INCIDENT_ID,
+  LEVELS,
+  type Level,
+  readDeviceName,
+} from '../../shared/manifest/quarantine.ts';
+import { formatInstant, type Instant } from '../../shared/time.ts';
+import type { LineName } from '../audit.ts';
+import { type BindingState, parseState, stateJson } from '../binding-state.ts';
+
+export interface Incident {
+  readonly id: string;
+  readonly host: string;
+  readonly device: DeviceName;
+  readonly level: Level;
+  /** Why, in words of whoever decided. */
+  readonly reason: string;
+  /** The driver that it was bound for; null when it was bound for none of ours. */
+  readonly driver: { readonly path: string; readonly sha256: string } | null;
+  readonly enteredAt: Instant;
+  /** Driver and override when it began; null when the device was gone by then. */
+  readonly found: BindingState | null;
+  /** Its line of the audit log; null while that could not be written. */
+  readonly audit: LineName | null;
+  /** Set once it is over. */
+  readonly released: { readonly at: Instant; readonly statementSha256: string } | null;
+}
+
+const SCHEMA = 'ironport-agent.incident/v1';
+const DIGEST = /^[0-9a-f]{64}$/;
+
+export function formatIncident(incident: Incident): Uint8Array {
+  return utf8(`${JSON.stringify({ schema: SCHEMA, ...incidentJson(incident) })}\n`);
+}
+
+/** As `--json` shows it too. */
+export function incidentJson(incident: Incident): JsonObject {
+  const { id, host, device, level, reason, driver, enteredAt, found, audit, released } = incident;
+  return {
+    incident: id,
+    host,
+    device: deviceNameJson(device),
+    level,
+    reason,
+    driver: driver === null ? null : { ...driver },
+    entered_at: formatInstant(enteredAt),
+    found: found === null ? null : stateJson(found),
+    audit: audit === null ? null : { seq: audit.seq, sha256: audit.sha256 },
+    released:
+      released === null
+        ? null
+        : { at: formatInstant(released.at), statement_sha256: released.statementSha256 },
+  };
+}
+
+/** `E_JSON`, `E_SCHEMA`, `E_TOO_LARGE`. */
+export function parseIncident(bytes: Uint8Array): Incident {
+  const node = new Node(parseJson(bytes, { length: QUARANTINE_LIMITS.incident }), 'incident');
+  node.only(
+    ...['schema', 'incident', 'host', 'device', 'level', 'reason', 'driver', 'entered_at'],
+    ...['found', 'audit', 'released'],
+  );
+  node.get('schema').oneOf(SCHEMA);
+  const orNull = <T>(key: string, read: (member: Node) => T): T | null => {
+    const member = node.get(key);
+    return member.value === null ? null : read(member);
+  };
+  return {
+    id: node.get('incident').matching(INCIDENT_ID, 'the id of an incident'),
+    host: node.get('host').string(),
+    device: readDeviceName(node.get('device')),
+    level: node.get('level').oneOf(...LEVELS),
+    reason: node.get('reason').string(),
+    driver: orNull('driver', (member) => {
+      member.only('path', 'sha256');
+      return {
+        path: member.get('path').string(),
+        sha256: member.get('sha256').matching(DIGEST, 'a SHA-256'),
+      };
+    }),
+    enteredAt: node.get('entered_at').instant(),
+    found: orNull('found', parseState),
+    audit: orNull('audit', (member) => {
+      member.only('seq', 'sha256');
+      return {
+        seq: member.get('seq').integer(1),
+        sha256: member.get('sha256').matching(DIGEST, 'a SHA-256'),
+      };
+    }),
+    released: orNull('released', (member) => {
+      member.only('at', 'statement_sha256');
+      return {
+        at: member.get('at').instant(),
+        statementSha256: member.get('statement_sha256').matching(DIGEST, 'a SHA-256'),
+      };
+    }),
+  };
+}

@@ -1,0 +1,48 @@
+/** Hearing that somebody put a device into quarantine while this process holds it. */
+
+import { type FSWatcher, watch } from 'node:fs';
+import { asIronError } from '../../shared/errors.ts';
+import { agentState } from '../../shared/layout.ts';
+import { type DeviceName, isSameDevice, type Level } from '../../shared/manifest/quarantine.ts';
+import type { Agent } from '../agent.ts';
+import { loadIncidents } from './store.ts';
+
+export interface Heard {
+  readonly level: Level;
+  readonly reason: string;
+}
+
+/**
+ * Calls `then` once, when the device is in quarantine: now, or later. A store that cannot be read
+ * counts as that. Returns how to stop listening.
+ */
+export function watchQuarantine(
+  agent: Agent,
+  device: DeviceName,
+  then: (heard: Heard) => void,
+): () => void {
+  let isOver = false;
+  let watcher: FSWatcher | undefined;
+  const stop = (): void => {
+    isOver = true;
+    watcher?.close();
+  };
+  const tell = (heard: Heard): void => {
+    if (isOver) return;
+    stop();
+    then(heard);
+  };
+  const look = async (): Promise<void> => {
+    try {
+      const found = (await loadIncidents(agent)).find((one) => isSameDevice(one.device, device));
+      if (found !== undefined) tell({ level: found.level, reason: found.reason });
+    } catch (error) {
+      tell({ level: 'hard', reason: asIronError(error).message });
+    }
+  };
+  watcher = watch(agent.place(agentState.quarantineFolder), () => void look());
+  watcher.on('error', (error) => tell({ level: 'hard', reason: error.message }));
+  // What was written between binding and now.
+  void look();
+  return stop;
+}

@@ -1,0 +1,190 @@
+/**
+ * Quarantine as documents: which device is meant, and the statement by which the operators of a fleet
+ * let it out. Pure; who keeps incidents, and what is done to a device, is the agent's affair.
+ */
+
+import type { Crypto } from '../crypto/crypto.ts';
+import type { PublicKey } from '../crypto/key.ts';
+import { type ErrorContext, IronError } from '../errors.ts';
+import { compactJson } from '../evidence/compact.ts';
+import { parseEnvelope, verifyEnvelope } from '../evidence/dsse.ts';
+import type { FleetKeys } from '../evidence/policy/signed-policy.ts';
+import { Node } from '../json/decode.ts';
+import { parseJson } from '../json/read.ts';
+import type { JsonObject } from '../json/value.ts';
+import { QUARANTINE_LIMITS } from '../limits.ts';
+import { formatInstant, type Instant } from '../time.ts';
+import { parseBdf } from './bdf.ts';
+import { type DeviceIdentity, identityJson } from './device.ts';
+import { readId } from './numbers.ts';
+
+/** How far a device is taken out of service; each is more than the one before it. */
+export const LEVELS = ['soft', 'hard', 'tomb'] as const;
+export type Level = (typeof LEVELS)[number];
+
+/** A device as it is told from all others. */
+export interface DeviceName extends DeviceIdentity {
+  readonly path: string;
+  readonly serial: string | null;
+}
+
+/**
+ * Whether what was found is the device that was quarantined. Two serial numbers decide, wherever the
+ * device is; without both of them whatever is at its address counts as it, with other ids too.
+ */
+export function isSameDevice(quarantined: DeviceName, found: DeviceName): boolean {
+  if (quarantined.serial === null || found.serial === null) return quarantined.path === found.path;
+  if (quarantined.serial !== found.serial) return false;
+  return quarantined.vendor === found.vendor || quarantined.path === found.path;
+}
+
+export function deviceNameJson(device: DeviceName): JsonObject {
+  return { path: device.path, ...identityJson(device), serial: device.serial };
+}
+
+export function readDeviceName(node: Node): DeviceName {
+  node.only(
+    ...['path', 'vendor', 'device', 'subsystem_vendor', 'subsystem_device', 'class', 'revision'],
+    'serial',
+  );
+  const serial = node.get('serial');
+  return {
+    path: parseBdf(node.get('path').string()),
+    vendor: readId(node.get('vendor'), 4),
+    device: readId(node.get('device'), 4),
+    subsystemVendor: readId(node.get('subsystem_vendor'), 4),
+    subsystemDevice: readId(node.get('subsystem_device'), 4),
+    class: readId(node.get('class'), 6),
+    revision: readId(node.get('revision'), 2),
+    serial:
+      serial.value === null ? null : serial.matching(/^([0-9a-f]{2}-){7}[0-9a-f]{2}$/, 'a serial'),
+  };
+}
+
+/** DSSE: signed as a release, and not as anything else that these keys sign. */
+export const RELEASE_PAYLOAD_TYPE = 'application/vnd.ironport.quarantine-release+json';
+const SCHEMA = 'ironport.quarantine-release/v1';
+
+/** What of an incident a statement must name. */
+export interface Named {
+  readonly incident: string;
+  readonly host: string;
+  readonly device: DeviceName;
+  /** SHA-256 of the line of the audit log that is about the incident. */
+  readonly auditSha256: string;
+}
+
+export interface ReleaseStatement extends Named {
+  readonly expires: Instant;
+}
+
+function namedJson(named: Named): JsonObject {
+  return {
+    schema: SCHEMA,
+    incident: named.incident,
+    host: named.host,
+    device: deviceNameJson(named.device),
+    audit_sha256: named.auditSha256,
+  };
+}
+
+export function releasePayload(statement: ReleaseStatement): Uint8Array {
+  return compactJson({ ...namedJson(statement), expires: formatInstant(statement.expires) });
+}
+
+/** A statement that nobody signed yet: its time begins with the first signature. */
+export function releaseDraft(named: Named): Uint8Array {
+  return compactJson(namedJson(named));
+}
+
+export const INCIDENT_ID = /^[0-9a-f]{32}$/;
+
+/** Reads the payload of a statement. `E_JSON`, `E_SCHEMA`, `E_TOO_LARGE`. */
+export function parseRelease(bytes: Uint8Array): ReleaseStatement {
+  const node = new Node(parseJson(bytes, { length: QUARANTINE_LIMITS.statement }), 'release');
+  node.only(...NAMED, 'expires');
+  return { ...readNamed(node), expires: node.get('expires').instant() };
+}
+
+/** The same without an expiry, and without signatures. */
+export function parseReleaseDraft(bytes: Uint8Array): Named {
+  const node = new Node(parseJson(bytes, { length: QUARANTINE_LIMITS.statement }), 'release');
+  return readNamed(node.only(...NAMED));
+}
+
+const NAMED = ['schema', 'incident', 'host', 'device', 'audit_sha256'] as const;
+
+function readNamed(node: Node): Named {
+  node.get('schema').oneOf(SCHEMA);
+  return {
+    incident: node.get('incident').matching(INCIDENT_ID, 'the id of an incident'),
+    host: node.get('host').matching(/^[0-9a-f]{32}$/, 'the id of a host'),
+    device: readDeviceName(node.get('device')),
+    auditSha256: node.get('audit_sha256').matching(/^[0-9a-f]{64}$/, 'a SHA-256'),
+  };
+}
+
+export interface VerifiedRelease {
+  readonly statement: ReleaseStatement;
+  readonly signers: readonly PublicKey[];
+  readonly payload: Uint8Array;
+}
+
+/**
+ * The statement in an envelope that enough operators of the fleet signed, and which is good now.
+ * `E_SIGNATURE`, `E_THRESHOLD`, `E_EXPIRED`, `E_NOT_RELEASED`, and what reading throws. Whether it is
+ * about an incident is `requireAbout`'s.
+ */
+export function verifyRelease(
+  crypto: Crypto,
+  bytes: Uint8Array,
+  fleet: FleetKeys,
+  now: Instant,
+): VerifiedRelease {
+  const envelope = parseEnvelope(bytes, 'release', QUARANTINE_LIMITS.statement);
+  const signers = verifyEnvelope(crypto, envelope, fleet.keys, fleet.threshold);
+  if (envelope.payloadType !== RELEASE_PAYLOAD_TYPE) {
+    throw notReleased('type', 'what is signed is no release from quarantine', {
+      found: envelope.payloadType,
+    });
+  }
+  const statement = parseRelease(envelope.payload);
+  if (statement.expires <= now) {
+    throw new IronError('E_EXPIRED', 'the statement of release is past its expiry', {
+      why: `it was good until ${formatInstant(statement.expires)}`,
+      hint: 'nothing was changed; let the operators sign a new one',
+    });
+  }
+  // A statement that is good for long could be kept until it suits somebody.
+  if (statement.expires - now > QUARANTINE_LIMITS.releaseSeconds) {
+    throw notReleased('lifetime', 'the statement is good for longer than any may be', {
+      expires: formatInstant(statement.expires),
+      limit: QUARANTINE_LIMITS.releaseSeconds,
+    });
+  }
+  return { statement, signers, payload: envelope.payload };
+}
+
+/** `E_NOT_RELEASED` unless the statement names this incident, on this host, of this device. */
+export function requireAbout(statement: Named, named: Named): void {
+  const { incident } = named;
+  const differ = (reason: string, what: string): IronError =>
+    notReleased(reason, `the statement does not release this device: ${what}`, { incident });
+  if (statement.incident !== incident) throw differ('incident', 'it is about another incident');
+  if (statement.host !== named.host) throw differ('host', 'it is about another host');
+  if (!isEqual(statement.device, named.device))
+    throw differ('device', 'it is about another device');
+  if (statement.auditSha256 !== named.auditSha256)
+    throw differ('audit', 'it names another record of the audit log');
+}
+
+function isEqual(a: DeviceName, b: DeviceName): boolean {
+  return JSON.stringify(deviceNameJson(a)) === JSON.stringify(deviceNameJson(b));
+}
+
+export function notReleased(reason: string, message: string, context: ErrorContext): IronError {
+  return new IronError('E_NOT_RELEASED', message, {
+    hint: 'nothing was changed, and the device stays in quarantine; `ironport-agent quarantine show` writes the statement that the operators are to sign',
+    context: { reason, ...context },
+  });
+}

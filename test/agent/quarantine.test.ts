@@ -1,0 +1,373 @@
+/** Quarantine: entered, kept over processes and starts, and left by the operators' word alone. */
+
+import { readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { Agent } from '../../agent/agent.ts';
+import type { Confined } from '../../agent/confine.ts';
+import { type HoldEnd, hold } from '../../agent/hold.ts';
+import { libc } from '../../agent/host/libc.ts';
+import { Sysfs } from '../../agent/host/sysfs.ts';
+import { enterQuarantine } from '../../agent/quarantine/enter.ts';
+import { formatIncident, parseIncident } from '../../agent/quarantine/incident.ts';
+import { loadIncidents } from '../../agent/quarantine/store.ts';
+import { recoverDevice } from '../../agent/recover.ts';
+import { utf8 } from '../../shared/bytes.ts';
+import { signEnvelope } from '../../shared/evidence/dsse.ts';
+import type { DeviceName } from '../../shared/manifest/quarantine.ts';
+import {
+  parseReleaseDraft,
+  RELEASE_PAYLOAD_TYPE,
+  releasePayload,
+} from '../../shared/manifest/quarantine.ts';
+import { systemClock } from '../../shared/node/clock.ts';
+import { makeKeyFile } from '../../shared/node/signers/file.ts';
+import { keyObject } from '../../shared/tuf/key.ts';
+import { testKey } from '../support/keys.ts';
+import { apply, BDF, NAME, POLICY, refused, agent as run, type Scene, scene } from './support.ts';
+
+const operators = [testKey('operator 1'), testKey('operator 2')];
+const DEVICE: DeviceName = {
+  ...{ path: BDF, vendor: 0x1234, device: 0x11e8, subsystemVendor: 0x1af4 },
+  ...{ subsystemDevice: 0x1100, class: 0x00ff00, revision: 0x10, serial: null },
+};
+
+interface Place extends Scene {
+  /** A command about quarantine. */
+  q(...words: string[]): ReturnType<typeof run>;
+  enter(...more: string[]): ReturnType<typeof run>;
+  release(file: string): ReturnType<typeof run>;
+  state_(): { driver: string | null; override: string };
+}
+
+async function placeOf(t: Test, faults: string[] = []): Promise<Place> {
+  const place = await scene(t, { faults });
+  const keys = operators.map(({ key }) => keyObject(key));
+  const fleet = join(place.folder, 'fleet-keys.json');
+  writeFileSync(fleet, JSON.stringify({ schema: 'ironport.fleet-keys/v1', threshold: 2, keys }), {
+    mode: 0o644,
+  });
+  const state = ['--state', place.state];
+  const tree = [...state, '--sysfs-root', place.sysfs];
+  const folder = join(place.sysfs, 'devices/pci0000:00', BDF);
+  return {
+    ...place,
+    q: (...words) => run('quarantine', ...words, ...state),
+    enter: (...more) =>
+      run('quarantine', 'enter', ...tree, '--device', BDF, '--reason', 'it lies', ...more),
+    release: (file) => run('quarantine', 'release', file, ...tree, '--fleet-keys', fleet),
+    state_: () => ({
+      driver: readdirSync(folder).includes('driver') ? 'some' : null,
+      override: readFileSync(join(folder, 'driver_override'), 'utf8').trim(),
+    }),
+  };
+}
+
+/** The statement of an incident, signed. */
+async function statementOf(
+  place: Place,
+  incident: string,
+  change: object = {},
+  by = operators,
+): Promise<string> {
+  const file = join(place.folder, 'statement.json');
+  const shown = await place.q('show', incident, '--out', file);
+  if (shown.exit !== 0) throw new Error(shown.error.message);
+  const expires = systemClock() + 3600;
+  const named = { ...parseReleaseDraft(readFileSync(file)), expires, ...change };
+  const signers = by.map((signer) => ({ signer }));
+  writeFileSync(file, await signEnvelope(RELEASE_PAYLOAD_TYPE, releasePayload(named), signers));
+  return file;
+}
+
+const eventsOf = (place: Scene): Record<string, unknown>[] =>
+  readFileSync(join(place.state, 'audit.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
+t.test('a device of the host: taken off its driver, refused, released', async (t) => {
+  const place = await placeOf(t);
+  t.equal((await place.q('list')).data.incidents.length, 0);
+  const entered = await place.enter();
+  t.match(entered.data, {
+    level: 'hard',
+    reason: 'it lies',
+    device: { path: BDF, serial: null },
+    done: ['set the override to vfio-pci', /^unbind/],
+    problems: [],
+  });
+  t.strictSame(place.state_(), { driver: null, override: 'vfio-pci' });
+  refused(t, await apply(place), 'E_QUARANTINED', 'apply', 'quarantined');
+  const why = await run('why', NAME, ...place.device, '--policy', POLICY);
+  t.equal(why.data.bindable, false);
+  const { incident, audit } = entered.data;
+  t.match((await place.q('list')).data.incidents, [{ incident, level: 'hard' }]);
+  const line = eventsOf(place).find(({ event }) => event === 'quarantined');
+  t.match(line, { seq: audit.seq, incident, device: BDF, reason: 'it lies' });
+
+  const again = await place.enter('--level', 'soft');
+  t.match(again.data, { incident, level: 'hard' }, 'the same incident, and no lower');
+  const released = await place.release(await statementOf(place, incident));
+  t.equal(released.data.signers.length, 2);
+  t.strictSame(place.state_(), { driver: null, override: '(null)' }, 'and no driver comes back');
+  t.equal((await place.q('list')).data.incidents.length, 0);
+  t.match(
+    eventsOf(place).filter(({ event }) => event === 'state'),
+    [{ from: 'quarantined', to: 'discovered' }],
+  );
+  t.equal((await apply(place)).exit, 0, 'it can be bound again');
+  t.equal((await run('audit', 'verify', '--state', place.state)).exit, 0);
+});
+
+t.test('a device that is bound stays so, and is nobody’s to give back', async (t) => {
+  const place = await placeOf(t);
+  await apply(place);
+  const { data } = await place.enter();
+  t.match(data, { driver: { path: NAME }, done: ['set the override to vfio-pci'] });
+  t.strictSame(place.state_(), { driver: 'some', override: 'vfio-pci' });
+  refused(t, await run('release', ...place.device), 'E_QUARANTINED', 'release');
+  t.equal((await place.release(await statementOf(place, data.incident))).exit, 0);
+  t.equal((await run('release', ...place.device)).exit, 0, 'after the operators, yes');
+  t.match(
+    eventsOf(place).flatMap(({ event, to }) => (event === 'state' ? [to] : [])),
+    ['verified', 'admitted', 'claimed', 'discovered', 'draining', 'released'],
+  );
+});
+
+t.test('statements that release nothing', async (t) => {
+  const place = await placeOf(t);
+  const first = (await place.enter()).data.incident;
+  const used = await statementOf(place, first);
+  const kept = readFileSync(used);
+  t.equal((await place.release(used)).exit, 0);
+  writeFileSync(used, kept);
+  refused(t, await place.release(used), 'E_REPLAY', 'a second time');
+
+  const { incident } = (await place.enter()).data;
+  t.not(incident, first, 'what comes later is another incident');
+  writeFileSync(used, kept);
+  refused(t, await place.release(used), 'E_REPLAY', 'that of the incident before');
+  const [one] = operators as [(typeof operators)[0]];
+  for (const [name, code, change, by, reason] of [
+    [
+      'another device',
+      'E_NOT_RELEASED',
+      { device: { ...DEVICE, path: '0000:00:06.0' } },
+      operators,
+      'device',
+    ],
+    ['another record', 'E_NOT_RELEASED', { auditSha256: '00'.repeat(32) }, operators, 'audit'],
+    ['another host', 'E_NOT_RELEASED', { host: '00'.repeat(16) }, operators, 'host'],
+    ['no incident', 'E_NOT_RELEASED', { incident: '00'.repeat(16) }, operators, 'incident'],
+    ['too long', 'E_NOT_RELEASED', { expires: systemClock() + 90_000 }, operators, 'lifetime'],
+    ['expired', 'E_EXPIRED', { expires: systemClock() - 1 }, operators, undefined],
+    ['one signer', 'E_THRESHOLD', {}, [one], undefined],
+    ['a stranger', 'E_SIGNATURE', {}, [testKey('stranger')], undefined],
+  ] as const) {
+    const file = await statementOf(place, incident, change, [...by]);
+    refused(t, await place.release(file), code, name, reason);
+  }
+  t.match((await place.q('list')).data.incidents, [{ incident }], 'and it is there still');
+  const told = eventsOf(place).filter(({ event }) => event === 'quarantine-release-refused');
+  t.equal(told.length, 10, 'each refusal is written down');
+  t.equal((await place.release(await statementOf(place, incident))).exit, 0, 'the control');
+});
+
+t.test('operators sign with the command, each on a machine of their own', async (t) => {
+  const place = await placeOf(t);
+  const { incident } = (await place.enter()).data;
+  const at = (name: string): string => join(place.folder, name);
+  const keys = await Promise.all([makeKeyFile('ed25519'), makeKeyFile('ecdsa-sha2-nistp256')]);
+  for (const [i, { file }] of keys.entries())
+    writeFileSync(at(`operator-${i}.json`), file, { mode: 0o600 });
+  const fleet = { schema: 'ironport.fleet-keys/v1', threshold: 2 };
+  const list = keys.map(({ key }) => keyObject(key));
+  writeFileSync(at('fleet-keys.json'), JSON.stringify({ ...fleet, keys: list }), { mode: 0o644 });
+  await place.q('show', incident, '--out', at('draft.json'));
+  const sign = (from: string, key: number, out: string) =>
+    run('quarantine', 'sign', at(from), '--key', at(`operator-${key}.json`), '--out', at(out));
+  t.match((await sign('draft.json', 0, 'one.json')).data, { incident, device: BDF, signatures: 1 });
+  refused(t, await place.release(at('one.json')), 'E_THRESHOLD', 'one of two');
+  t.equal((await sign('one.json', 0, 'again.json')).data.signatures, 1, 'not twice');
+  t.equal((await sign('one.json', 1, 'two.json')).data.signatures, 2);
+  refused(t, await place.release(at('draft.json')), 'E_SCHEMA', 'a draft');
+  t.equal((await place.release(at('two.json'))).exit, 0);
+});
+
+t.test('a start of the machine, and a device that comes back', async (t) => {
+  const place = await placeOf(t);
+  await place.enter();
+  const folder = join(place.sysfs, 'devices/pci0000:00', BDF);
+  const enforce = (): ReturnType<typeof run> =>
+    run('quarantine', 'enforce', '--state', place.state, '--sysfs-root', place.sysfs);
+  t.match((await enforce()).data.incidents, [{ done: [], problems: [] }], 'it is so already');
+  // As a start leaves it: no override, and a driver of the host got there first.
+  await place.kernel.stop();
+  writeFileSync(join(folder, 'driver_override'), '(null)\n');
+  const { startKernel } = await import('../../scripts/demo/kernel/kernel.ts');
+  const kernel = await startKernel(place.sysfs);
+  t.teardown(() => kernel.stop());
+  writeFileSync(join(place.sysfs, 'bus/pci/drivers_probe'), BDF);
+  while (place.state_().driver === null) await new Promise((next) => setTimeout(next, 5));
+  const [one] = (await enforce()).data.incidents;
+  t.match(one.done, ['set the override to vfio-pci', /^unbind/]);
+  t.strictSame(place.state_(), { driver: null, override: 'vfio-pci' });
+
+  // The tomb: removed at once, and again whenever it comes back.
+  writeFileSync(join(folder, 'remove'), '');
+  t.match((await place.enter('--level', 'tomb')).data, { level: 'tomb', problems: [] });
+  t.equal(readFileSync(join(folder, 'remove'), 'utf8'), '1');
+  writeFileSync(join(folder, 'remove'), '');
+  await enforce();
+  t.equal(readFileSync(join(folder, 'remove'), 'utf8'), '1');
+  refused(t, await apply(place), 'E_QUARANTINED', 'brought back it is in quarantine still');
+});
+
+t.test('what cannot be held down is told, and is in quarantine all the same', async (t) => {
+  const place = await placeOf(t, ['unbind:fail']);
+  const entered = await place.enter();
+  t.match(entered.data.problems, [/^unbind/]);
+  refused(t, await apply(place), 'E_QUARANTINED', 'apply');
+  const enforced = await run(
+    ...['quarantine', 'enforce', '--state', place.state, '--sysfs-root', place.sysfs],
+  );
+  t.equal(enforced.exit, 20);
+});
+
+t.test('a crash before its line was written, and a record that is damaged', async (t) => {
+  const place = await placeOf(t);
+  const { incident } = (await place.enter()).data;
+  const file = join(place.state, 'quarantine', `${incident}.json`);
+  const whole = readFileSync(file);
+  writeFileSync(file, formatIncident({ ...parseIncident(whole), audit: null }));
+  refused(t, await apply(place), 'E_QUARANTINED', 'it counts');
+  refused(t, await place.q('show', incident, '--out', '/dev/null'), 'E_NOT_RELEASED', 'no line');
+  await run('quarantine', 'enforce', '--state', place.state, '--sysfs-root', place.sysfs);
+  const [line] = eventsOf(place)
+    .filter(({ event }) => event === 'quarantined')
+    .slice(-1);
+  t.equal(parseIncident(readFileSync(file)).audit?.seq, line?.seq, 'the line is written later');
+  for (const [name, bytes] of [
+    ['cut off', whole.subarray(0, 40)],
+    ['empty', Buffer.alloc(0)],
+    ['of another name', Buffer.from(whole.toString().replace(incident, '0'.repeat(32)))],
+    ['nested', utf8('['.repeat(50_000))],
+  ] as const) {
+    writeFileSync(file, bytes);
+    refused(t, await apply(place), 'E_STORE', name);
+    refused(t, await place.q('list'), 'E_STORE', name);
+  }
+  rmSync(file);
+  t.equal((await apply(place)).exit, 0, 'the control');
+});
+
+t.test('a half-done change is not undone into quarantine’s hands', async (t) => {
+  const place = await placeOf(t, ['probe:hang']);
+  const agent = new Agent({ state: place.state, writeSeconds: 1, settleSeconds: 1 });
+  const sysfs = await Sysfs.open(place.sysfs);
+  const stuck = await run(
+    'apply',
+    NAME,
+    ...place.device,
+    '--policy',
+    POLICY,
+    '--write-timeout',
+    '1',
+  );
+  t.equal(stuck.error.code, 'E_BIND_STUCK');
+  place.kernel.setFaults([]);
+  await agent.alone(() =>
+    enterQuarantine(agent, sysfs, { device: DEVICE, level: 'hard', reason: 'x' }),
+  );
+  const { outcome } = await agent.alone(() => recoverDevice(agent, sysfs, BDF));
+  t.equal(outcome, 'quarantined');
+  t.equal(readdirSync(join(place.state, 'journal')).length, 0);
+});
+
+interface Held {
+  readonly agent: Agent;
+  readonly calls: string[];
+  readonly events: { readonly error: number; readonly request: number };
+  readonly end: Promise<HoldEnd>;
+  readonly stop: AbortController;
+}
+
+/** Holding as `apply --hold` does, without a device behind it. */
+async function held(place: Scene): Promise<Held> {
+  const agent = new Agent({ state: place.state });
+  const calls: string[] = [];
+  const events = { error: libc().eventfd(), request: libc().eventfd(), vectors: [] };
+  const confined = {
+    ...{ device: BDF, backend: 'iommufd', events, running: undefined, notes: [], memories: [] },
+    brake: () => void calls.push('brake'),
+    end: async () => {
+      calls.push('end');
+      return [];
+    },
+  } as unknown as Confined;
+  const stop = new AbortController();
+  const lost: string[] = [];
+  const named = { device: DEVICE, sysfs: await Sysfs.open(place.sysfs) };
+  const holding = { agent, confined, named, signal: stop.signal };
+  const end = hold({ ...holding, onLost: (text) => lost.push(text) }).then((over) => {
+    if (lost.length > 0) throw new Error(lost.join('; '));
+    return over;
+  });
+  return { agent, calls, events, end, stop };
+}
+
+function raise(fd: number): void {
+  const one = Buffer.alloc(8);
+  one.writeBigUInt64LE(1n);
+  writeSync(fd, one);
+}
+
+t.test('a device that reports an error goes into quarantine', async (t) => {
+  const place = await placeOf(t);
+  await apply(place);
+  const { agent, calls, events, end } = await held(place);
+  raise(events.error);
+  t.equal((await end).why, 'device-error');
+  t.strictSame(calls, ['brake', 'end'], 'the brake waits for nothing that is written');
+  const [incident] = await loadIncidents(agent);
+  t.match(incident, { level: 'hard', reason: 'it reported an error', driver: { path: NAME } });
+  t.match(
+    eventsOf(place)
+      .filter(({ event }) => event === 'state')
+      .at(-1),
+    { to: 'quarantined' },
+  );
+  refused(t, await apply(place), 'E_QUARANTINED', 'not bound again');
+  refused(t, await run('release', ...place.device), 'E_QUARANTINED', 'and not given back');
+});
+
+t.test('somebody else puts it there while it is held', async (t) => {
+  const place = await placeOf(t);
+  await apply(place);
+  const soft = await held(place);
+  await place.enter('--level', 'soft');
+  while (soft.calls.length === 0) await new Promise((next) => setTimeout(next, 5));
+  t.strictSame(soft.calls, ['brake'], 'frozen, and not ended');
+  soft.stop.abort();
+  t.equal((await soft.end).why, 'quarantined');
+  t.strictSame(soft.calls, ['brake', 'end']);
+
+  const late = await held(place);
+  late.stop.abort();
+  await late.end;
+  const hard = await held(place);
+  await place.enter('--level', 'hard');
+  while (hard.calls.length === 0) await new Promise((next) => setTimeout(next, 5));
+  hard.stop.abort();
+  t.equal((await hard.end).why, 'quarantined', 'what is in quarantine already is braked at once');
+});
+
+t.test('a device that is let go by its holder is as before', async (t) => {
+  const place = await placeOf(t);
+  await apply(place);
+  const { end, events, agent } = await held(place);
+  raise(events.request);
+  t.equal((await end).why, 'asked');
+  t.strictSame(await loadIncidents(agent), []);
+});
