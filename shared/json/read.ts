@@ -83,6 +83,9 @@ const ESCAPES: Readonly<Record<string, string>> = {
 /** A reverse solidus or a control character: what keeps a string from ending at the next quote. */
 const NOT_PLAIN = /[^\u0020-\u005b\u005d-\uffff]/;
 
+/** Longest string that is looked up before it is made, in UTF-16 units. */
+const SHORT = 24;
+
 class Reader {
   readonly #text: string;
   /** Whether there is none of these in the whole text, as in what programs write compactly. */
@@ -90,8 +93,8 @@ class Reader {
   readonly #maxDepth: number;
   #at = 0;
   #depth = 0;
-  /** Keys that were read, by a sum over them; another one with the same sum takes the place. */
-  readonly #keys: (string | undefined)[] = new Array(256).fill(undefined);
+  /** Short strings that were read, by a sum over them; another one of that sum takes the place. */
+  readonly #short: (string | undefined)[] = new Array(256).fill(undefined);
   /** Where the text was last found to be written otherwise than canonical JSON is; -1: nowhere. */
   #deviation = -1;
   /** The member of the outermost object whose form is of interest, and where it began. */
@@ -141,8 +144,8 @@ class Reader {
     for (;;) {
       if (this.#next() !== QUOTE) throw this.#error('a key in double quotes is expected');
       const keyAt = this.#at;
-      const key = this.#key();
-      if (key in object)
+      const key = this.#string();
+      if (object[key] !== undefined)
         throw this.#error(`the key ${JSON.stringify(key.slice(0, 60))} stands twice`, keyAt);
       // The order of canonical JSON; once it is lost, it need not be looked at any more.
       if (this.#deviation < this.#memberAt && key < previous) this.#deviation = keyAt;
@@ -181,30 +184,6 @@ class Reader {
     }
   }
 
-  /**
-   * A key. Documents say the same few over and over: one that was read before is taken again, so
-   * that V8 does not have to find out for each member that it knows the name.
-   */
-  #key(): string {
-    const text = this.#text;
-    const start = this.#at + 1;
-    let slot = 0;
-    let at = start;
-    for (; ; at++) {
-      const unit = text.charCodeAt(at);
-      if (unit === QUOTE) break;
-      if (unit === BACKSLASH || !(unit >= 0x20)) return this.#string();
-      slot = (slot * 31 + unit) & 0xff;
-    }
-    this.#at = at + 1;
-    const known = this.#keys[slot];
-    if (known !== undefined && known.length === at - start && text.startsWith(known, start))
-      return known;
-    const key = text.slice(start, at);
-    this.#keys[slot] = key;
-    return key;
-  }
-
   #string(): string {
     const text = this.#text;
     const start = ++this.#at;
@@ -212,7 +191,7 @@ class Reader {
       const end = text.indexOf('"', start);
       if (end !== -1) {
         this.#at = end + 1;
-        return text.slice(start, end);
+        return this.#slice(start, end);
       }
     }
     for (let at = start; ; at++) {
@@ -220,12 +199,31 @@ class Reader {
       if (unit === QUOTE) {
         this.#at = at + 1;
         // The decoder yields no lone surrogate, so a string without escapes is well formed.
-        return text.slice(start, at);
+        return this.#slice(start, at);
       }
       if (unit === BACKSLASH) return this.#escaped(start, at);
       // NaN at the end of the text fails the comparison as well.
       if (!(unit >= 0x20)) throw this.#badUnit(at);
     }
+  }
+
+  /**
+   * The text from `start` to `end`. Documents say the same few keys and words over and over: one that
+   * was read before is taken again, which is a string less to make and to collect, and a key of which
+   * V8 knows already that it is one.
+   */
+  #slice(start: number, end: number): string {
+    const text = this.#text;
+    const length = end - start;
+    if (length > SHORT) return text.slice(start, end);
+    const slot = (7 * text.charCodeAt(start) + 31 * text.charCodeAt(end - 1) + length) & 0xff;
+    const known = this.#short[slot];
+    if (known !== undefined && known.length === length && text.startsWith(known, start)) {
+      return known;
+    }
+    const read = text.slice(start, end);
+    this.#short[slot] = read;
+    return read;
   }
 
   #escaped(start: number, first: number): string {

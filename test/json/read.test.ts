@@ -100,18 +100,28 @@ t.test('any letters at all', async () => {
   fc.assert(fc.property(fc.string({ unit: letter, maxLength: 12 }), agrees), { numRuns: 20_000 });
 });
 
-t.test('keys that are read over and over, and more of them than are remembered', async (t) => {
-  const object = (at: number) => ({ [`k${at % 997}`]: at, [`${at % 997}k`]: at, same: [at] });
+t.test('strings that are read over and over, and more of them than are remembered', async (t) => {
+  const object = (at: number) => ({
+    [`k${at % 997}`]: `v${at % 991}`,
+    [`${at % 997}k`]: at,
+    same: [at],
+  });
   const all = Array.from({ length: 4000 }, (_, at) => object(at));
   t.equal(canonicalText(read(JSON.stringify(all))), canonicalText(all));
-  // The same sum over the letters (31 * 98 + 65 and 31 * 97 + 96), and one the beginning of another.
-  t.same(Object.entries(read('{"bA":1,"a`":2,"bA":3}'.replace(',"bA":3', '')) as object), [
-    ['bA', 1],
-    ['a`', 2],
+  t.equal(canonicalText(read(JSON.stringify(all, null, 1))), canonicalText(all));
+  // The same length, first and last letter, and one the beginning of another.
+  t.same(read('["bxa","bya","bxa","bx","b","","b"]'), ['bxa', 'bya', 'bxa', 'bx', 'b', '', 'b']);
+  t.same(Object.entries(read('{"bxa":1,"bya":"bxa"}') as object), [
+    ['bxa', 1],
+    ['bya', 'bxa'],
   ]);
-  t.throws(() => read('{"bA":1,"a`":2,"bA":3}'), { code: 'E_JSON', message: /"bA" stands twice/ });
+  for (const key of ['bxa', 'k'.repeat(24), 'k'.repeat(25), '__proto__', '\\u0062', '0', '']) {
+    const text = `{"bya":0,"${key}":1,"bza":"${key}","${key}":2}`;
+    t.throws(() => read(text), { code: 'E_JSON', message: /stands twice/ });
+  }
   t.throws(() => read('[{"name":1},{"name"'), { code: 'E_JSON' });
   t.throws(() => read('[{"name":1},{"name'), { code: 'E_JSON' });
+  t.throws(() => read('["name","na\nme"]'), { code: 'E_JSON' });
 });
 
 t.test('integers', async (t) => {
