@@ -7,6 +7,7 @@ import { resolve } from 'node:path';
 import type { Crypto } from '../shared/crypto/crypto.ts';
 import { IronError } from '../shared/errors.ts';
 import type { HostPolicy } from '../shared/evidence/policy/host-policy.ts';
+import { indexPath } from '../shared/layout.ts';
 import { systemClock } from '../shared/node/clock.ts';
 import { platformCrypto } from '../shared/node/crypto.ts';
 import type { Choice } from '../shared/product/choose.ts';
@@ -20,7 +21,14 @@ import type { Fetcher } from './fetch/fetcher.ts';
 import { isElsewhere, Mirrors } from './fetch/mirrors.ts';
 import type { Address } from './fetch/open.ts';
 import type { RateLimit } from './fetch/rate.ts';
-import { type FoundIndexes, type IndexSource, loadIndexes, readIndexes } from './find/indexes.ts';
+import {
+  type FoundIndex,
+  type FoundIndexes,
+  type IndexSource,
+  loadIndexes,
+  read,
+  readIndexes,
+} from './find/indexes.ts';
 import { chooseProduct, type Host, type ProductName, verifyChosen } from './find/resolve.ts';
 import { inParallel } from './parallel.ts';
 import { readCompleted } from './store/completed.ts';
@@ -254,6 +262,16 @@ export class Repository {
   /** The indexes of all products, or of those whose vendors were given this device. */
   indexes(device?: Host['device']): Promise<FoundIndexes> {
     return this.#mostOf(async (mirror) => loadIndexes(await mirror.#indexSource(), device));
+  }
+
+  /** A product's index with the entry by which it is signed, or undefined when nobody lists one. */
+  productIndex({ vendor, product }: ProductName): Promise<FoundIndex | undefined> {
+    return this.fromMirrors(async (mirror) => {
+      const source = await mirror.#indexSource();
+      const found = await source.updater.find(indexPath(vendor, product));
+      if (found === undefined) return undefined;
+      return { found, index: await read(source, found), updater: source.updater };
+    });
   }
 
   /** Every target that somebody may speak for, with the indexes among them read. */

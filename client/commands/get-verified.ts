@@ -6,19 +6,17 @@ import type {
   CommandSpec,
   Progress,
 } from '../../shared/cli/command.ts';
-import { IronError } from '../../shared/errors.ts';
-import { verifyPolicy } from '../find/resolve.ts';
 import { hostSigner, writeSummary } from '../vsa.ts';
+import { choiceData, choiceText, DEVICE, HOST, SYSFS, verifyNamed } from './host-options.ts';
 import {
-  choiceData,
-  choiceText,
-  DEVICE,
-  HOST,
-  loadProductPolicy,
-  SYSFS,
-  verifyNamed,
-} from './host-options.ts';
-import { agreementData, agreementText, MAP, withMapped } from './map-options.ts';
+  agreementData,
+  agreementText,
+  MAP,
+  notTogether,
+  refuseRoots,
+  verifyAgreed,
+  withMapped,
+} from './map-options.ts';
 import {
   argument,
   hostPolicy,
@@ -76,16 +74,14 @@ export const getVerifiedCommand: CommandSpec = {
     'ironport-client 127.0.0.1:8080 get-verified acme/edu edu.js --device 0000:00:05.0',
     'ironport-client 127.0.0.1:8080 get-verified acme/edu@testing edu.js',
     'ironport-client get-verified --map map.json --roots roots acme/edu/1.0.0/edu.js edu.js',
+    'ironport-client get-verified --map map.json acme/edu edu.js',
   ],
   schema: 'ironport-client/get-verified/v1',
   run: (context) => (context.text('map') === undefined ? fromOne(context) : fromMap(context)),
 };
 
 function fromOne(context: CommandContext): Promise<CommandResult> {
-  if (context.text('roots') !== undefined)
-    throw new IronError('E_USAGE', '--roots is for --map', {
-      hint: 'one repository has one root: --root FILE',
-    });
+  refuseRoots(context);
   return withPinned(context, async (repository) => {
     const [name, out] = [argument(context, 0, 'NAME'), argument(context, 1, 'OUT')];
     let progress: Progress | undefined;
@@ -129,11 +125,15 @@ function fromOne(context: CommandContext): Promise<CommandResult> {
 /** The same of several repositories that must agree (TAP 4). */
 function fromMap(context: CommandContext): Promise<CommandResult> {
   const [name, out] = [argument(context, 0, 'NAME'), argument(context, 1, 'OUT')];
-  return withMapped(context, name, async (mapped) => {
+  if (context.text('vsa') !== undefined)
+    throw notTogether(
+      '--vsa',
+      'a summary names one repository: write it from one of them, by its address',
+    );
+  return withMapped(context, async (mapped) => {
     let progress: Progress | undefined;
-    const policy = (await hostPolicy(context))?.policy;
-    const verified = await mapped.verify(name, { policy });
-    verifyPolicy(verified, await loadProductPolicy(context));
+    const { verified, choice } = await verifyAgreed(context, mapped, name);
+    if (choice !== undefined) context.ui.stage(`${verified.verdict.path} is chosen`);
     const gotten = await mapped.download(verified, out, {
       onStart: (path, length) => {
         context.ui.stage('metadata, evidence and hardware are verified, and the map is met');
@@ -150,10 +150,11 @@ function fromMap(context: CommandContext): Promise<CommandResult> {
         outcome,
         vsa: null,
         ...verdictData(gotten),
-        choice: null,
+        choice: choice === undefined ? null : choiceData(choice),
         agreement: agreementData(agreement),
       },
       text: [
+        ...(choice === undefined ? [] : [choiceText(choice)]),
         verdictText(gotten),
         agreementText(agreement),
         `  ${outcome === 'kept' ? 'was there already' : 'written'}: ${out}`,

@@ -1,9 +1,22 @@
 /** `ironport-client ADDRESS handoff NAME FOLDER`. */
 
-import type { CommandSpec } from '../../shared/cli/command.ts';
+import type { CommandContext, CommandResult, CommandSpec } from '../../shared/cli/command.ts';
+import type { HandoffRecord } from '../../shared/handoff/record.ts';
+import type { Choice } from '../../shared/product/choose.ts';
+import type { Agreement } from '../../shared/verify/agreement.ts';
 import type { Source } from '../download.ts';
 import { localSource, writeHandoff } from '../handoff/write.ts';
+import type { Repository } from '../repository.ts';
+import type { VerifiedTarget } from '../verify-target.ts';
 import { choiceData, DEVICE, HOST, SYSFS, verifyNamed } from './host-options.ts';
+import {
+  agreementData,
+  agreementText,
+  MAP,
+  refuseRoots,
+  verifyAgreed,
+  withMapped,
+} from './map-options.ts';
 import {
   argument,
   hostPolicy,
@@ -16,6 +29,18 @@ import {
   withPinned,
 } from './options.ts';
 import { verdictData } from './show.ts';
+
+interface Verified {
+  readonly repository: Repository;
+  readonly verified: VerifiedTarget;
+}
+
+interface Outcome {
+  readonly verified: VerifiedTarget;
+  readonly record: HandoffRecord;
+  readonly choice: Choice | undefined;
+  readonly agreement: Agreement | undefined;
+}
 
 export const handoffCommand: CommandSpec = {
   name: 'handoff',
@@ -41,6 +66,7 @@ export const handoffCommand: CommandSpec = {
     SYSFS,
     ...HOST,
     ...POLICY,
+    ...MAP,
     {
       flags: '--artifact <file>',
       description: 'take the bytes from here, as `get-verified` wrote them; they are hashed again',
@@ -50,39 +76,78 @@ export const handoffCommand: CommandSpec = {
   examples: [
     'ironport-client 127.0.0.1:8080 handoff acme/edu/1.0.0/edu.js /run/ironport/handoff',
     'ironport-client 127.0.0.1:8080 handoff acme/edu/1.0.0/edu.js out --artifact edu.js',
+    'ironport-client handoff --map map.json acme/edu/1.0.0/edu.js out',
   ],
   schema: 'ironport-client/handoff/v1',
-  run: (context) =>
-    withPinned(context, async (repository) => {
-      const [name, folder] = [argument(context, 0, 'NAME'), argument(context, 1, 'FOLDER')];
-      const local = context.text('artifact');
-      const policy = (await hostPolicy(context))?.policy;
-      const { verified, choice } = await verifyNamed(context, repository, name, policy);
-      const { path } = verified.verdict;
-      context.ui.stage('metadata, evidence and hardware are verified');
-      const from = async (source: Source) => {
-        const progress = context.ui.progress(path, verified.target.length);
-        const record = await writeHandoff({
-          ...{ verified, source, folder, signal: context.signal },
-          replace: context.flag('replace'),
-          lockFolder: repository.store.folder,
-          onBytes: (bytes) => progress.advance(bytes),
-        });
-        progress.done();
-        return record;
-      };
-      const record =
-        local === undefined
-          ? await repository.fromMirrors(({ fetcher }) => from(fetcher))
-          : await from(localSource(local));
-      return {
-        data: {
-          folder,
-          sidecars: record.sidecars,
-          ...verdictData(verified),
-          choice: choice === undefined ? null : choiceData(choice),
-        },
-        text: `handed over: ${folder}, ${path} and ${record.sidecars.length} sidecars`,
-      };
-    }),
+  run: (context) => (context.text('map') === undefined ? fromOne(context) : fromMap(context)),
 };
+
+function fromOne(context: CommandContext): Promise<CommandResult> {
+  refuseRoots(context);
+  return withPinned(context, async (repository) => {
+    const policy = (await hostPolicy(context))?.policy;
+    const { verified, choice } = await verifyNamed(context, repository, nameOf(context), policy);
+    context.ui.stage('metadata, evidence and hardware are verified');
+    const record = await handOver(context, { repository, verified });
+    return result(context, { verified, record, choice, agreement: undefined });
+  });
+}
+
+/** Of several repositories that must agree (TAP 4): what is handed over is one repository's. */
+function fromMap(context: CommandContext): Promise<CommandResult> {
+  return withMapped(context, async (mapped) => {
+    const { verified, choice } = await verifyAgreed(context, mapped, nameOf(context));
+    context.ui.stage('metadata, evidence and hardware are verified, and the map is met');
+    const { agreement } = verified;
+    // A record names one root: the agent must have pinned that of the repository that it is from.
+    const record = await mapped.fromSources(verified, (source) => handOver(context, source));
+    return result(context, { verified, record, choice, agreement });
+  });
+}
+
+function nameOf(context: CommandContext): string {
+  return argument(context, 0, 'NAME');
+}
+
+/** Writes the folder, with the bytes of `--artifact` or of the repository. */
+function handOver(
+  context: CommandContext,
+  { repository, verified }: Verified,
+): Promise<HandoffRecord> {
+  const local = context.text('artifact');
+  const from = async (source: Source): Promise<HandoffRecord> => {
+    const progress = context.ui.progress(verified.verdict.path, verified.target.length);
+    const record = await writeHandoff({
+      ...{ verified, source, folder: argument(context, 1, 'FOLDER'), signal: context.signal },
+      replace: context.flag('replace'),
+      lockFolder: repository.store.folder,
+      onBytes: (bytes) => progress.advance(bytes),
+    });
+    progress.done();
+    return record;
+  };
+  return local === undefined
+    ? repository.fromMirrors(({ fetcher }) => from(fetcher))
+    : from(localSource(local));
+}
+
+function result(
+  context: CommandContext,
+  { verified, record, choice, agreement }: Outcome,
+): CommandResult {
+  const folder = argument(context, 1, 'FOLDER');
+  const { path } = verified.verdict;
+  return {
+    data: {
+      folder,
+      sidecars: record.sidecars,
+      ...verdictData(verified),
+      choice: choice === undefined ? null : choiceData(choice),
+      agreement: agreement === undefined ? null : agreementData(agreement),
+    },
+    text: [
+      `handed over: ${folder}, ${path} and ${record.sidecars.length} sidecars`,
+      ...(agreement === undefined ? [] : [agreementText(agreement)]),
+    ].join('\n'),
+  };
+}

@@ -6,12 +6,14 @@ import { table } from '../../shared/cli/table.ts';
 import { IronError, isIronError } from '../../shared/errors.ts';
 import { MAP_LIMITS } from '../../shared/limits.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
+import type { Choice } from '../../shared/product/choose.ts';
 import { parseMapFile } from '../../shared/tuf/map-file.ts';
 import { type Agreement, inWords } from '../../shared/verify/agreement.ts';
-import { parseProductName } from '../find/resolve.ts';
-import { type MappedRepositories, openMapped } from '../map/mapped.ts';
+import { parseProductName, verifyPolicy } from '../find/resolve.ts';
+import { type AgreedTarget, type MappedRepositories, openMapped } from '../map/mapped.ts';
 import { loadRootFile } from '../open-repository.ts';
-import { limitRate, staleness } from './options.ts';
+import { loadHost, loadProductPolicy } from './host-options.ts';
+import { hostPolicy, limitRate, staleness } from './options.ts';
 
 export const MAP: readonly OptionSpec[] = [
   {
@@ -24,30 +26,18 @@ export const MAP: readonly OptionSpec[] = [
   },
 ];
 
-/** What makes no sense beside `--map`, and what to write instead. */
-const OTHERWISE: readonly (readonly [option: string, hint: string])[] = [
-  ['root', 'each repository has a root of its own: --roots DIR with a file NAME.json for each'],
-  ['vsa', 'a summary names one repository: write it from one of them, by its address'],
-];
-
 /** Opens the repositories that `--map` names, pins what `--roots` has, and closes them afterwards. */
 export async function withMapped<T>(
   context: CommandContext,
-  name: string,
   act: (mapped: MappedRepositories) => Promise<T>,
 ): Promise<T> {
-  const usage = (what: string, hint: string): IronError => new IronError('E_USAGE', what, { hint });
   if (context.address !== undefined)
-    throw usage('an address and --map', 'leave the address out: the map has those of all of them');
-  for (const [option, hint] of OTHERWISE) {
-    if (context.text(option) !== undefined) throw usage(`--${option} and --map`, hint);
-  }
-  if (parseProductName(name) !== undefined) {
-    throw usage(
-      'a map takes whole paths',
-      'indexes of several repositories are not compared: `find` in one of them has the path',
+    throw notTogether('an address', 'leave the address out: the map has those of all of them');
+  if (context.text('root') !== undefined)
+    throw notTogether(
+      '--root',
+      'each repository has a root of its own: --roots DIR with a file NAME.json for each',
     );
-  }
   if (context.list('mirror').length > 0)
     context.ui.note('--mirror is of one address: a map names those of each repository itself');
   const map = parseMapFile(await readFileCapped(context.need('map'), MAP_LIMITS.file));
@@ -66,6 +56,36 @@ export async function withMapped<T>(
   } finally {
     await mapped.close();
   }
+}
+
+/** What makes no sense beside `--map`, and what to do instead. */
+export function notTogether(what: string, hint: string): IronError {
+  return new IronError('E_USAGE', `${what} and --map`, { hint });
+}
+
+/** As `verifyNamed` does with one repository, with several that must agree. */
+export async function verifyAgreed(
+  context: CommandContext,
+  mapped: MappedRepositories,
+  name: string,
+): Promise<{ readonly verified: AgreedTarget; readonly choice: Choice | undefined }> {
+  const policy = (await hostPolicy(context))?.policy;
+  const product = parseProductName(name);
+  if (product !== undefined) {
+    const verified = await mapped.verifyProduct(product, await loadHost(context), { policy });
+    return { verified, choice: verified.choice };
+  }
+  const verified = await mapped.verify(name, { policy });
+  verifyPolicy(verified, await loadProductPolicy(context));
+  return { verified, choice: undefined };
+}
+
+/** `--roots` without `--map`. `E_USAGE`. */
+export function refuseRoots(context: CommandContext): void {
+  if (context.text('roots') !== undefined)
+    throw new IronError('E_USAGE', '--roots is for --map', {
+      hint: 'one repository has one root: --root FILE',
+    });
 }
 
 async function pinAll(context: CommandContext, mapped: MappedRepositories): Promise<void> {

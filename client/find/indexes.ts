@@ -22,6 +22,13 @@ export interface IndexSource {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** One index, read, with what it rests on. */
+export interface FoundIndex {
+  readonly found: FoundTarget;
+  readonly index: ProductIndex;
+  readonly updater: Updater;
+}
+
 /** The index of a product, or undefined when its vendor publishes none. */
 export async function loadIndex(
   source: IndexSource,

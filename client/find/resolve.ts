@@ -10,7 +10,12 @@ import {
   mayMatch,
   onlyChosen,
 } from '../../shared/product/choose.ts';
-import { CHANNELS, type Channel, type IndexEntry } from '../../shared/product/index-file.ts';
+import {
+  CHANNELS,
+  type Channel,
+  type IndexEntry,
+  type ProductIndex,
+} from '../../shared/product/index-file.ts';
 import { NO_PRODUCT_POLICY, type ProductPolicy } from '../../shared/product/product-policy.ts';
 import { parseArtifactPath, parseVendorName, quoted } from '../../shared/tuf/names.ts';
 import type { VerifiedTarget } from '../verify-target.ts';
@@ -63,12 +68,16 @@ export function hostFacts(host: Host, channel?: Channel): HostFacts {
   };
 }
 
+/** What an index chose: one artifact. */
+export type OneChosen = Choice & { readonly only: IndexEntry };
+
 /** Chooses by the product's verified index. `E_TARGET_UNKNOWN` when it has none. */
 export async function chooseProduct(
   source: IndexSource,
-  { vendor, product, channel }: ProductName,
+  name: ProductName,
   host: Host,
-): Promise<Choice & { readonly only: IndexEntry }> {
+): Promise<OneChosen> {
+  const { vendor, product } = name;
   const index = await loadIndex(source, vendor, product);
   if (index === undefined) {
     throw new IronError('E_TARGET_UNKNOWN', `${vendor}/${product} has no index`, {
@@ -77,6 +86,11 @@ export async function chooseProduct(
       context: { product: `${vendor}/${product}` },
     });
   }
+  return chooseOne(index, name, host);
+}
+
+/** The one version for this host. `E_TARGET_UNKNOWN` and the like when there is none, or more. */
+export function chooseOne(index: ProductIndex, { channel }: ProductName, host: Host): OneChosen {
   const choice = choose(index, hostFacts(host, channel));
   return { ...choice, only: onlyChosen(choice) };
 }
@@ -84,7 +98,7 @@ export async function chooseProduct(
 /** The artifact that was verified is the one that the index spoke of. `E_CONFLICT`, `E_CEILING`. */
 export function verifyChosen(
   { verdict, checks }: VerifiedTarget,
-  { index, only, why }: Choice & { readonly only: IndexEntry },
+  { index, only, why }: OneChosen,
   { device }: Host,
 ): void {
   const same =

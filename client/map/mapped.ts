@@ -5,14 +5,19 @@
 
 import { join } from 'node:path';
 import { asIronError, IronError, isIronError } from '../../shared/errors.ts';
-import { store as layout } from '../../shared/layout.ts';
+import { indexPath, store as layout } from '../../shared/layout.ts';
+import type { Choice } from '../../shared/product/choose.ts';
+import type { ProductIndex } from '../../shared/product/index-file.ts';
 import { type MapFile, type Mapping, parseRepositoryName } from '../../shared/tuf/map-file.ts';
 import { keyIdentities } from '../../shared/tuf/role.ts';
+import type { TargetEntry } from '../../shared/tuf/targets.ts';
 import { type Agreement, agree, type Word } from '../../shared/verify/agreement.ts';
 import type { DownloadOutcome } from '../download.ts';
+import { chooseOne, type Host, type ProductName, verifyChosen } from '../find/resolve.ts';
 import { openRepository } from '../open-repository.ts';
 import type { GetOptions, Repository, RepositoryOptions, VerifyOptions } from '../repository.ts';
 import { stateFolder } from '../store/locate.ts';
+import type { Updater } from '../updater.ts';
 import type { VerifiedTarget } from '../verify-target.ts';
 
 export interface MapOptions extends Omit<RepositoryOptions, 'address' | 'mirrors'> {
@@ -31,15 +36,30 @@ export interface AgreedTarget extends VerifiedTarget {
 /** Nothing that a policy refuses is ever a word for it. */
 type Judged = Pick<VerifyOptions, 'policy'>;
 
-interface Source {
+/** A version of a product that was chosen by an index, and both were agreed on. */
+export interface AgreedProduct extends AgreedTarget {
+  readonly choice: Choice;
+}
+
+export interface Source {
   readonly repository: Repository;
   readonly verified: VerifiedTarget;
 }
 
+/** What one repository lists, and what the answer to the caller is made from. */
+interface Listing<T> {
+  readonly entry: Pick<TargetEntry, 'length' | 'hashes'>;
+  readonly updater: Updater;
+  readonly value: T;
+}
+
+/** How one repository is asked; undefined when nobody in it who may speak for the path lists it. */
+type Question<T> = (repository: Repository) => Promise<Listing<T> | undefined>;
+
 /** An answer, with what it rests on when it is a listing. */
-interface Asked {
+interface Asked<T> {
   readonly word: Word;
-  readonly source: Source | undefined;
+  readonly value: T | undefined;
 }
 
 /** The folder of one repository. Its name is one plain segment, so it stays in the store. */
@@ -67,19 +87,12 @@ export class MappedRepositories {
    * enough of them agree: `E_NOT_AGREED`, `E_TARGET_UNKNOWN`, and what one of them denied it with.
    */
   async verify(path: string, options: Judged = {}): Promise<AgreedTarget> {
-    const decision = agree(this.map, path);
-    let asked: ReadonlyMap<string, Asked> = new Map();
-    let step = decision.next();
-    while (!step.done) {
-      asked = await this.#askAll(step.value, path, options);
-      step = decision.next(new Map([...asked].map(([name, { word }]) => [name, word])));
-    }
-    const agreement = step.value;
-    const sources = agreement.agreed
-      .map((name) => asked.get(name)?.source)
-      .filter((source) => source !== undefined);
-    const first = sources[0]?.verified;
-    if (first === undefined) throw new IronError('E_INTERNAL', 'an agreement of nobody');
+    const { agreement, values: sources } = await this.#agreeOn(path, async (repository) => {
+      const verified = await repository.verify(path, options);
+      const { target, updater } = verified;
+      return { entry: target, updater, value: { repository, verified } };
+    });
+    const first = (sources[0] as Source).verified;
     const { agreed, mapping } = agreement;
     first.checks.push({
       rule: 'TAP 4',
@@ -88,17 +101,41 @@ export class MappedRepositories {
     return { ...first, agreement, sources };
   }
 
+  /**
+   * The version of a product that is for this host. Its index is a target like any other: enough
+   * repositories must list the same one, and then the same of the artifact that it chooses.
+   */
+  async verifyProduct(name: ProductName, host: Host, options: Judged = {}): Promise<AgreedProduct> {
+    const path = indexPath(name.vendor, name.product);
+    const { values } = await this.#agreeOn(path, async (repository) => {
+      const found = await repository.productIndex(name);
+      if (found === undefined) return undefined;
+      return { entry: found.found.entry, updater: found.updater, value: found.index };
+    });
+    const choice = chooseOne(values[0] as ProductIndex, name, host);
+    const verified = await this.verify(choice.only.path, options);
+    verifyChosen(verified, choice, host);
+    return { ...verified, choice };
+  }
+
   /** Brings an artifact that was agreed on to `out`, from the first repository that has it. */
   async download<T extends AgreedTarget>(
     agreed: T,
     out: string,
     options: GetOptions = {},
   ): Promise<T & { readonly outcome: DownloadOutcome }> {
+    const { outcome } = await this.fromSources(agreed, ({ repository, verified }) =>
+      repository.download(verified, out, options),
+    );
+    return { ...agreed, outcome };
+  }
+
+  /** Does `act` with the first repository that agreed, and with the next when its delivery fails. */
+  async fromSources<T>({ sources }: AgreedTarget, act: (source: Source) => Promise<T>): Promise<T> {
     let last: IronError | undefined;
-    for (const { repository, verified } of agreed.sources) {
+    for (const source of sources) {
       try {
-        const { outcome } = await repository.download(verified, out, options);
-        return { ...agreed, outcome };
+        return await act(source);
       } catch (error) {
         if (!isIronError(error, ...ELSEWHERE)) throw error;
         last = error;
@@ -128,13 +165,32 @@ export class MappedRepositories {
     return repository;
   }
 
-  async #askAll(
-    { repositories }: Mapping,
+  /** Asks mapping by mapping until enough agree; `values` are of those that did, in their order. */
+  async #agreeOn<T>(
     path: string,
-    options: Judged,
-  ): Promise<ReadonlyMap<string, Asked>> {
+    question: Question<T>,
+  ): Promise<{ readonly agreement: Agreement; readonly values: readonly T[] }> {
+    const decision = agree(this.map, path);
+    let asked: ReadonlyMap<string, Asked<T>> = new Map();
+    let step = decision.next();
+    while (!step.done) {
+      asked = await this.#askAll(step.value, question);
+      step = decision.next(new Map([...asked].map(([name, { word }]) => [name, word])));
+    }
+    const agreement = step.value;
+    const values = agreement.agreed
+      .map((name) => asked.get(name)?.value)
+      .filter((value) => value !== undefined);
+    if (values.length === 0) throw new IronError('E_INTERNAL', 'an agreement of nobody');
+    return { agreement, values };
+  }
+
+  async #askAll<T>(
+    { repositories }: Mapping,
+    question: Question<T>,
+  ): Promise<ReadonlyMap<string, Asked<T>>> {
     const answers = repositories.map(
-      async (name): Promise<[string, Asked]> => [name, await this.#ask(name, path, options)],
+      async (name): Promise<[string, Asked<T>]> => [name, await this.#ask(name, question)],
     );
     // All of them, also when one throws: nobody writes to a store after the caller went on.
     const settled = await Promise.allSettled(answers);
@@ -142,22 +198,22 @@ export class MappedRepositories {
     return new Map(await Promise.all(answers));
   }
 
-  async #ask(name: string, path: string, options: Judged): Promise<Asked> {
-    const repository = this.#of(name);
+  async #ask<T>(name: string, question: Question<T>): Promise<Asked<T>> {
     try {
-      const verified = await repository.verify(path, options);
-      const { root } = await verified.updater.trusted();
-      const { length, hashes } = verified.target;
+      const listing = await question(this.#of(name));
+      if (listing === undefined) return { word: { kind: 'absent' }, value: undefined };
+      const { root } = await listing.updater.trusted();
+      const { length, hashes } = listing.entry;
       const rootKeys = keyIdentities(root.keys, root.roles.root);
       return {
         word: { kind: 'listed', entry: { length, hashes }, rootKeys },
-        source: { repository, verified },
+        value: listing.value,
       };
     } catch (thrown) {
       const error = asIronError(thrown);
       // A defect, or a caller who has had enough, is nobody's word.
       if (error.code === 'E_INTERNAL' || error.code === 'E_CANCELLED') throw thrown;
-      return { word: wordOf(error), source: undefined };
+      return { word: wordOf(error), value: undefined };
     }
   }
 }

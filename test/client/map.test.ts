@@ -174,7 +174,6 @@ t.test('what does not go together is refused before anybody is asked', async (t)
     [url, 'get-verified', EDU, place('x')],
     ['get-verified', EDU, place('x'), '--root', root],
     ['get-verified', EDU, place('x'), '--vsa', place('vsa')],
-    ['get-verified', 'acme/edu', place('x')],
   ])
     t.equal((await run(...argv)).exit, 2, argv.join(' '));
   const alone = [url, 'get-verified', EDU, place('x'), '--roots', place('roots')];
@@ -186,6 +185,74 @@ t.test('what does not go together is refused before anybody is asked', async (t)
   t.equal((await get('--product-policy', place('policy.json'))).error.code, 'E_POLICY');
   await writeFile(root, sims.vendors.roots.get(1) as Uint8Array);
   t.equal((await get()).error.code, 'E_PIN_EXISTS', 'another root under a known name');
+});
+
+t.test('a product is chosen by an index that they agree on', async (t) => {
+  const product = async (name: string, versions: readonly string[]): Promise<Simulator> => {
+    const sim = await repository(name, null);
+    await addProduct(
+      sim,
+      versions.map((version) => ({ version })),
+    );
+    sim.publish('targets');
+    return sim;
+  };
+  const newer = ['1.0.0', '1.1.0'];
+  const sims = {
+    vendors: await product('v', newer),
+    fleet: await product('f', newer),
+    lab: await product('l', ['1.0.0']),
+  };
+  const { run, place, served } = await scene(t, sims);
+  const argv = ['get-verified', 'acme/edu', place('edu.js'), '--json'];
+  const { data } = documentOf(await run(...argv));
+  t.equal(data.path, 'acme/edu/1.1.0/edu.js');
+  t.match(data.choice, { product: 'acme/edu', chosen: ['acme/edu/1.1.0/edu.js'] });
+  t.strictSame(data.agreement.agreed, ['vendors', 'fleet']);
+  t.match(await readFile(place('edu.js'), 'utf8'), /1\.1\.0/);
+  const words = await run('get-verified', 'acme/edu', place('other.js'));
+  t.match(words.stdout, /^acme\/edu\/1\.1\.0\/edu\.js\n/);
+
+  // One of the two does not answer: what the third lists is another index, and decides nothing.
+  (served.get('fleet') as Served).misbehave = (_, response) => {
+    response.writeHead(404).end();
+    return true;
+  };
+  const refused = documentOf(await run('get-verified', 'acme/edu', place('third.js'), '--json'));
+  t.equal(refused.error.code, 'E_NOT_AGREED');
+  t.match(refused.error.message, 'acme/edu/index/index.json');
+  t.notOk(existsSync(place('third.js')));
+  const absent = documentOf(await run('get-verified', 'acme/none', place('x'), '--json'));
+  t.equal(absent.error.code, 'E_NOT_AGREED', 'one cannot be asked');
+});
+
+t.test('a hand-over is of a repository that agreed', async (t) => {
+  const sims = { vendors: await repository('v'), fleet: await repository('f') };
+  const { run, place, served } = await scene(t, sims);
+  // It lists the file, and does not deliver it.
+  (served.get('vendors') as Served).misbehave = (_, response, path) => {
+    if (!path.endsWith('.edu.js')) return false;
+    response.writeHead(404).end();
+    return true;
+  };
+  const { data, error } = documentOf(await run('handoff', EDU, place('handed'), '--json'));
+  t.equal(error?.message, undefined);
+  t.strictSame(data.agreement.agreed, ['vendors', 'fleet']);
+  const verify = async (name: string): Promise<number | null | undefined> => {
+    const store = ['--store', place('store', 'repositories', name)];
+    const argv = [served.get(name)?.url ?? '', 'verify', place('handed'), ...store];
+    return (await runInProcess(program, argv)).exit;
+  };
+  t.equal(await verify('fleet'), 0);
+  t.not(await verify('vendors'), 0, 'by the root of another repository it is nothing');
+
+  sims.fleet.addTarget('acme', EDU, utf8('wurmig'));
+  sims.fleet.publish('acme');
+  const refused = documentOf(await run('handoff', EDU, place('second'), '--json'));
+  t.equal(refused.error.code, 'E_NOT_AGREED');
+  t.notOk(existsSync(place('second')));
+  const alone = [served.get('fleet')?.url ?? '', 'handoff', EDU, place('x'), '--roots', 'roots'];
+  t.match((await runInProcess(program, alone)).stderr, /--roots is for --map/);
 });
 
 t.test('a repository without a root counts as one that cannot be asked', async (t) => {
