@@ -4,17 +4,25 @@ import { AGENT_LIMITS, BROKER_LIMITS } from '../shared/limits.ts';
 import type { Grant } from '../shared/manifest/grant.ts';
 import type { AuditEvent } from './audit.ts';
 import { msixRegisters } from './broker/msix.ts';
-import type { Report } from './broker/report.ts';
 import { brokerTask } from './broker/task.ts';
 import type { DrivenParts } from './confine.ts';
+import { directWindows } from './direct/task.ts';
 import type { DriverEnd } from './host/launch.ts';
+import { requireListenable } from './host/refused-calls.ts';
 import type { PreparedRun } from './prepare-run.ts';
 import type { Heard } from './quarantine/watch-store.ts';
-import { type RunEnd, type Running, startDriver } from './running.ts';
+import {
+  type BrokeredRegisters,
+  type DirectRegisters,
+  type Refusal,
+  type RunEnd,
+  type Running,
+  startDriver,
+} from './running.ts';
 
 export interface Driving {
   readonly device: string;
-  readonly grant: Pick<Grant, 'mmio' | 'ports' | 'interrupts'>;
+  readonly grant: Pick<Grant, 'mmio' | 'ports' | 'interrupts' | 'mode'>;
   readonly prepared: PreparedRun;
   readonly parts: DrivenParts;
   readonly record: (event: AuditEvent) => Promise<unknown>;
@@ -23,20 +31,17 @@ export interface Driving {
 /** PCI 3.0, 6.1: the part of configuration space that has the list of capabilities. */
 const CONFIG_LENGTH = 256;
 
-/** Starts broker and driver; both are confined, were looked at, and wait. Throws as `launch` does. */
+/**
+ * Starts the driver, and its broker where it has one; each is confined, was looked at, and waits. A
+ * driver with the device's descriptor does not wait, but its device reaches nothing yet. Throws as
+ * `launch` does.
+ */
 export async function driveDevice(driving: Driving): Promise<Running> {
   const { device, grant, prepared, parts, record } = driving;
   const { vfio, memories, vectors } = parts;
-  const bars = [...new Set([...grant.mmio, ...grant.ports].map(({ bar }) => bar))];
-  const task = brokerTask(
-    grant,
-    bars.map((index) => ({ index, ...vfio.region(index) })),
-    msixRegisters(vfio.readConfig(0, CONFIG_LENGTH)),
-    { perSecond: prepared.entry.accessesPerSecond, burst: BROKER_LIMITS.burst },
-  );
   const running = await startDriver({
-    ...{ device, prepared, task, memories },
-    vfio: vfio.fd,
+    ...{ device, prepared, memories, vfio: vfio.fd },
+    registers: grant.mode === 'direct' ? direct(driving) : brokered(driving),
     interrupts: { vectors, perSecond: grant.interrupts.perSecondBudget },
   });
   try {
@@ -46,6 +51,23 @@ export async function driveDevice(driving: Driving): Promise<Running> {
     await running.end();
     throw error;
   }
+}
+
+function brokered({ grant, prepared, parts: { vfio } }: Driving): BrokeredRegisters {
+  const bars = [...new Set([...grant.mmio, ...grant.ports].map(({ bar }) => bar))];
+  const task = brokerTask(
+    grant,
+    bars.map((index) => ({ index, ...vfio.region(index) })),
+    msixRegisters(vfio.readConfig(0, CONFIG_LENGTH)),
+    { perSecond: prepared.entry.accessesPerSecond, burst: BROKER_LIMITS.burst },
+  );
+  return { mode: 'brokered', task };
+}
+
+function direct({ grant, parts: { vfio } }: Driving): DirectRegisters {
+  requireListenable();
+  const regions = [0, 1, 2, 3, 4, 5].map((index) => ({ index, ...vfio.region(index) }));
+  return { mode: 'direct', windows: directWindows(grant, regions) };
 }
 
 const LOOKED_AT = ['Seccomp', 'NoNewPrivs', 'CapEff', 'CapPrm', 'CapBnd', 'Uid'];
@@ -60,13 +82,19 @@ function startedEvent(device: string, prepared: PreparedRun, running: Running): 
     program: prepared.entry.program,
     process: driver.pid,
     user,
-    broker: { process: broker.pid, user: brokerUser },
+    mode: broker === undefined ? 'direct' : 'brokered',
+    broker: broker === undefined ? null : { process: broker.pid, user: brokerUser ?? null },
     status: LOOKED_AT.map((name) => `${name} ${driver.status.get(name) ?? ''}`),
     descriptors: descriptors.map(({ fd, what }) => `${fd}: ${what}`),
   };
 }
 
-export function refusedEvent(device: string, { status, count, example }: Report): AuditEvent {
+export function refusedEvent(device: string, refused: Refusal): AuditEvent {
+  if (refused.by === 'filter') {
+    const { what, count, arguments: args } = refused.refusal;
+    return { event: 'device-call-refused', device, what, count, arguments: [...args] };
+  }
+  const { status, count, example } = refused.report;
   return { event: 'access-refused', device, why: status, count, example: { ...example } };
 }
 

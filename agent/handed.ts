@@ -8,12 +8,16 @@ import type { DmaWindow } from '../shared/manifest/ceiling.ts';
 import { hexU64 } from '../shared/manifest/numbers.ts';
 import { windowLength } from '../shared/manifest/windows.ts';
 import type { BrokerTask } from './broker/program.ts';
+import type { DirectRegion } from './sandbox/direct-profile.ts';
 
 export const DRIVER_VARIABLE = 'IRONPORT_DRIVER';
 export const DRIVER_SCHEMA = 'ironport.driver/v2';
+export const DIRECT_SCHEMA = 'ironport.driver/v1';
 
 /** The first descriptor after those that every program has. */
 const FIRST = 3;
+/** Where a driver has its device, when it has. */
+export const DEVICE_FD = FIRST;
 
 /** One descriptor of the driver's. */
 export interface Handed {
@@ -27,24 +31,54 @@ export interface HandedOver {
   readonly document: JsonObject;
 }
 
+/** A window of the grant, in a BAR that the driver may reach by its device's descriptor. */
+export interface DirectWindow extends DirectRegion {
+  readonly bar: number;
+}
+
+/**
+ * The device's descriptor, a pipe that says when to begin, then memory, a window each, then events, a
+ * vector each. It is the form of descriptors and places in them, which drivers that are handed files
+ * had before.
+ */
+export function handedDirect(
+  regions: readonly DirectWindow[],
+  dma: readonly DmaWindow[],
+  vectors: number,
+): HandedOver {
+  const { descriptors, memories, interrupts } = behind(FIRST + 2, dma, vectors);
+  return {
+    descriptors: [
+      { fd: DEVICE_FD, what: 'the device' },
+      { fd: FIRST + 1, what: 'leave to begin, to be read' },
+      ...descriptors,
+    ],
+    document: {
+      schema: DIRECT_SCHEMA,
+      device: DEVICE_FD,
+      begin: FIRST + 1,
+      registers: regions.map(({ bar, offset, size }) => ({
+        ...{ bar, offset: hexU64(0n), length: hexU64(size), fd: DEVICE_FD, at: hexU64(offset) },
+        access: 'read-write',
+      })),
+      dma: memories.map((memory) => ({ ...memory, at: hexU64(0n) })),
+      interrupts,
+    },
+  };
+}
+
 /** Requests and replies of the broker, then memory, a window each, then events, a vector each. */
 export function handedTo(
   { windows: registers }: Pick<BrokerTask, 'windows'>,
   dma: readonly DmaWindow[],
   vectors: number,
 ): HandedOver {
-  const ofMemory = FIRST + 2;
-  const ofVectors = ofMemory + dma.length;
-  const indices = Array.from({ length: vectors }, (_, i) => i);
+  const { descriptors, memories, interrupts } = behind(FIRST + 2, dma, vectors);
   return {
     descriptors: [
       { fd: FIRST, what: 'requests to the broker, to be written' },
       { fd: FIRST + 1, what: 'replies of the broker, to be read' },
-      ...dma.map(({ window }, i) => ({
-        fd: ofMemory + i,
-        what: `memory that the device sees at ${hexU64(window.start)}`,
-      })),
-      ...indices.map((i) => ({ fd: ofVectors + i, what: `interrupts of vector ${i}` })),
+      ...descriptors,
     ],
     document: {
       schema: DRIVER_SCHEMA,
@@ -53,13 +87,30 @@ export function handedTo(
       registers: registers.map(({ region, start, end, access }) => ({
         ...{ bar: region, offset: start, length: hexU64(BigInt(end) - BigInt(start)), access },
       })),
-      dma: dma.map(({ window, access }, i) => ({
-        iova: hexU64(window.start),
-        length: hexU64(windowLength(window)),
-        fd: ofMemory + i,
-        access,
-      })),
-      interrupts: indices.map((vector) => ({ vector, fd: ofVectors + vector })),
+      dma: memories,
+      interrupts,
     },
+  };
+}
+
+/** Memory and events, from descriptor `first` on. */
+function behind(first: number, dma: readonly DmaWindow[], vectors: number) {
+  const ofVectors = first + dma.length;
+  const indices = Array.from({ length: vectors }, (_, i) => i);
+  return {
+    descriptors: [
+      ...dma.map(({ window }, i) => ({
+        fd: first + i,
+        what: `memory that the device sees at ${hexU64(window.start)}`,
+      })),
+      ...indices.map((i) => ({ fd: ofVectors + i, what: `interrupts of vector ${i}` })),
+    ],
+    memories: dma.map(({ window, access }, i) => ({
+      iova: hexU64(window.start),
+      length: hexU64(windowLength(window)),
+      fd: first + i,
+      access,
+    })),
+    interrupts: indices.map((vector) => ({ vector, fd: ofVectors + vector })),
   };
 }

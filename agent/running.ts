@@ -3,30 +3,41 @@
  * before the bus master is on, and looked at by then; let begin after.
  */
 
-import { closeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { BROKER_LIMITS } from '../shared/limits.ts';
 import type { DmaWindow } from '../shared/manifest/ceiling.ts';
 import type { InterruptMetrics } from '../shared/manifest/interrupt-budget.ts';
-import { STATIC_PROGRAM } from '../shared/manifest/policy-run.ts';
+import { type RunEntry, STATIC_PROGRAM } from '../shared/manifest/policy-run.ts';
 import type { BrokerTask } from './broker/program.ts';
 import type { Report } from './broker/report.ts';
 import type { StatusName } from './broker/wire.ts';
-import { DRIVER_VARIABLE, type Handed, handedTo } from './handed.ts';
+import type { DeviceRefusal } from './direct/refusals.ts';
+import { Listening } from './direct-listening.ts';
+import {
+  DEVICE_FD,
+  type DirectWindow,
+  DRIVER_VARIABLE,
+  type Handed,
+  handedDirect,
+  handedTo,
+} from './handed.ts';
 import { type Broker, startBroker } from './host/broker.ts';
 import { type Cgroup, makeCgroup } from './host/cgroup.ts';
-import { type Driver, type DriverEnd, launch } from './host/launch.ts';
+import { type Driver, type DriverEnd, type Launch, launch } from './host/launch.ts';
 import { libc } from './host/libc.ts';
 import { freeUsers } from './host/users.ts';
 import type { PreparedRun } from './prepare-run.ts';
 import { type Relay, relayInterrupts } from './relay.ts';
+import { directProfile } from './sandbox/direct-profile.ts';
+import { RUNTIME_PROFILE, STATIC_PROFILE } from './sandbox/profiles.ts';
 
 export interface Starting {
   readonly device: string;
   readonly prepared: PreparedRun;
-  /** The device's descriptor, for the broker. */
+  /** The device's descriptor, for the broker, or for the driver itself. */
   readonly vfio: number;
-  readonly task: BrokerTask;
+  readonly registers: BrokeredRegisters | DirectRegisters;
   readonly memories: readonly (DmaWindow & { readonly fd: number })[];
   readonly interrupts: {
     /** What the kernel signals. */
@@ -34,6 +45,23 @@ export interface Starting {
     readonly perSecond: number;
   };
 }
+
+/** The driver asks a broker, which has this task. */
+export interface BrokeredRegisters {
+  readonly mode: 'brokered';
+  readonly task: BrokerTask;
+}
+
+/** The driver has the device's descriptor, and its filter lets it reach these. */
+export interface DirectRegisters {
+  readonly mode: 'direct';
+  readonly windows: readonly DirectWindow[];
+}
+
+/** Something that was asked of the device and refused, worth a line. */
+export type Refusal =
+  | { readonly by: 'broker'; readonly report: Report }
+  | { readonly by: 'filter'; readonly refusal: DeviceRefusal };
 
 /** Why a driver is to be stopped. */
 export type RunEnd =
@@ -43,16 +71,17 @@ export type RunEnd =
 
 export interface Running {
   readonly driver: Pick<Driver, 'pid' | 'status'>;
-  readonly broker: Pick<Broker, 'pid' | 'status'>;
+  /** None where the driver has the device's descriptor. */
+  readonly broker: Pick<Broker, 'pid' | 'status'> | undefined;
   readonly user: number;
-  readonly brokerUser: number;
+  readonly brokerUser: number | undefined;
   readonly descriptors: readonly Handed[];
   /** The first reason to stop it. */
   readonly over: Promise<RunEnd>;
-  /** What was asked of the broker so far, by answer. */
-  readonly accesses: ReadonlyMap<StatusName, number>;
+  /** What was asked of the broker so far, by answer; without one, what the filter refused. */
+  readonly accesses: ReadonlyMap<StatusName | 'refused', number>;
   /** Refusals, from now on; those before are told of at once. */
-  onRefusal(then: (report: Report) => void): void;
+  onRefusal(then: (refusal: Refusal) => void): void;
   output(): string;
   interrupts(): InterruptMetrics[];
   /** Lets it at its registers. */
@@ -64,10 +93,14 @@ export interface Running {
 }
 
 export async function startDriver(starting: Starting): Promise<Running> {
-  const { device, prepared, vfio, task, memories, interrupts } = starting;
+  const { device, prepared, vfio, registers, memories, interrupts } = starting;
   const { program, runtime, entry } = prepared;
-  const [user, brokerUser] = freeUsers(prepared.users, 2) as [number, number];
-  const handed = handedTo(task, memories, interrupts.vectors.length);
+  const isDirect = registers.mode === 'direct';
+  const [user, brokerUser] = freeUsers(prepared.users, isDirect ? 1 : 2) as [number, number?];
+  const vectors = interrupts.vectors.length;
+  const handed = isDirect
+    ? handedDirect(registers.windows, memories, vectors)
+    : handedTo(registers.task, memories, vectors);
   const groups: Cgroup[] = [];
   const group = (of: string, memoryBytes: number, processes: number): Cgroup => {
     const bounds = { memoryBytes, processes };
@@ -75,24 +108,28 @@ export async function startDriver(starting: Starting): Promise<Running> {
     groups.push(made);
     return made;
   };
-  const refusals: Report[] = [];
-  let tell = (report: Report): void => void refusals.push(report);
+  const refusals: Refusal[] = [];
+  let tell = (refusal: Refusal): void => void refusals.push(refusal);
+  const listening = new Listening((refusal) => tell({ by: 'filter', refusal }));
   const events: number[] = [];
+  const leave = isDirect ? libc().pipe() : undefined;
   let broker: Broker | undefined;
   let driver: Driver;
   try {
     for (const _ of interrupts.vectors) events.push(libc().eventfd());
-    broker = await startBroker({
-      ...{ device: vfio, task, user: brokerUser },
-      cgroup: group('broker', BROKER_LIMITS.memoryBytes, BROKER_LIMITS.process.threads),
-      onReport: (report) => tell(report),
-    });
+    if (registers.mode === 'brokered')
+      broker = await startBroker({
+        ...{ device: vfio, task: registers.task, user: brokerUser as number },
+        cgroup: group('broker', BROKER_LIMITS.memoryBytes, BROKER_LIMITS.process.threads),
+        onReport: (report) => tell({ by: 'broker', report }),
+      });
     const memory = Number(entry.memoryBytes);
     driver = await launch({
       ...{ program, user, group: user },
       ...(runtime === undefined ? {} : { runtime }),
+      ...(isDirect ? directly(entry, registers.windows, listening) : {}),
       descriptors: [
-        ...[broker.ends.requests, broker.ends.replies],
+        ...(leave !== undefined ? [vfio, leave[0]] : endsOf(broker)),
         ...memories.map(({ fd }) => fd),
         ...events,
       ],
@@ -106,21 +143,51 @@ export async function startDriver(starting: Starting): Promise<Running> {
       cgroup: group('driver', memory, entry.processes),
     });
   } catch (error) {
-    for (const fd of events) closeSync(fd);
+    for (const fd of [...events, ...(leave?.slice(1) ?? [])]) closeSync(fd);
+    listening.stop();
     await broker?.end();
     for (const one of groups) await one.end();
     throw error;
   } finally {
     // What the driver has is the driver's alone: when it is gone, the broker hears of it.
-    if (broker !== undefined) for (const fd of Object.values(broker.ends)) closeSync(fd);
+    for (const fd of [...endsOf(broker), ...(leave?.slice(0, 1) ?? [])]) closeSync(fd);
   }
-  return new Pair(
-    { starting, broker, driver, groups, events, user, brokerUser, handed },
+  return new Started(
+    {
+      starting,
+      broker,
+      driver,
+      leave: leave?.[1],
+      listening,
+      groups,
+      events,
+      user,
+      brokerUser,
+      handed,
+    },
     (then) => {
       tell = then;
-      for (const report of refusals.splice(0)) then(report);
+      for (const refusal of refusals.splice(0)) then(refusal);
     },
   );
+}
+
+/** A driver's ends of what leads to its broker. */
+function endsOf(broker: Broker | undefined): number[] {
+  return broker === undefined ? [] : [broker.ends.requests, broker.ends.replies];
+}
+
+/** With the device's descriptor comes the filter that is made for it, and somebody who listens. */
+function directly(
+  { program }: RunEntry,
+  windows: readonly DirectWindow[],
+  listening: Listening,
+): Pick<Launch, 'profile' | 'onListener'> {
+  const base = program === STATIC_PROGRAM ? STATIC_PROFILE : RUNTIME_PROFILE;
+  return {
+    profile: directProfile(base, DEVICE_FD, windows),
+    onListener: (listener) => listening.begin(listener),
+  };
 }
 
 /** V8 reserves half a GiB for code. */
@@ -129,30 +196,35 @@ const STACK = 8 << 20;
 
 interface Parts {
   readonly starting: Starting;
-  readonly broker: Broker;
+  readonly broker: Broker | undefined;
   readonly driver: Driver;
+  /** To be written when a driver without a broker may begin. */
+  readonly leave: number | undefined;
+  readonly listening: Listening;
   readonly groups: readonly Cgroup[];
   readonly events: readonly number[];
   readonly user: number;
-  readonly brokerUser: number;
+  readonly brokerUser: number | undefined;
   readonly handed: { readonly descriptors: readonly Handed[] };
 }
 
-class Pair implements Running {
+class Started implements Running {
   readonly driver: Driver;
-  readonly broker: Broker;
+  readonly broker: Broker | undefined;
   readonly user: number;
-  readonly brokerUser: number;
+  readonly brokerUser: number | undefined;
   readonly descriptors: readonly Handed[];
   readonly over: Promise<RunEnd>;
   readonly onRefusal: Running['onRefusal'];
   readonly #groups: readonly Cgroup[];
   readonly #events: readonly number[];
   readonly #relay: Relay;
+  readonly #listening: Listening;
+  #leave: number | undefined;
   #ended: Promise<DriverEnd> | undefined;
 
   constructor(parts: Parts, onRefusal: Running['onRefusal']) {
-    const { starting, broker, driver, groups, events, user, brokerUser, handed } = parts;
+    const { starting, broker, driver, listening, groups, events, user, brokerUser, handed } = parts;
     this.driver = driver;
     this.broker = broker;
     this.user = user;
@@ -161,6 +233,8 @@ class Pair implements Running {
     this.onRefusal = onRefusal;
     this.#groups = groups;
     this.#events = events;
+    this.#listening = listening;
+    this.#leave = parts.leave;
     let breach: (vector: number) => void = () => {};
     const storm = new Promise<RunEnd>((resolve) => {
       breach = (vector) => resolve({ why: 'interrupt-storm', vector });
@@ -173,18 +247,14 @@ class Pair implements Running {
     });
     this.over = Promise.race([
       driver.ended.then((end): RunEnd => ({ why: 'driver-ended', end })),
-      // It ends with its driver: only without is that news.
-      broker.ended.then(async (end): Promise<RunEnd> => {
-        await setTimeout(GRACE_MS, undefined, { ref: false });
-        return { why: 'broker-ended', end };
-      }),
+      ...(broker === undefined ? [] : [brokerEnd(broker)]),
       storm,
     ]);
     this.over.catch(() => {});
   }
 
-  get accesses(): ReadonlyMap<StatusName, number> {
-    return this.broker.totals;
+  get accesses(): Running['accesses'] {
+    return this.broker?.totals ?? new Map([['refused', this.#listening.total]]);
   }
 
   output(): string {
@@ -196,7 +266,14 @@ class Pair implements Running {
   }
 
   serve(): void {
-    this.broker.serve();
+    this.broker?.serve();
+    if (this.#leave !== undefined) writeSync(this.#leave, Uint8Array.of(1));
+    this.#giveUp();
+  }
+
+  #giveUp(): void {
+    if (this.#leave !== undefined) closeSync(this.#leave);
+    this.#leave = undefined;
   }
 
   freeze(): boolean {
@@ -211,13 +288,22 @@ class Pair implements Running {
 
   async #end(): Promise<DriverEnd> {
     this.#relay.stop();
+    this.#giveUp();
     try {
-      const [end] = await Promise.all([this.driver.end(), this.broker.end()]);
+      const [end] = await Promise.all([this.driver.end(), this.broker?.end()]);
       return end;
     } finally {
+      this.#listening.stop();
       for (const fd of this.#events) closeSync(fd);
     }
   }
+}
+
+/** It ends with its driver: only without is that news. */
+async function brokerEnd(broker: Broker): Promise<RunEnd> {
+  const end = await broker.ended;
+  await setTimeout(GRACE_MS, undefined, { ref: false });
+  return { why: 'broker-ended', end };
 }
 
 /** The broker sees the driver's end before we do. */

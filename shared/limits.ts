@@ -412,6 +412,8 @@ export const AGENT_LIMITS = {
   driverOutputAudited: 8192,
   /** How long a control group may take to be frozen before a brake goes on without. */
   freezeMs: 1000,
+  /** Refused calls of one driver that are answered by us, and told of; the kernel answers the others. */
+  refusedCalls: 4096,
   /** How long what is audited while a device is held may wait for the state. */
   auditWaitSeconds: 600,
 } as const;

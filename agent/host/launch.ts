@@ -7,17 +7,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, readFileSync } from 'node:fs';
+import { closeSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import os from 'node:os';
 import process from 'node:process';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { IronError } from '../../shared/errors.ts';
 import { AGENT_LIMITS } from '../../shared/limits.ts';
 import { errnoName, fromErrno, isErrno } from '../../shared/node/errno.ts';
 import type { Profile } from '../sandbox/filter.ts';
-import { type Call, type LaunchLimits, planLaunch } from '../sandbox/launch-plan.ts';
+import { type Call, type LaunchLimits, LISTENING, planLaunch } from '../sandbox/launch-plan.ts';
 import { RUNTIME_PROFILE, STATIC_PROFILE } from '../sandbox/profiles.ts';
 import { KEY_BYTES } from '../sandbox/run-once.ts';
 import { type Cgroup, notEnded } from './cgroup.ts';
@@ -38,6 +38,11 @@ export interface Launch {
   readonly limits: LaunchLimits;
   /** What it may ask of the kernel, when that is not what its kind of program may. */
   readonly profile?: Profile;
+  /**
+   * Takes over the descriptor by which one is told of calls that the profile tells of, before the
+   * program runs.
+   */
+  readonly onListener?: ((listener: number) => void) | undefined;
   /** Ended with the driver, and also when there comes to be none. */
   readonly cgroup?: Cgroup | undefined;
   /** How long it may take to become the driver. */
@@ -89,7 +94,7 @@ export async function launch(options: Launch): Promise<Driver> {
 
 async function start(options: Launch): Promise<Driver> {
   const { runtime, program, user, group, seconds = AGENT_LIMITS.launchSeconds } = options;
-  const { child, output, report } = spawnLauncher(options);
+  const { child, output, report, gate } = spawnLauncher(options);
   const driver = new Child(child, output, options.cgroup);
   let isLate = false;
   // It waits for nothing: one that takes this long will not come to run.
@@ -98,7 +103,11 @@ async function start(options: Launch): Promise<Driver> {
     child.kill('SIGKILL');
   }, 1000 * seconds);
   try {
-    const failure = await readFailure(report);
+    const failure = await readFailure(report, () => {
+      if (gate === undefined) return;
+      options.onListener?.(takeListener(driver.pid));
+      gate.end('\n');
+    });
     if (failure !== undefined) throw launchError(failure);
     if (isLate) throw tooSlow(seconds);
     // Its end was taken note of already: its number may be another's by now.
@@ -119,6 +128,8 @@ interface Launcher {
   /** What the driver will write. */
   readonly output: Readable;
   readonly report: Readable;
+  /** Where it waits, when its filter is to be listened to. */
+  readonly gate: Writable | undefined;
 }
 
 /** Starts the process that is to become the driver; when that throws there is none. */
@@ -133,6 +144,7 @@ function spawnLauncher(options: Launch): Launcher {
     ...files,
     ...(cgroup === undefined ? [] : [cgroup.procs]),
   ];
+  const gates = options.onListener === undefined ? [] : (['pipe'] as const);
   const calls = JSON.stringify(callsOf(options, first, files.length));
   const koffi = createRequire(import.meta.url).resolve('koffi');
   // A pipe, and not what Node would make: its own are sockets, and a driver has no call for those.
@@ -146,13 +158,16 @@ function spawnLauncher(options: Launch): Launcher {
       {
         cwd: '/',
         env: { [CALLS_VARIABLE]: calls },
-        stdio: ['ignore', written, written, ...kept, 'pipe', ...handed],
+        stdio: ['ignore', written, written, ...kept, 'pipe', ...handed, ...gates],
       },
     );
     // Some of what can go wrong Node says only later: whoever has no number is not there.
     child.on('error', () => {});
     if (child.pid === undefined) throw notStarted('the kernel made no process for it');
-    return { child, output, report: child.stdio[first] as Readable };
+    const gate = child.stdio[first + 1 + handed.length] as Writable | undefined;
+    // One that ended waits for nothing any more.
+    gate?.on('error', () => {});
+    return { child, output, report: child.stdio[first] as Readable, gate };
   } catch (error) {
     output.destroy();
     throw isErrno(error) ? notStarted(fromErrno(error).message, error) : error;
@@ -182,6 +197,10 @@ function callsOf(options: Launch, first: number, files: number): Call[] {
     program: first + 1,
     files: Array.from({ length: files }, (_, i) => first + 2 + i),
     cgroup: cgroup === undefined ? undefined : first + 2 + files,
+    listened:
+      options.onListener === undefined
+        ? undefined
+        : { report: first, gate: first + 2 + files + (cgroup === undefined ? 0 : 1) },
     keepBelow: first,
     arguments:
       runtime === undefined
@@ -191,12 +210,39 @@ function callsOf(options: Launch, first: number, files: number): Call[] {
   });
 }
 
-/** Undefined when the report ended without a word: it does so when the program runs. */
-async function readFailure(report: Readable): Promise<LaunchFailure | undefined> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of report) chunks.push(chunk as Buffer);
-  if (chunks.length === 0) return undefined;
-  return JSON.parse(Buffer.concat(chunks).toString('utf8')) as LaunchFailure;
+/**
+ * Undefined when the report ended without a word: it does so when the program runs. `onListening` is
+ * called when it says that its filter can be listened to.
+ */
+async function readFailure(
+  report: Readable,
+  onListening: () => void,
+): Promise<LaunchFailure | undefined> {
+  let text = '';
+  for await (const chunk of report) {
+    if (text === '' && (chunk as Buffer).toString('utf8') === LISTENING) onListening();
+    else text += (chunk as Buffer).toString('utf8');
+  }
+  return text === '' ? undefined : (JSON.parse(text) as LaunchFailure);
+}
+
+/** seccomp(2), SECCOMP_FILTER_FLAG_NEW_LISTENER: our child waits until we have it. */
+function takeListener(pid: number): number {
+  const folder = `/proc/${pid}/fd`;
+  try {
+    const isListener = (fd: string): boolean =>
+      readlinkSync(`${folder}/${fd}`) === 'anon_inode:seccomp notify';
+    const found = readdirSync(folder).find(isListener);
+    if (found !== undefined) return libc().takeDescriptor(pid, Number(found));
+  } catch (error) {
+    if (!isErrno(error)) throw error;
+    throw refused(
+      'driver-listener',
+      'what a driver asks of its device could not be listened to',
+      fromErrno(error).message,
+    );
+  }
+  throw refused('driver-listener', 'the launcher of the driver has no listener', `process ${pid}`);
 }
 
 class Child implements Driver {

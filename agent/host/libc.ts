@@ -5,7 +5,7 @@
  * koffi reads errno on the main thread only: every call here is made there and returns at once.
  */
 
-import { fchmodSync } from 'node:fs';
+import { closeSync, fchmodSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import { type Errno, errnoName } from '../../shared/node/errno.ts';
@@ -32,6 +32,10 @@ export interface Libc {
   pipe(): [read: number, write: number];
   /** Calls `then` whenever `fd` can be read, until the function that it returns is called. */
   watch(fd: number, then: () => void): () => void;
+  /** Whether `fd` can be read now. */
+  isReadable(fd: number): boolean;
+  /** A copy, close-on-exec, of what `pid`, a process that may be traced, has at `fd`. */
+  takeDescriptor(pid: number, fd: number): number;
   /** Which version of Landlock this kernel has; 0 for none. */
   landlockAbi(): number;
   /** Where bytes are, for structures that point to others. They must not be moved meanwhile. */
@@ -49,6 +53,7 @@ const MFD_ALLOW_SEALING = 2;
 const MFD_NOEXEC_SEAL = 8;
 const MFD_EXEC = 16;
 const O_CLOEXEC = 0o2000000;
+const POLLIN = 1;
 const EFD_CLOEXEC = 0o2000000;
 const EFD_NONBLOCK = 0o4000;
 const F_ADD_SEALS = 1033;
@@ -73,6 +78,7 @@ function load(): Libc {
   const memfd = library.func('int memfd_create(const char *name, unsigned int flags)');
   const fcntl = library.func('int fcntl(int fd, int command, ...)');
   const syscall = library.func('int64_t syscall(int64_t number, uintptr_t, size_t, uint32_t)');
+  const poll = library.func('int poll(void *fds, unsigned long count, int timeout)');
   const pipe2 = library.func('int pipe2(void *ends, int flags)');
   const eventfd = library.func('int eventfd(unsigned int initial, int flags)');
 
@@ -115,6 +121,22 @@ function load(): Libc {
     watch(fd, then) {
       const handle = koffi.node.poll(fd, { readable: true }, then);
       return () => handle.close();
+    },
+    isReadable(fd) {
+      // struct pollfd: the descriptor, what is asked, what was found.
+      const asked = Buffer.alloc(8);
+      asked.writeInt32LE(fd, 0);
+      asked.writeInt16LE(POLLIN, 4);
+      return checked(poll(asked, 1, 0), 'poll') === 1 && (asked.readInt16LE(6) & POLLIN) !== 0;
+    },
+    takeDescriptor(pid, fd) {
+      // No thread is meant by it, and the child was not waited for: the number is its own.
+      const handle = checked(Number(syscall(SYSCALL.pidfd_open, pid, 0, 0)), 'pidfd_open');
+      try {
+        return checked(Number(syscall(SYSCALL.pidfd_getfd, handle, fd, 0)), 'pidfd_getfd');
+      } finally {
+        closeSync(handle);
+      }
     },
     // landlock_create_ruleset(2) without a ruleset, and the flag that asks for the version
     landlockAbi: () =>

@@ -22,6 +22,15 @@ export interface Condition {
   readonly half?: 'high';
 }
 
+/** All 64 bits of `argument`, as a number without a sign, must be at least this, or below it. */
+export type Bound = { readonly argument: Condition['argument'] } & (
+  | { readonly atLeast: bigint }
+  | { readonly below: bigint }
+);
+
+/** All of them must hold. */
+export type Conditions = readonly (Condition | Bound)[];
+
 /** All 64 bits of `argument` must be `value`. */
 export interface Whole {
   readonly argument: Condition['argument'];
@@ -31,7 +40,9 @@ export interface Whole {
 /** A call that is allowed: always, or when all conditions of one of `when` hold, or all of `whole`. */
 export interface Rule {
   readonly call: SyscallName;
-  readonly when?: readonly (readonly Condition[])[];
+  readonly when?: readonly Conditions[];
+  /** Where it is not allowed and one of these holds, whoever listens is told, and answers. */
+  readonly tell?: readonly Conditions[];
   readonly whole?: readonly Whole[];
 }
 
@@ -57,6 +68,8 @@ const X32_BIT = 0x40000000;
 export const ACTION = {
   allow: 0x7fff0000,
   killProcess: 0x80000000,
+  /** SECCOMP_RET_USER_NOTIF */
+  tell: 0x7fc00000,
   eperm: 0x00050000 | 1,
   enosys: 0x00050000 | 38,
 } as const;
@@ -71,6 +84,8 @@ export const OPCODE = {
   keep: 0x07,
   equal: 0x15,
   atLeast: 0x35,
+  above: 0x25,
+  jump: 0x05,
   return: 0x06,
 } as const;
 
@@ -114,13 +129,22 @@ export function encodeFilter(program: readonly Instruction[]): Buffer {
 
 /** `block` for this call; the number is in the accumulator before it, and after it too. */
 function onCall(call: SyscallName, block: readonly Instruction[]): Instruction[] {
-  return [{ code: OPCODE.equal, jt: 0, jf: skip(block), k: SYSCALL[call] }, ...block];
+  const isCall = { code: OPCODE.equal, k: SYSCALL[call] };
+  if (block.length <= LONGEST_JUMP) return [{ ...isCall, jt: 0, jf: block.length }, ...block];
+  // Of all jumps, this one alone is wider than 8 bits.
+  const past = { code: OPCODE.jump, jt: 0, jf: 0, k: block.length };
+  return [{ ...isCall, jt: 1, jf: 0 }, past, ...block];
 }
 
 /** Never falls through: the accumulator may hold an argument by then. */
-function blockOf({ when, whole }: Rule): Instruction[] {
+function blockOf({ when, whole, tell = [] }: Rule): Instruction[] {
   if (whole !== undefined) return together(whole);
-  return when === undefined ? [result(ACTION.allow)] : conditional(when);
+  if (when === undefined) return [result(ACTION.allow)];
+  return [
+    ...when.flatMap((conditions) => alternative(conditions, ACTION.allow)),
+    ...tell.flatMap((conditions) => alternative(conditions, ACTION.tell)),
+    result(ACTION.eperm),
+  ];
 }
 
 /**
@@ -145,30 +169,52 @@ function together(whole: readonly Whole[]): Instruction[] {
   ];
 }
 
-function conditional(when: readonly (readonly Condition[])[]): Instruction[] {
-  return [...when.flatMap(alternative), result(ACTION.eperm)];
-}
-
-function alternative(conditions: readonly Condition[]): Instruction[] {
-  let block = [result(ACTION.allow)];
-  for (const { argument, mask, value, differs, half } of conditions.toReversed()) {
+function alternative(conditions: Conditions, action: number): Instruction[] {
+  let block = [result(action)];
+  for (const condition of conditions.toReversed()) {
     const past = skip(block);
-    const test = [
-      load(DATA.arguments + 8 * argument + (half === 'high' ? 4 : 0)),
-      { code: OPCODE.and, jt: 0, jf: 0, k: mask >>> 0 },
-      {
-        ...{ code: OPCODE.equal, k: value >>> 0 },
-        ...(differs === true ? { jt: past, jf: 0 } : { jt: 0, jf: past }),
-      },
-    ];
-    block = [...test, ...block];
+    block = [
+      'mask' in condition ? masked(condition, past) : bounded(condition, past),
+      block,
+    ].flat();
   }
   return block;
 }
 
+/** Goes on when it holds, else jumps over the `past` instructions behind it. */
+function masked({ argument, mask, value, differs, half }: Condition, past: number): Instruction[] {
+  return [
+    load(DATA.arguments + 8 * argument + (half === 'high' ? 4 : 0)),
+    { code: OPCODE.and, jt: 0, jf: 0, k: mask >>> 0 },
+    {
+      ...{ code: OPCODE.equal, k: value >>> 0 },
+      ...(differs === true ? { jt: past, jf: 0 } : { jt: 0, jf: past }),
+    },
+  ];
+}
+
+/** The same. The high half decides, and where it is equal, the low one. */
+function bounded(bound: Bound, past: number): Instruction[] {
+  const isLeast = 'atLeast' in bound;
+  const value = isLeast ? bound.atLeast : bound.below;
+  const [high, low] = [Number(value >> 32n), Number(value & 0xffff_ffffn)];
+  const at = DATA.arguments + 8 * bound.argument;
+  return [
+    load(at + 4),
+    { code: OPCODE.above, jt: isLeast ? 3 : past + 3, jf: 0, k: high },
+    { code: OPCODE.equal, jt: 0, jf: isLeast ? past + 2 : 2, k: high },
+    load(at),
+    { code: OPCODE.atLeast, ...(isLeast ? { jt: 0, jf: past } : { jt: past, jf: 0 }), k: low },
+  ];
+}
+
 /** Jumps are 8 bits wide. */
+const LONGEST_JUMP = 255;
+
 function skip(block: readonly Instruction[]): number {
-  if (block.length > 255) throw new IronError('E_INTERNAL', 'a rule is too long for a jump');
+  // Three more are within a bound.
+  if (block.length + 3 > LONGEST_JUMP)
+    throw new IronError('E_INTERNAL', 'a rule is too long for a jump');
   return block.length;
 }
 

@@ -54,6 +54,8 @@ export interface LaunchPlan {
   readonly program: number;
   readonly files: readonly number[];
   readonly cgroup?: number | undefined;
+  /** When somebody is to be told of calls: descriptors to say that they can be, and to wait at. */
+  readonly listened?: { readonly report: number; readonly gate: number } | undefined;
   /** Descriptors below this one stay open in the driver. */
   readonly keepBelow: number;
   readonly arguments: readonly string[];
@@ -64,6 +66,8 @@ const PR = { setDeathSignal: 1, dropBounding: 24, setNoNewPrivs: 38, ambient: 47
 const SIGKILL = 9;
 const RLIMIT = { data: 2, stack: 3, core: 4, processes: 6, files: 7, memlock: 8, messages: 12 };
 const SECCOMP_SET_MODE_FILTER = 1;
+/** SECCOMP_FILTER_FLAG_NEW_LISTENER: the result is a descriptor, close-on-exec. */
+const SECCOMP_NEW_LISTENER = 8;
 const CLOSE_RANGE_CLOEXEC = 4;
 const F_SETFD = 2;
 const O_CLOEXEC = 0o2000000;
@@ -121,7 +125,12 @@ export function planLaunch(plan: LaunchPlan): Call[] {
     limit('limit-files', RLIMIT.files, DESCRIPTORS_MAX),
     call('no-new-privs', SYSCALL.prctl, [PR.setNoNewPrivs, 1, 0, 0, 0]),
     call('landlock', SYSCALL.landlock_restrict_self, [{ kept: 'ruleset' }, 0]),
-    call('seccomp', SYSCALL.seccomp, [SECCOMP_SET_MODE_FILTER, 0, filter(plan)]),
+    call('seccomp', SYSCALL.seccomp, [
+      SECCOMP_SET_MODE_FILTER,
+      plan.listened === undefined ? 0 : SECCOMP_NEW_LISTENER,
+      filter(plan),
+    ]),
+    ...listened(plan),
     call('run', SYSCALL.execveat, [
       whole(registers.descriptor),
       text(''),
@@ -147,6 +156,18 @@ function landlock(abi: number, files: readonly number[]): Call[] {
         0,
       ]),
     ),
+  ];
+}
+
+/** What is written when the filter is there, and a descriptor of it can be taken. */
+export const LISTENING = '\n';
+
+/** The program runs when somebody listens, and not before. */
+function listened({ listened: by }: LaunchPlan): Call[] {
+  if (by === undefined) return [];
+  return [
+    call('listening', SYSCALL.write, [by.report, text(LISTENING), 1], { expect: 1 }),
+    call('listened', SYSCALL.read, [by.gate, raw(Buffer.alloc(1)), 1], { expect: 1 }),
   ];
 }
 

@@ -15,11 +15,13 @@
  *    "interrupts": [{"vector": 0, "fd": 6}]}
  *
  * Or direct, with windows that are ranges of descriptors, to be read and written by pread and pwrite
- * of exactly four bytes; `at` is where a window begins in its descriptor:
+ * of exactly four bytes; `at` is where a window begins in its descriptor. When there is a `begin`, a
+ * byte comes out of it when the device may be used:
  *
- *   {"schema": "ironport.driver/v1",
+ *   {"schema": "ironport.driver/v1", "begin": 4,
  *    "registers": [{"bar": 0, "offset": "0x0", "length": "0x1000", "fd": 3, "at": "0x0"}],
- *    "dma": [{"iova": "0x100000", "length": "0x10000", "fd": 4, "at": "0x0"}]}
+ *    "dma": [{"iova": "0x100000", "length": "0x10000", "fd": 5, "at": "0x0"}],
+ *    "interrupts": [{"vector": 0, "fd": 6}]}
  *
  * A DMA window is memory that the device sees at `iova`. Without one the transfer is left out, and
  * without an event to wait on the interrupt, and both are said to be.
@@ -104,7 +106,10 @@ export function parseHanded(text) {
     throw bad('a window over all registers');
   const window = isBrokered
     ? { requests: descriptor(handed.requests), replies: descriptor(handed.replies) }
-    : { fd: descriptor(first.fd), at: number(first.at, 'where the window is') };
+    : {
+        ...{ fd: descriptor(first.fd), at: number(first.at, 'where the window is') },
+        ...(handed.begin === undefined ? {} : { begin: descriptor(handed.begin) }),
+      };
   const event = interrupts[0] === undefined ? undefined : descriptor(interrupts[0].fd);
   const [memory] = dma;
   if (memory === undefined) return { registers: window, memory: undefined, event };
@@ -325,6 +330,8 @@ async function main() {
     const handed = parseHanded(process.env.IRONPORT_DRIVER ?? firstLine());
     const memory = handed.memory === undefined ? undefined : memoryOf(handed.memory);
     const { registers, event } = handed;
+    if (registers.begin !== undefined && readSync(registers.begin, Buffer.alloc(1)) !== 1)
+      throw new DriverError(EXIT.io, 'the device is not to be used');
     const access =
       registers.replies === undefined ? registersOf(registers) : brokeredRegistersOf(registers);
     await drive(access, memory, (line) => console.log(line), {}, event);

@@ -35,8 +35,14 @@ export interface RuntimeAbi {
   readonly layout?: AbiLayout;
 }
 
-/** The runtime of this agent: version 1, no optional features, descriptors instead of structures. */
-export const RUNTIME_ABI: RuntimeAbi = { version: 1, features: 0n };
+/** What the bits of `features` mean. */
+export const ABI_FEATURE = {
+  /** The driver has the descriptor of its device, in place of a broker. */
+  direct: 1n,
+} as const;
+
+/** The runtime of this agent: version 1, descriptors instead of structures. */
+export const RUNTIME_ABI: RuntimeAbi = { version: 1, features: ABI_FEATURE.direct };
 
 /** Reads `{min, max, features?, layout?: {size_bytes, alignment_bytes}}`. `E_SCHEMA`, `E_CEILING`. */
 export function parseAbiClaim(node: Node): AbiClaim {

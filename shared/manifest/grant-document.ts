@@ -33,6 +33,7 @@ export function grantPredicate(grant: Grant): JsonObject {
     policy_sha256: grant.policySha256,
     host: grant.hostId,
     device: { path: device.path, ...identityJson(device), serial: device.serial },
+    mode: grant.mode,
     mmio: grant.mmio.map(mmioJson),
     ports: grant.ports.map(portsJson),
     interrupts: {

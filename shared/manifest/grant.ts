@@ -18,9 +18,11 @@ import { type DeviceFacts, matchesDevice, showIdentity } from './device.ts';
 import { driverId } from './driver-id.ts';
 import { type DmaGrant, grantDma } from './grant-dma.ts';
 import { grantInterrupts } from './grant-interrupts.ts';
+import { grantMode } from './grant-mode.ts';
 import { type GrantedRegisters, grantRegisters } from './grant-registers.ts';
 import { parseIsm2 } from './ism2.ts';
 import { entryFor, type FleetPolicy } from './policy.ts';
+import type { RunMode } from './policy-run.ts';
 import {
   canonicalBytes,
   ism2Bytes,
@@ -59,6 +61,8 @@ export interface Grant extends GrantedRegisters {
   readonly policySha256: string;
   readonly hostId: string;
   readonly device: DeviceFacts;
+  /** How the driver reaches its registers, when it is run. */
+  readonly mode: RunMode;
   readonly interrupts: InterruptClaim;
   readonly dma: DmaGrant;
   readonly vfBudget: VfBudget | null;
@@ -75,8 +79,8 @@ export interface Grant extends GrantedRegisters {
 }
 
 /**
- * Computes the grant. Throws `E_AGENT_REFUSED` when the driver is not for this device or runtime,
- * `E_POLICY` when no entry of the policy allows it, `E_GRANT_EMPTY` when no register is left, and
+ * Computes the grant. Throws `E_AGENT_REFUSED` when the driver is not for this device or runtime, or
+ * asks for a device of which not all is granted; `E_POLICY` when no entry of the policy allows it, `E_GRANT_EMPTY` when no register is left, and
  * the `E_MANIFEST…` codes when its windows make no manifest that the strict reader takes.
  */
 export function computeGrant(request: GrantRequest, crypto: Crypto): Grant {
@@ -104,12 +108,14 @@ export function computeGrant(request: GrantRequest, crypto: Crypto): Grant {
       context: { device: device.path },
     });
   }
+  const mode = grantMode(ceiling, entry, registers, device);
   const interrupts = grantInterrupts(cut, note);
   const dma = grantDma(cut, note);
 
   const manifest = toManifest(request, registers, crypto);
   return {
     ...registers,
+    mode,
     artifact,
     ceilingSha256: request.ceilingSha256,
     policySha256: request.policySha256,

@@ -31,6 +31,13 @@ export interface RunRules {
   readonly runtimes: readonly RuntimeRule[];
 }
 
+/**
+ * `brokered`: a process between the driver and its device makes single accesses. `direct`: a driver
+ * that asks for it has the device's descriptor, under a filter.
+ */
+export const RUN_MODES = ['brokered', 'direct'] as const;
+export type RunMode = (typeof RUN_MODES)[number];
+
 /** How the drivers of one entry are run. */
 export interface RunEntry {
   /** `static` for an ELF program, or the name of a runtime. */
@@ -38,8 +45,10 @@ export interface RunEntry {
   readonly memoryBytes: bigint;
   /** Processes and threads. */
   readonly processes: number;
-  /** Accesses of registers, over all windows. */
+  /** Accesses of registers through a broker, over all windows. */
   readonly accessesPerSecond: number;
+  /** The most that a driver is given, if it asks. */
+  readonly mode: RunMode;
 }
 
 export const STATIC_PROGRAM = 'static';
@@ -91,7 +100,7 @@ function readFile(node: Node): NamedFile {
 
 /** An entry's `run`; `rules` is what the policy says for all. */
 export function readRunEntry(node: Node, rules: RunRules | null): RunEntry {
-  node.only('program', 'memory_bytes', 'processes', 'accesses_per_second');
+  node.only('program', 'memory_bytes', 'processes', 'accesses_per_second', 'mode');
   if (rules === null) throw node.error('the policy has no "run" that says as which users');
   const program = node.get('program').string();
   if (program !== STATIC_PROGRAM && !rules.runtimes.some(({ name }) => name === program))
@@ -104,5 +113,6 @@ export function readRunEntry(node: Node, rules: RunRules | null): RunEntry {
     memoryBytes,
     processes: node.get('processes').integer(1, RUN_LIMITS.processes),
     accessesPerSecond: node.get('accesses_per_second').integer(1, RUN_LIMITS.accessesPerSecond),
+    mode: node.maybe('mode')?.oneOf(...RUN_MODES) ?? 'brokered',
   };
 }

@@ -27,6 +27,8 @@ export function judge(
     else if (code === 0x07) x = a;
     else if (code === 0x15) pc += a === k ? jt : jf;
     else if (code === 0x35) pc += a >= k ? jt : jf;
+    else if (code === 0x25) pc += a > k ? jt : jf;
+    else if (code === 0x05) pc += k;
     else throw new Error(`code ${code}`);
   }
   throw new Error('fell off the end');

@@ -97,6 +97,7 @@ t.test('the document says all of it', async (t) => {
         revision: '0x10',
         serial: null,
       },
+      mode: 'brokered',
       mmio: [
         {
           bar: 0,
@@ -151,7 +152,7 @@ t.test('who is refused', async (t) => {
   const asking = (change: object) => ({ ceiling: ceiling(change) });
   const layout = { size_bytes: '0x18', alignment_bytes: '0x8' };
   for (const [change, message] of [
-    [{ abi: { min: 1, max: 1, features: '0x1' } }, /features 0x1/],
+    [{ abi: { min: 1, max: 1, features: '0x2' } }, /features 0x2/],
     [{ abi: { min: 1, max: 1, layout } }, /descriptor of 24 bytes/],
     [{ isolation: { mode: 'shared-virtual-addressing', pasid_bits: 20 } }, /shared virtual/],
     [{ requires: { device_attestation: true, boot_state: 'any' } }, /attests itself/],

@@ -44,7 +44,9 @@ t.test('as whom, by what, and how much', async (t) => {
     memoryBytes: 0x10000000n,
     processes: 32,
     accessesPerSecond: 100_000,
+    mode: 'brokered',
   });
+  t.equal(parse(RUN, { ...ENTRY, mode: 'direct' }).allow[0]?.run?.mode, 'direct');
   const least = parse({ users: RUN.users }, { ...ENTRY, program: 'static' });
   t.strictSame(least.run?.runtimes, []);
   const bare = parse(

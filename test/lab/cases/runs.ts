@@ -141,6 +141,7 @@ export const runs: readonly LabCase[] = [
       }
       const seen = both.map(({ running, memories }) => {
         const { driver, broker, user, brokerUser } = running as Running;
+        ok(broker !== undefined);
         const links = (pid: number): string[] =>
           readdirSync(`/proc/${pid}/fd`)
             .map(Number)

@@ -4,13 +4,15 @@ import { createHash } from 'node:crypto';
 import { closeSync, existsSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import type { AuditEvent } from '../../../agent/audit.ts';
 import { type Confined, confine } from '../../../agent/confine.ts';
-import { planConfinement } from '../../../agent/confine-plan.ts';
+import { type ConfinedGrant, planConfinement } from '../../../agent/confine-plan.ts';
 import { driveDevice } from '../../../agent/drive.ts';
 import { openDevice } from '../../../agent/host/choose-backend.ts';
 import { libc } from '../../../agent/host/libc.ts';
 import { openMeasured, sealProgram } from '../../../agent/host/sealed.ts';
 import { Sysfs } from '../../../agent/host/sysfs.ts';
 import type { PreparedRun } from '../../../agent/prepare-run.ts';
+import type { Grant } from '../../../shared/manifest/grant.ts';
+import type { RunMode } from '../../../shared/manifest/policy-run.ts';
 import { windowAt } from '../../../shared/manifest/windows.ts';
 import type { Backend } from '../cases/case.ts';
 import { POLICY } from './scene.ts';
@@ -52,37 +54,30 @@ export function runPolicy(program: 'node' | 'static'): string {
 }
 
 const PAGE = 4096n;
+/** What of a grant decides about a driver that runs. */
+export type RunGrant = ConfinedGrant & Pick<Grant, 'mmio' | 'ports' | 'interrupts' | 'mode'>;
 /** What `examples/edu` is granted, less of everything. */
-const GRANT = {
+export const EDU_GRANT: RunGrant = {
+  mode: 'brokered',
   dma: {
-    maskBits: 28,
-    totalBytes: 4n * PAGE,
-    windows: [{ window: windowAt(0x20_0000n, 4n * PAGE), access: 'read-write' as const }],
+    windows: [{ window: windowAt(0x20_0000n, 4n * PAGE), access: 'read-write' }],
   },
   mmio: [
     {
       ...{ bar: 0, offset: 0n, window: windowAt(0xfe00_0000n, PAGE) },
-      access: 'read-write' as const,
+      access: 'read-write',
     },
     {
       ...{ bar: 0, offset: 0x4_0000n, window: windowAt(0xfe04_0000n, PAGE) },
-      access: 'read' as const,
+      access: 'read',
     },
   ],
   ports: [],
-  interrupts: { kind: 'msi' as const, vectors: 1, perSecondBudget: 50 },
+  interrupts: { kind: 'msi', vectors: 1, perSecondBudget: 50 },
 };
 
-/**
- * Runs a driver of the lab's own on an edu that is bound to `vfio-pci` already: a text under Node,
- * bytes as a static program.
- */
-export async function runOn(
-  backend: Backend,
-  source: string | Buffer,
-  record: (event: AuditEvent) => void,
-  device: string = EDU[0],
-): Promise<Confined> {
+/** A driver of the lab's own, as if it had been accepted: a text under Node, bytes as a static program. */
+export function prepare(source: string | Buffer, mode: RunMode = 'brokered'): PreparedRun {
   const bytes = Buffer.from(source);
   const file = libc().memory('ironport-lab-driver');
   writeSync(file, bytes);
@@ -91,7 +86,7 @@ export async function runOn(
   const open = (path: string): number => openMeasured(path, named(path).sha256);
   const fds = [open(NODE), ...runtimeFiles().map(open)];
   const [fd = -1, ...files] = fds;
-  const prepared: PreparedRun = {
+  return {
     ...{ path: 'acme/lab/1/driver', sha256: sha256(bytes), program, users: USERS, cgroup: GROUPS },
     runtime:
       typeof source === 'string'
@@ -103,18 +98,29 @@ export async function runOn(
         memoryBytes: 256n << 20n,
         processes: 32,
       },
-      accessesPerSecond: 100_000,
+      ...{ accessesPerSecond: 100_000, mode },
     },
     close: () => [program, ...fds].forEach(closeSync),
   };
+}
+
+/** Runs such a driver on a device that is bound to `vfio-pci` already. */
+export async function runOn(
+  backend: Backend,
+  source: string | Buffer,
+  record: (event: AuditEvent) => void,
+  device: string = EDU[0],
+  grant: RunGrant = EDU_GRANT,
+): Promise<Confined> {
+  const prepared = prepare(source, grant.mode);
   const sysfs = await Sysfs.open('/sys');
   try {
     return await confine({
-      ...{ device, grant: GRANT, steps: planConfinement(GRANT, 1, 'driven') },
+      ...{ device, grant, steps: planConfinement(grant, 1, 'driven') },
       open: () => openDevice(backend, sysfs, device),
       run: (parts) =>
         driveDevice({
-          ...{ device, grant: GRANT, prepared, parts },
+          ...{ device, grant, prepared, parts },
           record: async (event) => record(event),
         }),
       journal: { append: async () => {} },

@@ -1,0 +1,32 @@
+/** Counting what a driver asked of its device's descriptor and was refused. */
+
+import { AGENT_LIMITS } from '../shared/limits.ts';
+import { type DeviceRefusal, DeviceRefusals } from './direct/refusals.ts';
+import { watchRefused } from './host/refused-calls.ts';
+
+export class Listening {
+  readonly #tell: (refusal: DeviceRefusal) => void;
+  readonly #refusals = new DeviceRefusals();
+  #stop: (() => void) | undefined;
+
+  /** `tell` hears of what is worth a line. */
+  constructor(tell: (refusal: DeviceRefusal) => void) {
+    this.#tell = tell;
+  }
+
+  get total(): number {
+    return this.#refusals.total;
+  }
+
+  /** Takes over the descriptor of a filter. */
+  begin(listener: number): void {
+    this.#stop = watchRefused(listener, AGENT_LIMITS.refusedCalls, (call) => {
+      const refusal = this.#refusals.note(call.nr, call.arguments);
+      if (refusal !== undefined) this.#tell(refusal);
+    });
+  }
+
+  stop(): void {
+    this.#stop?.();
+  }
+}
