@@ -42,7 +42,8 @@ function devices(disk: string): string[] {
     ...['-device', 'edu,id=edu0,addr=0x5,dma_mask=0xffffffffffff'],
     ...['-device', 'edu,id=edu1,addr=0x6,dma_mask=0xffffffffffff'],
     ...behindPort(1, 'igb,id=igb0'),
-    ...behindPort(2, 'virtio-rng-pci,id=vr0,aer=on'),
+    // Without `iommu_platform` it would reach memory past the IOMMU.
+    ...behindPort(2, 'virtio-rng-pci,id=vr0,aer=on,iommu_platform=on'),
     ...['-drive', `id=state,if=none,format=raw,file=${disk}`],
     ...behindPort(3, 'virtio-blk-pci,id=blk0,drive=state'),
   ];

@@ -113,7 +113,7 @@ export interface Service {
   stop(): Promise<void>;
 }
 
-/** Starts `ironport-repo` on a free port of loopback and waits until it answers. */
+/** Starts `ironport-repo` on a free port of loopback and waits until it answers, or has ended. */
 export async function serve(
   folder: string,
   port: number,
@@ -125,8 +125,9 @@ export async function serve(
   child.stdout?.on('data', (data) => (said += data));
   const ended = once(child, 'close');
   const url = `http://127.0.0.1:${port}`;
-  for (let i = 0; i < 200; i++) {
-    if (child.exitCode !== null) throw new Error(`the repository did not start:\n${said}`);
+  for (;;) {
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`the repository did not start:\n${said}`);
     const healthy = await fetch(`${url}/healthz`).then(
       (answer) => answer.ok,
       () => false,
@@ -142,6 +143,4 @@ export async function serve(
     }
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
-  child.kill('SIGKILL');
-  throw new Error(`the repository did not answer on ${url}:\n${said}`);
 }

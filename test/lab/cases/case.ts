@@ -13,11 +13,16 @@ export interface LabCase {
   readonly eachBackend?: boolean;
   /** Other cases stand on it: it also runs when only others are asked for. */
   readonly isGround?: boolean;
+  /** It needs nothing that others made, and when only such cases are asked for, nothing else runs. */
+  readonly standsAlone?: boolean;
   /** The boot in which it runs: 2 comes after the power was cut, on the same state. */
   readonly boot?: 1 | 2;
   readonly limitSeconds?: number;
   run(lab: Lab): Promise<void>;
 }
+
+/** What is said with this in front is a figure: shown also when the case passed. */
+export const FIGURE = 'figure: ';
 
 /** What the machine offers to a case. */
 export interface Lab {

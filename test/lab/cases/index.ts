@@ -1,10 +1,12 @@
 /** Every case of the lab, in the order in which it runs. */
 
+import { brakeFigures } from './brake-figures.ts';
 import { BACKENDS, type Backend, type KernelKind, type LabCase } from './case.ts';
 import { crashes } from './crash.ts';
 import { drivers } from './drivers.ts';
 import { machine } from './machine.ts';
 import { refusals } from './refusals.ts';
+import { directRuns } from './run-direct.ts';
 import { refusedRuns } from './run-refused.ts';
 import { runs } from './runs.ts';
 import { steps } from './steps.ts';
@@ -19,6 +21,8 @@ export const CASES: readonly LabCase[] = [
   ...drivers,
   ...runs,
   ...refusedRuns,
+  ...directRuns,
+  ...brakeFigures,
   ...refusals,
   ...crashes,
 ];

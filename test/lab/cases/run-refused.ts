@@ -1,7 +1,7 @@
 /** Drivers that want more, devices that go wrong: refused and braked, with a control beside each. */
 
 import { deepEqual, equal, ok } from 'node:assert/strict';
-import { readdirSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { readFileSync, readSync, writeSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import type { AuditEvent } from '../../../agent/audit.ts';
 import { confine } from '../../../agent/confine.ts';
@@ -13,22 +13,11 @@ import { BUSY, FLOOD, GREEDY, STEADY, STORM } from '../support/drivers.ts';
 import { Edu, pattern } from '../support/edu.ts';
 import { groups, holdUntil, nothingLeft, ownAgent, said } from '../support/held.ts';
 import { GROUPS, runOn } from '../support/run.ts';
-import { EDU, giveToVfio, takeFromVfio, unbindAll } from '../support/vfio.ts';
+import { EDU, giveToVfio, rngDevice, takeFromVfio, unbindAll } from '../support/vfio.ts';
 import type { LabCase } from './case.ts';
 
 const FULL = 4096;
 const NOTHING = { dma: { windows: [] }, interrupts: { kind: 'none', vectors: 0 } } as const;
-
-/** virtio-rng behind a root port: PCI Express, with error reporting. */
-function rngDevice(): string {
-  const folder = '/sys/bus/pci/devices';
-  // QEMU's docs/specs/pci-ids.rst: 1af4:1044, and 1005 in its older form.
-  const isRng = (bdf: string): boolean =>
-    ['0x1044', '0x1005'].includes(readFileSync(`${folder}/${bdf}/device`, 'utf8').trim());
-  const found = readdirSync(folder).find(isRng);
-  ok(found !== undefined, 'the machine has such a device');
-  return found;
-}
 
 export const refusedRuns: readonly LabCase[] = [
   {

@@ -32,7 +32,7 @@ export const wholeWay: readonly LabCase[] = [
     name: 'whole-way',
     title: 'published, fetched and verified, handed over and accepted, inside the machine',
     isGround: true,
-    limitSeconds: 900,
+    limitSeconds: 3600,
     async run({ say }) {
       process.env.TMPDIR = STATE;
       const made = await makeScene();

@@ -1,6 +1,7 @@
 /** Binding in the plainest way, for cases about what lies below the agent. */
 
-import { existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { ok } from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
 export const EDU = ['0000:00:05.0', '0000:00:06.0'] as const;
@@ -46,4 +47,15 @@ export function unbindAll(bdf: string): void {
   const driver = driverOf(bdf);
   if (driver !== null) writeFileSync(`/sys/bus/pci/drivers/${driver}/unbind`, bdf);
   writeFileSync(`/sys/bus/pci/devices/${bdf}/driver_override`, '\n');
+}
+
+/** virtio-rng behind a root port: PCI Express, with error reporting. */
+export function rngDevice(): string {
+  const folder = '/sys/bus/pci/devices';
+  // QEMU's docs/specs/pci-ids.rst: 1af4:1044, and 1005 in its older form.
+  const isRng = (bdf: string): boolean =>
+    ['0x1044', '0x1005'].includes(readFileSync(`${folder}/${bdf}/device`, 'utf8').trim());
+  const found = readdirSync(folder).find(isRng);
+  ok(found !== undefined, 'the machine has such a device');
+  return found;
 }
