@@ -9,6 +9,7 @@ import { BROKER_LIMITS } from '../shared/limits.ts';
 import type { DmaWindow } from '../shared/manifest/ceiling.ts';
 import type { InterruptMetrics } from '../shared/manifest/interrupt-budget.ts';
 import { type RunEntry, STATIC_PROGRAM } from '../shared/manifest/policy-run.ts';
+import { isErrno } from '../shared/node/errno.ts';
 import type { BrokerTask } from './broker/program.ts';
 import type { Report } from './broker/report.ts';
 import type { StatusName } from './broker/wire.ts';
@@ -267,7 +268,12 @@ class Started implements Running {
 
   serve(): void {
     this.broker?.serve();
-    if (this.#leave !== undefined) writeSync(this.#leave, Uint8Array.of(1));
+    try {
+      if (this.#leave !== undefined) writeSync(this.#leave, Uint8Array.of(1));
+    } catch (error) {
+      // It does not want to be told, or is gone, which is told of as its end.
+      if (!(isErrno(error) && error.code === 'EPIPE')) throw error;
+    }
     this.#giveUp();
   }
 

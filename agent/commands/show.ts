@@ -120,6 +120,7 @@ export function limitsText(grant: Grant): string {
   const { interrupts, dma } = grant;
   return [
     `grant    ${grant.artifact.path} on ${grant.device.path}, until ${formatInstant(grant.expires)}`,
+    ...(grant.mode === 'direct' ? ['direct   the driver has the descriptor of the device'] : []),
     ...grant.mmio.map(
       ({ bar, offset, window, access }) =>
         `mmio     BAR ${bar} + ${hexU64(offset)}: ${showWindow(window)}, ${access}`,

@@ -99,6 +99,18 @@ export const FAULTS: readonly Fault[] = [
       },
     ],
   },
+  {
+    name: 'open-direct',
+    title: "a driver with its device's descriptor may reset and detach it",
+    caughtBy: 'run-direct-hostile',
+    edits: [
+      {
+        file: 'agent/sandbox/direct-profile.ts',
+        from: 'const INFORMATION = [0x3b6b, 0x3b6c, 0x3b6d];',
+        to: 'const INFORMATION = [0x3b6b, 0x3b6c, 0x3b6d, 0x3b6f, 0x3b78];',
+      },
+    ],
+  },
 ];
 
 /** Makes the fault's edits; a source that changed so that one does not fit is an error. */
