@@ -1,41 +1,34 @@
 /**
- * The vendor's roles that follow the published ones: its own, or the bins into which it is split.
- * Only the bins that change are fetched, verified, signed and sent.
+ * The vendor's roles that follow the published ones: its own, the bins into which it is split, or
+ * those nested in it. Only what changes is fetched, verified, signed and sent.
  */
 
-import { toHex } from '../shared/bytes.ts';
 import { keyIdentity } from '../shared/crypto/key.ts';
-import type { Signer } from '../shared/crypto/signer.ts';
 import { IronError } from '../shared/errors.ts';
 import { parseEvidenceKeys } from '../shared/evidence/keys.ts';
 import type { JsonObject } from '../shared/json/value.ts';
-import { METADATA_LIMITS } from '../shared/limits.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
-import { sealMetadata } from '../shared/tuf/build.ts';
 import type { SuccinctRoles } from '../shared/tuf/delegations.ts';
-import { parseEnvelope } from '../shared/tuf/envelope.ts';
-import { verifyThreshold } from '../shared/tuf/role.ts';
+import { keysBelow } from '../shared/tuf/nested.ts';
+import type { Targets } from '../shared/tuf/targets.ts';
 import { type SignedRole, signRole } from './hand-in.ts';
-import { nextBin, nextRole, type RoleChange } from './next-role.ts';
+import { nextBelow, nextRole, type RoleChange } from './next-role.ts';
 import type { Base } from './rebase/base.ts';
 import { BinLog, digestOf } from './rebase/bin-log.ts';
 import { PublishedBranch } from './rebase/published-branch.ts';
-import type { Session } from './session.ts';
+import { roleWords, type Session } from './session.ts';
+import { type NestedRole, type SignedBelow, signBins, signNested } from './sign-below.ts';
+import type { Api } from './upload/api.ts';
+import { type BatchSender, SMALL } from './upload/batch.ts';
+import { uploadBlob } from './upload/blob.ts';
 import { RepositoryFetcher } from './upload/fetcher.ts';
-
-/** A bin that was signed here. */
-export interface SignedBin {
-  readonly role: string;
-  readonly version: number;
-  readonly bytes: Uint8Array;
-  readonly sha256: string;
-}
 
 /** What is handed in together. */
 export interface SignedBranch {
   /** The vendor's own role, when it changes. */
   readonly own: SignedRole | undefined;
-  readonly bins: readonly SignedBin[];
+  readonly bins: readonly SignedBelow[];
+  readonly nested: readonly SignedBelow[];
 }
 
 /** The bins of the published role; undefined when it is not split. */
@@ -48,6 +41,12 @@ export function publishedBranch({ repository }: Session, base: Base): PublishedB
   return new PublishedBranch(crypto, new RepositoryFetcher(repository), base);
 }
 
+/** What changes of one role. */
+interface OneChange {
+  readonly entries: Map<string, JsonObject>;
+  readonly removed: string[];
+}
+
 /** Signs what brings new entries into the vendor's branch, and takes others away. */
 export async function signChange(
   session: Session,
@@ -55,83 +54,109 @@ export async function signChange(
   change: RoleChange,
 ): Promise<SignedBranch> {
   const { base, succinct } = branch;
-  if (succinct === undefined)
-    return { own: await signRole(session, base, nextRole(base.role, change)), bins: [] };
-  const byBin = new Map<string, { entries: Map<string, JsonObject>; removed: string[] }>();
-  const changeOf = (path: string): { entries: Map<string, JsonObject>; removed: string[] } => {
-    const role = branch.binOf(path) as string;
-    const one = byBin.get(role) ?? { entries: new Map(), removed: [] };
-    byBin.set(role, one);
+  const { vendor } = session.config;
+  const byRole = new Map<string, OneChange>();
+  const changeOf = (path: string): OneChange => {
+    const role = branch.ownerOf(path);
+    const one = byRole.get(role) ?? { entries: new Map(), removed: [] };
+    byRole.set(role, one);
     return one;
   };
   for (const [path, entry] of change.entries) changeOf(path).entries.set(path, entry);
   for (const path of change.removed ?? []) changeOf(path).removed.push(path);
+  const ofOwn = byRole.get(vendor);
+  byRole.delete(vendor);
+  const trees = await treesBelow(session, branch, byRole, change);
+  const nested = succinct === undefined ? await signNested(session, nestedRoles(base, trees)) : [];
+  demandSome(nested);
+  // The own role comes after: it is kept as what was signed here last.
+  const isNeeded = byRole.size === 0 || ofOwn !== undefined || !standsInRole(base, change);
+  const { entries, removed } = ofOwn ?? { entries: new Map(), removed: [] };
+  const own = isNeeded
+    ? await signRole(session, base, nextRole(base.role, { ...change, entries, removed }))
+    : undefined;
+  const bins =
+    succinct === undefined
+      ? []
+      : await signBins(session, succinct, trees, await BinLog.load(session.dir));
+  return { own, bins, nested };
+}
+
+/** The next version of each role below the own one; says which were not signed in this folder last. */
+async function treesBelow(
+  session: Session,
+  branch: PublishedBranch,
+  byRole: ReadonlyMap<string, OneChange>,
+  { expires }: RoleChange,
+): Promise<Map<string, JsonObject>> {
   const trees = new Map<string, JsonObject>();
   const log = await BinLog.load(session.dir);
   const strange: string[] = [];
-  for (const [role, { entries, removed }] of byBin) {
-    const bin = await branch.bin(succinct, role);
-    if (!log.isEmpty && !log.knows(role, digestOf(crypto, bin.envelope.tree))) strange.push(role);
-    trees.set(role, nextBin(bin, { entries, removed, expires: change.expires }));
+  for (const [role, { entries, removed }] of byRole) {
+    const before = await branch.below(role);
+    if (!log.isEmpty && !log.knows(role, digestOf(crypto, before.envelope.tree)))
+      strange.push(role);
+    trees.set(role, nextBelow(before, { entries, removed, expires }));
   }
   if (strange.length > 0)
     session.context.ui.warn(
-      `what these bins say was not signed in this folder: ${strange.slice(0, 8).join(', ')}${strange.length > 8 ? ` and ${strange.length - 8} more` : ''}`,
+      `what these roles say was not signed in this folder: ${strange.slice(0, 8).join(', ')}${strange.length > 8 ? ` and ${strange.length - 8} more` : ''}`,
     );
-  const own = standsInRole(base, change)
-    ? undefined
-    : await signRole(
-        session,
-        base,
-        nextRole(base.role, { ...change, entries: new Map(), removed: [] }),
-      );
-  return { own, bins: await signBins(session, succinct, trees, log) };
+  return trees;
 }
 
-/** Whether the vendor's role says already what bins do not: then it need not be signed again. */
+/** Trees of nested roles with the keys that the published role of the vendor names. */
+export function nestedRoles(
+  { role: own }: Base,
+  trees: ReadonlyMap<string, JsonObject>,
+): Map<string, NestedRole> {
+  return new Map(
+    [...trees].map(([role, tree]) => {
+      const keys = keysBelow(own, role);
+      if (keys === undefined) throw new IronError('E_INTERNAL', `nobody delegates to ${role}`);
+      return [role, { tree, keys }];
+    }),
+  );
+}
+
+/** What nobody here signs, nobody who sees it wait has any reason to believe. `E_KEY`. */
+function demandSome(nested: readonly SignedBelow[]): void {
+  const unsigned = nested.find(({ have }) => have === 0);
+  if (unsigned === undefined) return;
+  const { role } = unsigned;
+  throw new IronError('E_KEY', `no key of ${role} is in this folder`, {
+    why: 'these paths are given to that role, and its own keys sign it',
+    hint: `nothing was sent; publish from a folder whose vendor.json names keys of ${role}`,
+    context: { role },
+  });
+}
+
+/** Whether the vendor's role says already what others do not: then it need not be signed again. */
 function standsInRole({ role }: Base, { evidenceKeys, floors = new Map() }: RoleChange): boolean {
   if (role === undefined || floors.size > 0) return false;
   const active = parseEvidenceKeys(role.envelope.signed).active.map(keyIdentity);
   return evidenceKeys.every((key) => active.includes(keyIdentity(key)));
 }
 
-/** Signs bins with the TUF keys that are here; notes them before they leave. `E_THRESHOLD`. */
-export async function signBins(
-  session: Session,
-  succinct: SuccinctRoles,
-  trees: ReadonlyMap<string, JsonObject>,
-  log: BinLog,
-): Promise<SignedBin[]> {
-  const signers = await session.signers.here('tuf');
-  const bins: SignedBin[] = [];
-  for (const [role, tree] of trees) bins.push(await signBin(succinct, role, tree, signers));
-  await log.add(
-    bins.map(({ role, version }) => ({
-      role,
-      version,
-      says: digestOf(crypto, trees.get(role) as JsonObject),
-    })),
-  );
-  return bins;
+/** Uploads the files of roles below the own one: small ones together. */
+export async function sendRoles(
+  api: Api,
+  sender: BatchSender,
+  roles: readonly SignedBelow[],
+): Promise<void> {
+  for (const { sha256, bytes } of roles)
+    if (bytes.length <= SMALL) await sender.add({ sha256, bytes });
+    else await uploadBlob(api, { source: { bytes }, length: bytes.length, sha256 });
 }
 
-async function signBin(
-  succinct: SuccinctRoles,
-  role: string,
-  tree: JsonObject,
-  signers: readonly Signer[],
-): Promise<SignedBin> {
-  const bytes = await sealMetadata(crypto, tree, signers);
-  const envelope = parseEnvelope(bytes, METADATA_LIMITS.targets, role);
-  try {
-    verifyThreshold(crypto, envelope, succinct.table, succinct, role);
-  } catch (cause) {
-    throw new IronError('E_THRESHOLD', `the keys here are too few for the bin ${role}`, {
-      why: `${succinct.threshold} keys must sign, and bins are signed in one place`,
-      hint: 'no bin was sent; bring the keys together, or, after an exchange of keys, let `ironport split` with the number of bins that there is sign all of them with the new ones',
-      cause,
-    });
-  }
-  const sha256 = toHex(crypto.sha256(bytes));
-  return { role, version: tree.version as number, bytes, sha256 };
+/** `acme 4, valid until …`, `acme.wifi 2, valid until …` or `3 bins of acme`: what was signed. */
+export function rolesWords(
+  vendor: string,
+  { own, bins, nested }: SignedBranch,
+  standing: Targets,
+): string {
+  const roles = nested.map((one) => roleWords(one.role, one));
+  if (own !== undefined) roles.unshift(roleWords(vendor, own.role));
+  if (bins.length > 0) roles.push(`${bins.length} bins of ${vendor}`);
+  return roles.join(' and ') || roleWords(vendor, standing);
 }

@@ -8,13 +8,11 @@ import { entriesOf, entryJson, type ProductIndex } from '../shared/product/index
 import { formatInstant } from '../shared/time.ts';
 import { parseArtifactPath } from '../shared/tuf/names.ts';
 import type { Targets } from '../shared/tuf/targets.ts';
-import { publishedBranch, signChange } from './branch.ts';
-
-import { leaveWaiting, waitingData, waitingText } from './co-sign.ts';
+import { publishedBranch, rolesWords, sendRoles, signChange } from './branch.ts';
+import { countOf, isComplete, leaveWaiting, waitingData, waitingText } from './co-sign.ts';
 import { handIn } from './hand-in.ts';
-
 import { indexFile, loadIndex, rememberIndex } from './product-index.ts';
-import { apiOf, isOwnWork, roleWords, type Session, verifiedBase } from './session.ts';
+import { apiOf, isOwnWork, type Session, verifiedBase } from './session.ts';
 import { BatchSender } from './upload/batch.ts';
 import { uploadBlob } from './upload/blob.ts';
 
@@ -65,19 +63,20 @@ export async function publishIndex(
   const file = indexFile(index);
   const entries = entriesOf(index, version);
   const removed = remove ? await branch.pathsOf(entries.map(({ path }) => path)) : [];
-  const { own, bins } = await signChange(session, branch, {
+  const branched = await signChange(session, branch, {
     entries: new Map([[file.path, file.entry]]),
     removed,
     evidenceKeys: [],
     expires: systemClock() + LIFETIMES.vendor,
   });
-  // Of a role that is split only bins may have changed.
+  const { own, bins, nested } = branched;
+  // Only roles below it may have changed.
   const signed = own ?? { role: base.role as Targets, have: 0, need: 0 };
-  context.ui.stage(`signed ${roleWords(config.vendor, signed.role)}, at home`);
+  context.ui.stage(`signed ${rolesWords(config.vendor, branched, signed.role)}, at home`);
   const api = await apiOf(session);
   await uploadBlob(api, { source: { bytes: file.bytes }, ...file });
   const sender = new BatchSender(api);
-  for (const { sha256, bytes } of bins) await sender.add({ sha256, bytes });
+  await sendRoles(api, sender, [...bins, ...nested]);
   await sender.flush();
   const facts = {
     index: file.path,
@@ -89,12 +88,14 @@ export async function publishIndex(
     expires: formatInstant(signed.role.expires),
     signatures: { have: signed.have, need: signed.need },
     bins: bins.map(({ role, version }) => ({ role, version })),
+    nested: nested.map(({ role, version }) => ({ role, version })),
   };
-  if (own !== undefined && own.have < own.need) {
-    const waiting = await leaveWaiting(session, api, own);
-    return { data: { ...facts, ...waitingData(waiting) }, text: waitingText(waiting, own) };
+  if (!isComplete(branched)) {
+    const waiting = await leaveWaiting(session, api, branched);
+    const text = waitingText(waiting, countOf(branched));
+    return { data: { ...facts, ...waitingData(waiting) }, text };
   }
-  const published = await handIn(session, api, own, bins);
+  const published = await handIn(session, api, own, branched);
   await rememberIndex(dir, product, file);
   const words = entries.map((entry) =>
     entry.withdrawn === undefined
@@ -105,7 +106,7 @@ export async function publishIndex(
     data: { ...facts, published: true, ...published },
     text: [
       ...words,
-      `  ${roleWords(config.vendor, signed.role)}, in snapshot ${published.snapshot}`,
+      `  ${rolesWords(config.vendor, branched, signed.role)}, in snapshot ${published.snapshot}`,
     ].join('\n'),
   };
 }

@@ -4,25 +4,28 @@ import { join } from 'node:path';
 import { type DraftReply, lacking } from '../shared/api/pending.ts';
 import type { CommandContext } from '../shared/cli/command.ts';
 import { confirm } from '../shared/cli/confirm.ts';
-import { IronError } from '../shared/errors.ts';
+import { IronError, isIronError } from '../shared/errors.ts';
 import { canonicalText } from '../shared/json/canonical.ts';
 import { vendorFolder } from '../shared/layout.ts';
 import { systemClock } from '../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
 import { addSignatures } from '../shared/tuf/build.ts';
+import type { DelegatedKeys } from '../shared/tuf/delegations.ts';
 import type { TrustChange } from '../shared/tuf/diff/change.ts';
 import { diffText, trustDiff } from '../shared/tuf/diff/trust-diff.ts';
 import { parseArtifactPath } from '../shared/tuf/names.ts';
+import { demandNested, keysBelow, Owners } from '../shared/tuf/nested.ts';
 import type { Targets } from '../shared/tuf/targets.ts';
 import { countSignatures, type SignedRole } from './hand-in.ts';
 import type { Base } from './rebase/base.ts';
 import type { Session } from './session.ts';
+import type { SignedBelow } from './sign-below.ts';
 import type { Api } from './upload/api.ts';
-import { bringRole } from './upload/pending.ts';
+import { bringRoles } from './upload/pending.ts';
 
 /**
  * The vendor's own role and nothing else: not the operators' targets, nor another vendor's role, nor
- * one that delegates otherwise than `before` does.
+ * one that delegates to anybody but roles of the vendor, or to other bins than `before` does.
  */
 export function demandOwnRole(role: Targets, before: Targets | undefined, vendor: string): void {
   const foreign = role.paths().find((target) => parseArtifactPath(target).vendor !== vendor);
@@ -30,28 +33,77 @@ export function demandOwnRole(role: Targets, before: Targets | undefined, vendor
     const delegations = file?.envelope.tree.delegations;
     return delegations === undefined ? '' : canonicalText(delegations);
   };
-  if (foreign === undefined && (says(role) === '' || says(role) === says(before))) return;
+  const isAsBefore = says(role) === '' || says(role) === says(before);
+  if (foreign === undefined && (isAsBefore || isNestedOnly(role, vendor))) return;
   throw new IronError('E_NOT_AUTHORISED', `this is not a role of ${vendor}`, {
     why: foreign === undefined ? 'it delegates to others' : `it lists ${foreign}`,
     hint: 'nothing was signed; ask whoever passed it on what it is',
   });
 }
 
+/** Whether it delegates to roles below the vendor's, for paths of the vendor's, and to nobody else. */
+function isNestedOnly({ delegations }: Targets, vendor: string): boolean {
+  if (delegations === undefined || delegations.succinct !== undefined) return false;
+  try {
+    demandNested(vendor, delegations, [`${vendor}/*/*/*`]);
+    return true;
+  } catch (error) {
+    if (isIronError(error, 'E_NAME', 'E_DELEGATION', 'E_THRESHOLD', 'E_QUOTA')) return false;
+    throw error;
+  }
+}
+
+/**
+ * A role below the vendor's own: one that it delegates to as it will stand, in the version that
+ * follows the listed one, listing what is given to it. `E_NOT_AUTHORISED`, `E_VERSION`.
+ */
+export function demandNestedFile(
+  { trusted }: Base,
+  own: Targets | undefined,
+  vendor: string,
+  role: string,
+  file: Targets,
+): DelegatedKeys {
+  const keys = keysBelow(own, role);
+  const owners = new Owners(crypto, vendor, own);
+  const stray = file.paths().find((path) => owners.of(path) !== role);
+  const why =
+    keys === undefined
+      ? `${vendor} delegates to no ${role}`
+      : stray !== undefined
+        ? `it lists ${stray}`
+        : file.delegations === undefined
+          ? undefined
+          : 'it delegates to others';
+  if (keys === undefined || why !== undefined)
+    throw new IronError('E_NOT_AUTHORISED', `this is not the role ${role} of ${vendor}`, {
+      ...(why === undefined ? {} : { why }),
+      hint: 'nothing was signed; ask whoever passed it on what it is',
+    });
+  demandNext(role, file.version, trusted.snapshot().roles.get(role)?.version ?? 0);
+  return keys;
+}
+
 /** A version that does not follow was made on top of another state than the published one. */
 export function demandFollows(role: Targets, base: Base, vendor: string): void {
-  if (role.version === (base.role?.version ?? 0) + 1) return;
+  demandNext(vendor, role.version, base.role?.version ?? 0);
+}
+
+function demandNext(role: string, version: number, published: number): void {
+  if (version === published + 1) return;
   throw new IronError(
     'E_VERSION',
-    `this is ${vendor} ${role.version}, and ${base.role?.version ?? 'none'} is published`,
+    `this is ${role} ${version}, and ${published || 'none'} is published`,
     { hint: 'nothing was signed; let it be made again on top of what is published' },
   );
 }
 
-/** Says what a signature on the role would change. */
+/** Says what a signature on the role would change; which role, where there are several. */
 export function showRole(
   { ui }: CommandContext,
   before: Targets | undefined,
   after: Targets,
+  name = 'it',
 ): TrustChange[] {
   const changes = trustDiff(
     crypto,
@@ -59,7 +111,7 @@ export function showRole(
     { type: 'targets', file: after },
     systemClock(),
   );
-  ui.stage(`this is what it changes:\n${diffText(changes)}`);
+  ui.stage(`this is what ${name} changes:\n${diffText(changes)}`);
   return changes;
 }
 
@@ -78,21 +130,40 @@ export async function coSign(
   return { ...countSignatures(base, bytes, vendor), changes };
 }
 
-/** A role that lacks signatures waits at the service; the others find it there. */
+/** Roles that lack signatures wait at the service; the others find them there. */
 export interface Waiting {
-  /** Where the file is kept here as well. */
-  readonly file: string;
+  /** Where the own role is kept here as well; null when only nested ones wait. */
+  readonly file: string | null;
   readonly draft: DraftReply;
 }
 
-/** Leaves a role at the service for the next signer. */
+/** Roles that become visible together. */
+export interface SignedTogether {
+  readonly own: SignedRole | undefined;
+  readonly nested: readonly SignedBelow[];
+}
+
+/** How many signatures are there, of those that all of them need. */
+export function countOf({ own, nested }: SignedTogether): SignedCount {
+  const all = [...(own === undefined ? [] : [own]), ...nested];
+  const sum = (number: (count: SignedCount) => number): number =>
+    all.reduce((total, one) => total + number(one), 0);
+  return { have: sum(({ have, need }) => Math.min(have, need)), need: sum(({ need }) => need) };
+}
+
+export function isComplete(together: SignedTogether): boolean {
+  const { have, need } = countOf(together);
+  return have >= need;
+}
+
+/** Leaves roles at the service for the next signer. */
 export async function leaveWaiting(
   { dir, config }: Session,
   api: Api,
-  { bytes }: SignedRole,
+  { own, nested }: SignedTogether,
 ): Promise<Waiting> {
-  const draft = await bringRole(api, config.vendor, bytes);
-  return { file: join(dir, vendorFolder.lastSigned), draft };
+  const draft = await bringRoles(api, config.vendor, own?.bytes, nested);
+  return { file: own === undefined ? null : join(dir, vendorFolder.lastSigned), draft };
 }
 
 /** For `--json`. */

@@ -1,13 +1,15 @@
 /** The vendor's folder: who it is, which keys it has and where, in `vendor.json`. */
 
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { utf8 } from '../shared/bytes.ts';
 import { IronError, isIronError } from '../shared/errors.ts';
 import { Node } from '../shared/json/decode.ts';
 import { vendorFolder } from '../shared/layout.ts';
-import { ADMISSION_LIMITS, PUBLISHER_LIMITS } from '../shared/limits.ts';
+import { ADMISSION_LIMITS, NESTED_LIMITS, PUBLISHER_LIMITS } from '../shared/limits.ts';
 import { readJsonFile, writeFileAtomic, writeFileExclusive } from '../shared/node/files.ts';
+import { isSignerUri } from '../shared/node/signers/uri.ts';
 import { parseVendorName } from '../shared/tuf/names.ts';
+import { nestedRole } from '../shared/tuf/nested.ts';
 import { formatHardwareId, type HardwareId, parseHardwareId } from '../shared/tuf/vendors.ts';
 
 const SCHEMA = 'ironport.vendor-config/v1';
@@ -20,6 +22,8 @@ export interface VendorConfig {
   readonly threshold: number;
   /** Signers, by key file or URI; paths are relative to the folder. */
   readonly keys: Readonly<Record<'tuf' | 'evidence' | 'api', readonly string[]>>;
+  /** Signers of roles nested in the vendor's, by role, as far as they are known here. */
+  readonly nested?: ReadonlyMap<string, readonly string[]>;
 }
 
 /** Reads `vendor.json` in `dir`. `E_NOT_FOUND` when there is none, `E_CONFIG` when it is no good. */
@@ -42,7 +46,7 @@ export async function loadConfig(dir: string): Promise<VendorConfig> {
 }
 
 function parseConfig(node: Node): VendorConfig {
-  node.only('schema', 'vendor', 'contact', 'hardware_ids', 'threshold', 'keys');
+  node.only('schema', 'vendor', 'contact', 'hardware_ids', 'threshold', 'keys', 'nested');
   node.get('schema').oneOf(SCHEMA);
   const keys = node.get('keys').only('tuf', 'evidence', 'api');
   const uris = (list: string): string[] =>
@@ -51,8 +55,9 @@ function parseConfig(node: Node): VendorConfig {
       .items(ADMISSION_LIMITS.keys)
       .map((item) => item.string());
   const tuf = uris('tuf');
+  const vendor = parseVendorName(node.get('vendor').string());
   return {
-    vendor: parseVendorName(node.get('vendor').string()),
+    vendor,
     contact: node.get('contact').string(),
     hardwareIds: node
       .get('hardware_ids')
@@ -61,7 +66,17 @@ function parseConfig(node: Node): VendorConfig {
     // TUF 4.3: at least 1, and never more than there are keys.
     threshold: node.get('threshold').integer(1, tuf.length),
     keys: { tuf, evidence: uris('evidence'), api: uris('api') },
+    nested: parseNested(node.maybe('nested'), vendor),
   };
+}
+
+function parseNested(node: Node | undefined, vendor: string): Map<string, readonly string[]> {
+  return new Map(
+    (node?.entries(NESTED_LIMITS.roles) ?? []).map(([name, list]) => [
+      nestedRole(vendor, name),
+      list.items(ADMISSION_LIMITS.keys).map((item) => item.string()),
+    ]),
+  );
 }
 
 /** Writes `vendor.json`; `E_EXISTS` when there is another one. */
@@ -82,8 +97,20 @@ function format(config: VendorConfig): Uint8Array {
     hardware_ids: config.hardwareIds.map(formatHardwareId),
     threshold: config.threshold,
     keys: config.keys,
+    ...(config.nested === undefined || config.nested.size === 0
+      ? {}
+      : {
+          nested: Object.fromEntries(
+            [...config.nested].map(([role, uris]) => [role.slice(config.vendor.length + 1), uris]),
+          ),
+        }),
   };
   return utf8(`${JSON.stringify(document, null, 2)}\n`);
+}
+
+/** A signer of the command line as the configuration has it, so that it holds from anywhere. */
+export function fromAnywhere(uri: string): string {
+  return isSignerUri(uri) && !uri.startsWith('file:') ? uri : resolve(uri.replace(/^file:/, ''));
 }
 
 /** A signer of the configuration as the openers of signers take it. */

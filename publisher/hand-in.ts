@@ -1,6 +1,6 @@
 /** Signing a role at home, handing it in, and seeing with one's own client what became of it. */
 
-import type { SubmissionReply, Verdict } from '../shared/api/upload.ts';
+import type { SubmissionReply, UploadedRole, Verdict } from '../shared/api/upload.ts';
 import { equalBytes } from '../shared/bytes.ts';
 import { IronError, isIronError } from '../shared/errors.ts';
 import type { JsonObject } from '../shared/json/value.ts';
@@ -12,11 +12,11 @@ import { formatMetadata, sign } from '../shared/tuf/build.ts';
 import { parseEnvelope } from '../shared/tuf/envelope.ts';
 import { verifyThreshold } from '../shared/tuf/role.ts';
 import { parseTargets, type Targets } from '../shared/tuf/targets.ts';
-import type { SignedBin } from './branch.ts';
 import { inReview, keepInReview } from './in-review.ts';
 import type { Base } from './rebase/base.ts';
 import { remember } from './rebase/floor.ts';
 import { type Session, verifiedBase } from './session.ts';
+import type { SignedBelow } from './sign-below.ts';
 import type { Api } from './upload/api.ts';
 import { RepositoryFetcher } from './upload/fetcher.ts';
 import { refusalOf, submit, verdictLine, waitFor } from './upload/submission.ts';
@@ -43,21 +43,26 @@ export async function signRole(
   return counted;
 }
 
-/** How far a role file is signed, by the keys that the operators' targets name. */
+/** How far a role file is signed, by the keys that the operators' targets name. `E_NOT_AUTHORISED`. */
 export function countSignatures(base: Base, bytes: Uint8Array, vendor: string): SignedRole {
+  const signed = countedSoFar(base, bytes, vendor);
+  if (signed.have > 0) return signed;
+  throw new IronError('E_NOT_AUTHORISED', 'none of the keys here may sign for this vendor', {
+    why: `the operators' targets name other TUF keys for ${vendor}`,
+    hint: 'nothing was sent; compare vendor.json with what was admitted',
+  });
+}
+
+/** The same of one that nobody may have signed yet. */
+export function countedSoFar(base: Base, bytes: Uint8Array, vendor: string): SignedRole {
   const role = parseTargets(bytes, vendor);
   const { delegation, keys } = base;
-  const envelope = parseEnvelope(bytes, METADATA_LIMITS.targets, vendor);
+  const any = { ...delegation, threshold: 1 };
   let have = 0;
   try {
-    have = verifyThreshold(crypto, envelope, keys, { ...delegation, threshold: 1 }, vendor).length;
+    have = verifyThreshold(crypto, role.envelope, keys, any, vendor).length;
   } catch (error) {
     if (!isIronError(error, 'E_THRESHOLD')) throw error;
-    throw new IronError('E_NOT_AUTHORISED', 'none of the keys here may sign for this vendor', {
-      why: `the operators' targets name other TUF keys for ${vendor}`,
-      hint: 'nothing was sent; compare vendor.json with what was admitted',
-      cause: error,
-    });
   }
   return { bytes, role, have, need: delegation.threshold };
 }
@@ -77,18 +82,25 @@ export async function handIn(
   session: Session,
   api: Api,
   signed: SignedRole | undefined,
-  bins: readonly SignedBin[] = [],
+  { bins = [], nested = [] }: Below = {},
 ): Promise<Published> {
   const { ui } = session.context;
   const { vendor } = session.config;
   const own = signed === undefined ? [] : [`${vendor} ${signed.role.version}`];
-  ui.stage(
-    `handing in ${[...own, ...(bins.length === 0 ? [] : [`${bins.length} bins`])].join(' and ')}`,
-  );
-  const metadata = signed?.bytes;
-  const uploaded = bins.map(({ role, sha256 }) => ({ role, sha256 }));
-  const first = await submit(api, vendor, { metadata, bins: uploaded });
-  return await seePublished(session, api, first, signed, bins);
+  const others = nested.map(({ role, version }) => `${role} ${version}`);
+  const inBins = bins.length === 0 ? [] : [`${bins.length} bins`];
+  ui.stage(`handing in ${[...own, ...others, ...inBins].join(' and ')}`);
+  const uploaded = (roles: readonly SignedBelow[]): UploadedRole[] =>
+    roles.map(({ role, sha256 }) => ({ role, sha256 }));
+  const roles = { bins: uploaded(bins), nested: uploaded(nested) };
+  const first = await submit(api, vendor, { metadata: signed?.bytes, ...roles });
+  return await seePublished(session, api, first, signed, [...bins, ...nested]);
+}
+
+/** Roles below the own one that are handed in with it; their files were uploaded. */
+export interface Below {
+  readonly bins?: readonly SignedBelow[];
+  readonly nested?: readonly SignedBelow[];
 }
 
 /** Waits for a submission, and sees with the own client that what was signed is published. */
@@ -97,7 +109,7 @@ export async function seePublished(
   api: Api,
   first: SubmissionReply,
   signed: SignedRole | undefined,
-  bins: readonly SignedBin[] = [],
+  below: readonly SignedBelow[] = [],
 ): Promise<Published> {
   const reply = await waitFor(api, first);
   sayVerdicts(session, reply);
@@ -110,7 +122,7 @@ export async function seePublished(
   // That the service says so is no reason to believe it; its signed files are.
   const now = await verifiedBase(session);
   if (signed !== undefined) await demandOwn(session, now, signed);
-  await demandBins(session, now, bins);
+  await demandBelow(session, now, below);
   return {
     verdicts: reply.verdicts,
     snapshot: now.trusted.snapshot().version,
@@ -118,14 +130,14 @@ export async function seePublished(
   };
 }
 
-/** What is published of each bin is at least what was handed in; of this version, the very file. */
-async function demandBins(
+/** What is published of each role is at least what was handed in; of this version, the very same. */
+async function demandBelow(
   { repository }: Session,
   { trusted }: Base,
-  bins: readonly SignedBin[],
+  below: readonly SignedBelow[],
 ): Promise<void> {
   const fetcher = new RepositoryFetcher(repository);
-  await beside(bins, async ({ role, version, bytes }) => {
+  await beside(below, async ({ role, version, bytes }) => {
     const listed = trusted.snapshot().roles.get(role)?.version ?? 0;
     if (listed < version)
       throw new IronError(
@@ -135,12 +147,19 @@ async function demandBins(
       );
     if (listed > version) return;
     const shown = await fetcher.fetchFile(tree.metadata(role, version), METADATA_LIMITS.targets);
-    if (shown !== undefined && equalBytes(shown, bytes)) return;
+    if (shown !== undefined && saysTheVerySame(shown, bytes, role)) return;
     throw new IronError('E_CONFLICT', `another ${role} ${version} is published than this one`, {
       why: 'two files of one version were signed with the keys of this vendor',
       hint: 'look at what is published; if nobody of yours signed it, a key is stolen',
     });
   });
+}
+
+/** Signatures may have come together from several. */
+function saysTheVerySame(a: Uint8Array, b: Uint8Array, role: string): boolean {
+  if (equalBytes(a, b)) return true;
+  const [one, other] = [a, b].map((bytes) => parseEnvelope(bytes, METADATA_LIMITS.targets, role));
+  return equalBytes(one?.signedBytes() ?? a, other?.signedBytes() ?? b);
 }
 
 async function demandOwn(session: Session, now: Base, signed: SignedRole): Promise<void> {

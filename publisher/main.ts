@@ -5,6 +5,7 @@ import { runProgram } from '../shared/cli/run.ts';
 import { attest } from './commands/attest.ts';
 import { init } from './commands/init.ts';
 import { manifestDiff, manifestExplain, manifestLint } from './commands/manifest.ts';
+import { nest, unnest } from './commands/nest.ts';
 import { pendingList, pendingShow, pendingSign } from './commands/pending.ts';
 import { promote } from './commands/promote.ts';
 import { publish } from './commands/publish.ts';
@@ -40,7 +41,7 @@ export const program: ProgramSpec = {
       renew,
       rotateKeys,
     ],
-    ...[split, pendingList, pendingShow, pendingSign, submissionCommand],
+    ...[split, nest, unnest, pendingList, pendingShow, pendingSign, submissionCommand],
   ],
 };
 

@@ -50,8 +50,8 @@ export function nextRole(base: Targets | undefined, change: RoleChange): JsonObj
   return next;
 }
 
-/** The version of a bin after `base` that lists `entries` too. Errors as of `nextRole`. */
-export function nextBin(
+/** The version of a bin, or nested role, after `base` that lists `entries` too. Errors as of `nextRole`. */
+export function nextBelow(
   base: Targets,
   { entries, removed = [], expires }: Pick<RoleChange, 'entries' | 'removed' | 'expires'>,
 ): JsonObject {

@@ -12,15 +12,15 @@ import { withEntry } from '../shared/product/change-index.ts';
 import type { ProductIndex } from '../shared/product/index-file.ts';
 import type { FileMeta } from '../shared/tuf/build.ts';
 import { parseArtifactPath } from '../shared/tuf/names.ts';
-import { publishedBranch, type SignedBranch, signChange } from './branch.ts';
-import { leaveWaiting, type Waiting } from './co-sign.ts';
+import { publishedBranch, rolesWords, type SignedBranch, sendRoles, signChange } from './branch.ts';
+import { isComplete, leaveWaiting, type Waiting } from './co-sign.ts';
 import { type Attested, attestArtifact, type Claim, measureArtifact } from './evidence.ts';
 import { handIn, type Published } from './hand-in.ts';
 import { type IndexFile, indexFile, loadIndex, rememberIndex } from './product-index.ts';
 import type { Base } from './rebase/base.ts';
 import type { PublishedBranch } from './rebase/published-branch.ts';
 import { indexEntry, type Released } from './release.ts';
-import { apiOf, isOwnWork, roleWords, type Session, verifiedBase } from './session.ts';
+import { apiOf, isOwnWork, type Session, verifiedBase } from './session.ts';
 import type { Api } from './upload/api.ts';
 import { BatchSender, SMALL } from './upload/batch.ts';
 import { uploadBlob } from './upload/blob.ts';
@@ -71,14 +71,14 @@ export async function publishClaims(
     floors,
     expires: systemClock() + LIFETIMES.vendor,
   });
-  if (signed.own !== undefined)
-    context.ui.stage(`signed ${roleWords(session.config.vendor, signed.own.role)}, at home`);
+  const standing = signed.own?.role ?? base.role;
+  if (standing !== undefined && signed.bins.length === 0)
+    context.ui.stage(`signed ${rolesWords(session.config.vendor, signed, standing)}, at home`);
   const api = await apiOf(session);
   await uploadAll(session, api, made, signed, indexes);
-  const { own, bins } = signed;
-  const lacks = own !== undefined && own.have < own.need ? own : undefined;
-  const waiting = lacks && (await leaveWaiting(session, api, lacks));
-  const published = lacks === undefined ? await handIn(session, api, own, bins) : undefined;
+  const isWhole = isComplete(signed);
+  const waiting = isWhole ? undefined : await leaveWaiting(session, api, signed);
+  const published = isWhole ? await handIn(session, api, signed.own, signed) : undefined;
   for (const { product, file } of published === undefined ? [] : indexes)
     await rememberIndex(dir, product, file);
   return { base, made, signed, published, waiting };
@@ -135,7 +135,7 @@ async function uploadAll(
   { context }: Session,
   api: Api,
   made: readonly Made[],
-  { bins }: SignedBranch,
+  { bins, nested }: SignedBranch,
   indexes: readonly NextIndex[],
 ): Promise<void> {
   const sender = new BatchSender(api);
@@ -151,9 +151,7 @@ async function uploadAll(
     if (measured.length > SMALL) large.push(one);
     else await sender.add({ sha256: measured.sha256, bytes: await readMeasured(claim, measured) });
   }
-  for (const { sha256, bytes } of bins)
-    if (bytes.length <= SMALL) await sender.add({ sha256, bytes });
-    else await uploadBlob(api, { source: { bytes }, length: bytes.length, sha256 });
+  await sendRoles(api, sender, [...bins, ...nested]);
   await sender.flush();
   for (const { claim, measured } of large) {
     const progress = context.ui.progress(`uploading ${basename(claim.file)}`, measured.length);

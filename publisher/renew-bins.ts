@@ -7,13 +7,13 @@ import { beside } from '../shared/node/beside.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
 import type { Instant } from '../shared/time.ts';
 import { binNames, type SuccinctRoles } from '../shared/tuf/delegations.ts';
-import { type SignedBin, signBins } from './branch.ts';
 import { handIn } from './hand-in.ts';
 import { renewedRole } from './next-role.ts';
 import type { Base } from './rebase/base.ts';
+import { loadBelow } from './rebase/below.ts';
 import { BinLog, digestOf } from './rebase/bin-log.ts';
-import { loadBin } from './rebase/bins.ts';
 import type { Session } from './session.ts';
+import { type SignedBelow, signBins } from './sign-below.ts';
 import type { Api } from './upload/api.ts';
 import { BatchSender } from './upload/batch.ts';
 import { RepositoryFetcher } from './upload/fetcher.ts';
@@ -40,7 +40,7 @@ export async function renewBins(
     const group = names.slice(at, at + PUBLISHER_LIMITS.binsAtOnce);
     const found = new Map<string, JsonObject>();
     const renewing = beside(group, async (name) => {
-      const bin = await loadBin(crypto, fetcher, base, succinct, name);
+      const bin = await loadBelow(crypto, fetcher, base, succinct, name);
       if (!adopt && !log.knows(name, digestOf(crypto, bin.envelope.tree))) throw foreign(name);
       found.set(name, renewedRole(bin, expires));
     });
@@ -61,12 +61,12 @@ export async function renewBins(
 async function handInGroup(
   session: Session,
   api: Api,
-  signed: readonly SignedBin[],
+  signed: readonly SignedBelow[],
 ): Promise<void> {
   const sender = new BatchSender(api);
   for (const { sha256, bytes } of signed) await sender.add({ sha256, bytes });
   await sender.flush();
-  await handIn(session, api, undefined, signed);
+  await handIn(session, api, undefined, { bins: signed });
 }
 
 function foreign(name: string): IronError {

@@ -44,19 +44,34 @@ export class VendorSigners {
 
   /** The keys of a list that are on this machine; the others sign elsewhere. At least one. */
   async here(list: List): Promise<Signer[]> {
-    const signers: Signer[] = [];
-    for (const uri of this.#config.keys[list]) {
-      try {
-        signers.push(await this.#open(uri));
-      } catch (error) {
-        if (!isIronError(error, 'E_NOT_FOUND')) throw error;
-        this.#context.ui.note(`the ${list} key ${uri} is not here`);
-      }
-    }
+    const signers = await this.among(list);
     if (signers.length === 0)
       throw new IronError('E_KEY', `none of the ${list} keys is on this machine`, {
         why: `vendor.json names ${this.#config.keys[list].join(', ') || 'none'}`,
       });
+    return signers;
+  }
+
+  /** The same, where it may be that none is here. */
+  among(list: List): Promise<Signer[]> {
+    return this.#found(this.#config.keys[list], `${list} key`);
+  }
+
+  /** The keys of a nested role that are on this machine; none when others alone sign it. */
+  ofNested(role: string): Promise<Signer[]> {
+    return this.#found(this.#config.nested?.get(role) ?? [], `key of ${role}`);
+  }
+
+  async #found(uris: readonly string[], what: string): Promise<Signer[]> {
+    const signers: Signer[] = [];
+    for (const uri of uris) {
+      try {
+        signers.push(await this.#open(uri));
+      } catch (error) {
+        if (!isIronError(error, 'E_NOT_FOUND')) throw error;
+        this.#context.ui.note(`the ${what} ${uri} is not here`);
+      }
+    }
     return signers;
   }
 

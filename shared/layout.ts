@@ -128,7 +128,7 @@ export const vendorFolder = {
   floor: 'keys/floor.json',
   /** The role file that was signed here last, published or not. */
   lastSigned: 'signed/last.json',
-  /** What was signed here of the bins, a line each. */
+  /** What was signed here of bins and nested roles, a line each. */
   signedBins: 'signed/bins.log',
   /** The role of this folder's signing that was last seen published. */
   lastPublished: 'signed/published.json',

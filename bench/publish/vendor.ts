@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadConfig, resolveKey } from '../../publisher/config.ts';
-import { nextBin, nextRole } from '../../publisher/next-role.ts';
+import { nextBelow, nextRole } from '../../publisher/next-role.ts';
 import { indexFile } from '../../publisher/product-index.ts';
 import { Api } from '../../publisher/upload/api.ts';
 import { BatchSender } from '../../publisher/upload/batch.ts';
@@ -179,7 +179,7 @@ export class BenchVendor {
     for (const [role, added] of byBin) {
       const base = await this.#role(role);
       if (base === undefined) throw new Error(`${role} is not published`);
-      const bytes = await this.#sign(role, nextBin(base, { entries: added, expires }));
+      const bytes = await this.#sign(role, nextBelow(base, { entries: added, expires }));
       bins.push({ role, sha256: digest(bytes), bytes });
     }
     return { metadata: undefined, bins };

@@ -16,6 +16,7 @@ export function verdictData({ verdict, checks, notChecked, stale }: VerifiedTarg
     length: verdict.length,
     sha256: verdict.sha256,
     vendor: verdict.vendor.name,
+    roles: verdict.chain,
     generation: verdict.ceiling.generation,
     devices: verdict.ceiling.devices.map(({ vendor, device }) =>
       formatHardwareId({ bus: 'PCI', vendor, device }),

@@ -1,7 +1,7 @@
 /** `init`: a vendor's folder, with keys that never leave it. */
 
 import { stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { KEY_LISTS, type KeyList } from '../../shared/api/admission.ts';
 import type { CommandSpec } from '../../shared/cli/command.ts';
 import { passphraseSource } from '../../shared/cli/secret.ts';
@@ -12,12 +12,12 @@ import { ADMISSION_LIMITS } from '../../shared/limits.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { newPassphrase } from '../../shared/node/signers/passphrase.ts';
-import { isSignerUri, openPublicKey } from '../../shared/node/signers/uri.ts';
+import { openPublicKey } from '../../shared/node/signers/uri.ts';
 import { writeNewKey } from '../../shared/node/signers/write-key.ts';
 import { keyId } from '../../shared/tuf/key.ts';
 import { parseVendorName } from '../../shared/tuf/names.ts';
 import { parseHardwareId } from '../../shared/tuf/vendors.ts';
-import { type VendorConfig, writeConfig } from '../config.ts';
+import { fromAnywhere, type VendorConfig, writeConfig } from '../config.ts';
 import { TrustStore } from '../rebase/trust-store.ts';
 import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
 
@@ -57,9 +57,9 @@ export const init: CommandSpec = {
   async run(context) {
     const dir = context.need('dir');
     const named = {
-      tuf: context.list('tuf-key').map(whole),
-      evidence: context.list('evidence-key').map(whole),
-      api: context.list('api-key').map(whole),
+      tuf: context.list('tuf-key').map(fromAnywhere),
+      evidence: context.list('evidence-key').map(fromAnywhere),
+      api: context.list('api-key').map(fromAnywhere),
     };
     const count = named.tuf.length || (context.number('tuf-keys', 1) ?? 1);
     const threshold = context.number('threshold', 1) ?? 1;
@@ -114,11 +114,6 @@ export const init: CommandSpec = {
     };
   },
 };
-
-/** What is not relative to the vendor's folder is written so that it holds from anywhere. */
-function whole(uri: string): string {
-  return isSignerUri(uri) && !uri.startsWith('file:') ? uri : resolve(uri.replace(/^file:/, ''));
-}
 
 function paths(list: string, count: number): string[] {
   return Array.from({ length: count }, (_, i) => vendorFolder.key(list, i + 1));

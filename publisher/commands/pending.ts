@@ -1,16 +1,31 @@
 /** `pending`: the vendor's changes that wait at the service for signatures. */
 
-import { type DraftReply, lacking } from '../../shared/api/pending.ts';
+import { type DraftReply, draftId, draftPart, lacking } from '../../shared/api/pending.ts';
 import { decodeFile, errorFromBody } from '../../shared/api/upload.ts';
 import type { CommandResult, CommandSpec } from '../../shared/cli/command.ts';
-import { YES_OPTION } from '../../shared/cli/confirm.ts';
+import { confirm, YES_OPTION } from '../../shared/cli/confirm.ts';
 import { table } from '../../shared/cli/table.ts';
 import { IronError } from '../../shared/errors.ts';
+import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { writeFileExclusive } from '../../shared/node/files.ts';
+import { addSignatures } from '../../shared/tuf/build.ts';
+import type { DelegatedKeys } from '../../shared/tuf/delegations.ts';
+import type { TrustChange } from '../../shared/tuf/diff/change.ts';
 import { shortKeyId } from '../../shared/tuf/key.ts';
+import { keysBelow } from '../../shared/tuf/nested.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
-import { coSign, demandFollows, demandOwnRole, showRole, waitingText } from '../co-sign.ts';
-import { countSignatures, seePublished } from '../hand-in.ts';
+import { publishedBranch } from '../branch.ts';
+import {
+  countOf,
+  demandFollows,
+  demandNestedFile,
+  demandOwnRole,
+  type SignedTogether,
+  showRole,
+  waitingText,
+} from '../co-sign.ts';
+import { countedSoFar, countSignatures, type SignedRole, seePublished } from '../hand-in.ts';
+import type { Base } from '../rebase/base.ts';
 import { remember } from '../rebase/floor.ts';
 import {
   apiOf,
@@ -21,9 +36,10 @@ import {
   verifiedBase,
   withSession,
 } from '../session.ts';
+import { coSignNested, counted, type SignedBelow } from '../sign-below.ts';
 import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
 import type { Api } from '../upload/api.ts';
-import { bringRole, findDraft, listDrafts } from '../upload/pending.ts';
+import { bringRoles, findDraft, listDrafts } from '../upload/pending.ts';
 import { ask } from '../upload/submission.ts';
 
 const CHANGE = { name: 'change', description: 'its id, or 8 digits or more of it' } as const;
@@ -62,20 +78,29 @@ export const pendingShow: CommandSpec = {
   schema: 'ironport/pending-show/v1',
   run: (context) =>
     withSession(context, async (session) => {
-      const { vendor } = session.config;
-      const { draft, role, bytes } = await load(session, await apiOf(session));
+      const { draft, files } = await load(session, await apiOf(session));
       const base = await verifiedBase(session);
-      demandOwnRole(role, base.role, vendor);
-      demandFollows(role, base, vendor);
-      const changes = showRole(context, base.role, role);
-      const { have, need } = countSignatures(base, bytes, vendor);
+      const shown = await showDraft(session, base, files);
+      const together = countedTogether(base, session.config.vendor, shown);
       const out = context.text('out');
-      if (out !== undefined) await writeFileExclusive(out, bytes);
+      const [only, ...others] = files;
+      if (out !== undefined && only !== undefined) {
+        if (others.length > 0 || only.role !== session.config.vendor)
+          throw new IronError('E_USAGE', 'nested roles are signed where the service can be asked', {
+            hint: 'nothing was written; use `ironport pending sign`',
+          });
+        await writeFileExclusive(out, only.bytes);
+      }
       return {
-        data: { ...said(draft), changes, file: out ?? null },
-        text: [roleWords(vendor, role), waitingText({ file: '', draft }, { have, need })].join(
-          '\n',
-        ),
+        data: {
+          ...said(draft),
+          changes: shown.flatMap(({ changes }) => changes),
+          file: out ?? null,
+        },
+        text: [
+          ...files.map(({ role, file }) => roleWords(role, file)),
+          waitingText({ file: null, draft }, countOf(together)),
+        ].join('\n'),
       };
     }),
 };
@@ -93,35 +118,133 @@ export const pendingSign: CommandSpec = {
 };
 
 async function signDraft(session: Session): Promise<CommandResult> {
-  const { dir, config } = session;
+  const { config, context } = session;
   const { vendor } = config;
   const api = await apiOf(session);
-  const { role } = await load(session, api);
+  const { files } = await load(session, api);
   const base = await verifiedBase(session);
-  const { changes, ...signed } = await coSign(session, base, role);
-  await remember(dir, 'lastSigned', signed.bytes);
-  const reply = await bringRole(api, vendor, signed.bytes);
+  const shown = await showDraft(session, base, files);
+  const changes = shown.flatMap(({ changes }) => changes);
+  const names = files.map(({ role, file }) => `${role} ${file.version}`).join(' and ');
+  await confirm(context, `sign ${names}?`);
+  const signed = await signShown(session, base, shown);
+  const { own, nested } = signed;
+  const reply = await bringRoles(api, vendor, own?.bytes, nested);
   if (reply.submission === null) {
     // Others may have signed since it was fetched: what the service counts now is said.
-    const [count] = reply.files[0]?.signatures ?? [];
     return {
       data: { ...said(reply), changes, published: null },
-      text: waitingText({ file: '', draft: reply }, count ?? signed),
+      text: waitingText({ file: null, draft: reply }, countOfDraft(reply)),
     };
   }
   const first = await ask(api, reply.submission);
-  const published = await seePublished(session, api, first, signed);
+  const published = await seePublished(session, api, first, own, nested);
   const { snapshot, timestamp } = published;
   return {
     data: { ...said(reply), state: 'published', changes, published: { snapshot, timestamp } },
-    text: `${vendor} ${role.version} has all of its signatures and is published, in snapshot ${snapshot}`,
+    text: `${names} ${files.length === 1 ? 'has all of its' : 'have all of their'} signatures and ${files.length === 1 ? 'is' : 'are'} published, in snapshot ${snapshot}`,
   };
+}
+
+/** A file of a draft, with the role that the service says it is of. */
+interface DraftedFile {
+  readonly role: string;
+  readonly bytes: Uint8Array;
+  readonly file: Targets;
+}
+
+/** One that was found to be a role of this vendor, and what it changes. */
+interface ShownFile extends DraftedFile {
+  /** Whose signatures count on a nested role; undefined for the vendor's own. */
+  readonly keys: DelegatedKeys | undefined;
+  readonly changes: readonly TrustChange[];
+}
+
+/** Says what each file changes, against what is published. Nothing of what the service says counts. */
+async function showDraft(
+  session: Session,
+  base: Base,
+  files: readonly DraftedFile[],
+): Promise<ShownFile[]> {
+  const { context, config } = session;
+  const { vendor } = config;
+  const own = files.find(({ role }) => role === vendor)?.file ?? base.role;
+  const branch = publishedBranch(session, base);
+  const shown: ShownFile[] = [];
+  for (const one of files) {
+    const { role, file } = one;
+    const name = files.length === 1 ? 'it' : role;
+    if (role === vendor) {
+      demandOwnRole(file, base.role, vendor);
+      demandFollows(file, base, vendor);
+      const changes = showRole(context, base.role, file, name);
+      shown.push({ ...one, keys: undefined, changes });
+    } else {
+      const keys = demandNestedFile(base, own, vendor, role, file);
+      const before =
+        keysBelow(base.role, role) === undefined ? undefined : await branch.below(role);
+      shown.push({ ...one, keys, changes: showRole(context, before, file, name) });
+    }
+  }
+  return shown;
+}
+
+function countedTogether(base: Base, vendor: string, files: readonly ShownFile[]): SignedTogether {
+  const own = files.find(({ keys }) => keys === undefined);
+  return {
+    own: own && countedSoFar(base, own.bytes, vendor),
+    nested: files.flatMap(({ keys, role, bytes }) =>
+      keys === undefined ? [] : [counted(keys, role, bytes)],
+    ),
+  };
+}
+
+/** Adds the signatures of the keys that are here, at least one of which must count on something. */
+async function signShown(
+  session: Session,
+  base: Base,
+  files: readonly ShownFile[],
+): Promise<SignedTogether> {
+  const { dir, config, signers } = session;
+  const nested: SignedBelow[] = [];
+  let own: SignedRole | undefined;
+  let isSigned = false;
+  for (const { role, file, bytes, keys } of files) {
+    if (keys === undefined) {
+      // Where a nested role waits with it, this may be the folder of those who sign that one.
+      const here = files.length === 1 ? await signers.here('tuf') : await signers.among('tuf');
+      const signedBytes =
+        here.length === 0 ? bytes : await addSignatures(crypto, file.envelope, here);
+      own =
+        here.length === 0
+          ? countedSoFar(base, bytes, config.vendor)
+          : countSignatures(base, signedBytes, config.vendor);
+      isSigned ||= here.length > 0;
+      if (here.length > 0) await remember(dir, 'lastSigned', signedBytes);
+    } else {
+      const one = await coSignNested(session, keys, role, file);
+      nested.push(one);
+      isSigned ||= (await signers.ofNested(role)).length > 0;
+    }
+  }
+  if (!isSigned)
+    throw new IronError('E_KEY', 'no key that could sign it is in this folder', {
+      why: `vendor.json names none of the keys of ${files.map(({ role }) => role).join(' and ')}`,
+      hint: 'nothing was signed',
+    });
+  return { own, nested };
+}
+
+function countOfDraft({ files }: DraftReply): { readonly have: number; readonly need: number } {
+  const all = files.flatMap(({ signatures }) => signatures);
+  const sum = (number: (one: { have: number; need: number }) => number): number =>
+    all.reduce((total, one) => total + number(one), 0);
+  return { have: sum(({ have, need }) => Math.min(have, need)), need: sum(({ need }) => need) };
 }
 
 interface Loaded {
   readonly draft: DraftReply;
-  readonly role: Targets;
-  readonly bytes: Uint8Array;
+  readonly files: readonly DraftedFile[];
 }
 
 /** The draft that the command line names; one that ended is an error that says how. */
@@ -138,10 +261,19 @@ async function load(session: Session, api: Api): Promise<Loaded> {
       hint: '`ironport pending list` shows those that do',
     });
   const draft = await findDraft(api, found.id);
-  const [contents] = draft.contents ?? [];
-  if (draft.state !== 'open' || contents === undefined) throw endedError(draft);
-  const bytes = decodeFile(contents);
-  return { draft, role: parseTargets(bytes, vendor), bytes };
+  const contents = draft.contents ?? [];
+  if (draft.state !== 'open' || contents.length === 0) throw endedError(draft);
+  const files = draft.files.map(({ role }, i) => {
+    const bytes = decodeFile(contents[i] ?? '');
+    return { role, bytes, file: parseTargets(bytes, role) };
+  });
+  // Its name is a digest of what it says: a service that shows another change is found out.
+  const parts = files.map(({ role, file }) => draftPart(vendor, role, file.envelope.signedBytes()));
+  if (draftId(crypto, vendor, parts) !== draft.id)
+    throw new IronError('E_MIX_AND_MATCH', `the service shows another change than ${draft.id}`, {
+      hint: 'nothing was signed; ask who runs the repository',
+    });
+  return { draft, files };
 }
 
 function endedError({ state, error }: DraftReply): IronError {
@@ -150,12 +282,14 @@ function endedError({ state, error }: DraftReply): IronError {
 }
 
 function row(draft: DraftReply): string[] {
-  const [file] = draft.files;
   const isOpen = draft.state === 'open';
   return [
     draft.id.slice(0, 12),
-    `${file?.role} ${file?.version}`,
-    file?.signed_by.map(shortKeyId).join(' ') || 'nobody',
+    draft.files.map(({ role, version }) => `${role} ${version}`).join(', '),
+    draft.files
+      .flatMap(({ signed_by }) => signed_by)
+      .map(shortKeyId)
+      .join(' ') || 'nobody',
     isOpen ? `lacks ${lacking(draft)}` : draft.state,
     isOpen ? `until ${draft.until}` : (draft.error?.message ?? ''),
   ];

@@ -6,7 +6,7 @@ import { IronError } from '../../shared/errors.ts';
 import { Node } from '../../shared/json/decode.ts';
 import { PUBLISHER_LIMITS } from '../../shared/limits.ts';
 import { readJsonFile } from '../../shared/node/files.ts';
-import { waitingData, waitingText } from '../co-sign.ts';
+import { countOf, waitingData, waitingText } from '../co-sign.ts';
 import { type Claim, loadSaid, type Said } from '../evidence.ts';
 import { publishClaims } from '../publish-claims.ts';
 import { floorsOf, loadRelease, RELEASE_OPTIONS } from '../release.ts';
@@ -44,11 +44,12 @@ async function publishList(session: Session): Promise<CommandResult> {
     role: config.vendor,
     version: signed.own?.role.version ?? null,
     bins: signed.bins.map(({ role, version }) => ({ role, version })),
+    nested: signed.nested.map(({ role, version }) => ({ role, version })),
   };
-  if (waiting !== undefined && signed.own !== undefined)
+  if (waiting !== undefined)
     return {
       data: { ...data, ...waitingData(waiting) },
-      text: [waitingText(waiting, signed.own), 'all bytes are uploaded'].join('\n'),
+      text: [waitingText(waiting, countOf(signed)), 'all bytes are uploaded'].join('\n'),
     };
   if (published === undefined) throw new IronError('E_INTERNAL', 'neither published nor waiting');
   return {

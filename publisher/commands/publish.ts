@@ -5,18 +5,13 @@ import { formatBytes } from '../../shared/cli/table.ts';
 import { IronError } from '../../shared/errors.ts';
 import { formatInstant } from '../../shared/time.ts';
 import type { Targets } from '../../shared/tuf/targets.ts';
-import { type Waiting, waitingData, waitingText } from '../co-sign.ts';
+import { rolesWords } from '../branch.ts';
+import { countOf, type Waiting, waitingData, waitingText } from '../co-sign.ts';
 import { ARTIFACT_OPTIONS, loadClaim } from '../evidence.ts';
 import type { SignedRole } from '../hand-in.ts';
 import { type Made, publishClaims } from '../publish-claims.ts';
 import { floorsOf, loadRelease, RELEASE_OPTIONS } from '../release.ts';
-import {
-  REPOSITORY_OPTION,
-  ROOT_OPTION,
-  roleWords,
-  type Session,
-  withSession,
-} from '../session.ts';
+import { REPOSITORY_OPTION, ROOT_OPTION, type Session, withSession } from '../session.ts';
 import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
 
 export const publish: CommandSpec = {
@@ -47,7 +42,7 @@ async function publishArtifact(session: Session): Promise<CommandResult> {
   const outcome = await publishClaims(session, [claim], released, floorsOf(context, [claim]));
   const { base, made, signed, published } = outcome;
   const { measured, attested } = made[0] as Made;
-  // Of a role that is split only bins may have changed.
+  // Only roles below it may have changed.
   const own = signed.own ?? { role: base.role as Targets, have: 0, need: 0 };
   const facts = {
     path: claim.path,
@@ -60,13 +55,11 @@ async function publishArtifact(session: Session): Promise<CommandResult> {
     expires: formatInstant(own.role.expires),
     signatures: { have: own.have, need: own.need },
     bins: signed.bins.map(({ role, version }) => ({ role, version })),
+    nested: signed.nested.map(({ role, version }) => ({ role, version })),
   };
-  if (outcome.waiting !== undefined) return waits(outcome.waiting, own, facts);
+  if (outcome.waiting !== undefined) return waits(outcome.waiting, countOf(signed), facts);
   if (published === undefined) throw new IronError('E_INTERNAL', 'neither published nor waiting');
-  const roles =
-    signed.bins.length === 0
-      ? roleWords(config.vendor, own.role)
-      : `${signed.bins.length} bins of ${config.vendor}`;
+  const roles = rolesWords(config.vendor, signed, own.role);
   return {
     data: { ...facts, published: true, ...published },
     text: [

@@ -74,7 +74,7 @@ async function raise(session: Session): Promise<CommandResult> {
   };
   const api = await apiOf(session);
   if (signed.have < signed.need) {
-    const waiting = await leaveWaiting(session, api, signed);
+    const waiting = await leaveWaiting(session, api, { own: signed, nested: [] });
     return { data: { ...facts, ...waitingData(waiting) }, text: waitingText(waiting, signed) };
   }
   const published = await handIn(session, api, signed);

@@ -14,8 +14,10 @@ import { binsOf } from '../branch.ts';
 import { leaveWaiting, waitingData, waitingText } from '../co-sign.ts';
 import { handIn, signRole } from '../hand-in.ts';
 import { renewedRole } from '../next-role.ts';
+import type { Base } from '../rebase/base.ts';
 import { remember } from '../rebase/floor.ts';
 import { renewBins } from '../renew-bins.ts';
+import { renewNested } from '../renew-nested.ts';
 import {
   apiOf,
   isOwnWork,
@@ -32,7 +34,7 @@ export const renew: CommandSpec = {
   name: 'renew',
   summary: 'sign the own role again with a new date, and nothing else',
   description:
-    'Refuses when what is published says something else than what was signed in this folder last; look at the difference that it prints, and go on with --adopt if it is yours.',
+    'Its bins, and those nested roles whose keys are in this folder, are renewed with it; where none of the TUF keys is here, the nested roles alone. Refuses when what is published says something else than what was signed in this folder last; look at the difference that it prints, and go on with --adopt if it is yours.',
   options: [
     DIR_OPTION,
     REPOSITORY_OPTION,
@@ -58,6 +60,8 @@ async function renewRole(session: Session): Promise<CommandResult> {
       hint: 'nothing was signed; `ironport publish` makes the first version',
     });
   }
+  const isOther = context.text('out') === undefined && !(await hasOwnKeys(session));
+  if (isOther) return await renewNestedOnly(session, base);
   if (!isOurs && !context.flag('adopt')) {
     throw new IronError('E_CONFLICT', 'what is published was not signed in this folder last', {
       why: 'to renew it would be to vouch for what this machine has not seen before',
@@ -72,7 +76,8 @@ async function renewRole(session: Session): Promise<CommandResult> {
   const api = await apiOf(session);
   if (signed.have < signed.need) {
     const { role } = signed;
-    const waiting = await leaveWaiting(session, api, signed);
+    const waiting = await leaveWaiting(session, api, { own: signed, nested: [] });
+    const nested = await renewNested(session, api, base, expires);
     return {
       data: {
         role: config.vendor,
@@ -80,12 +85,14 @@ async function renewRole(session: Session): Promise<CommandResult> {
         expires: formatInstant(role.expires),
         was: formatInstant(base.role.expires),
         bins: 0,
+        nested: nested.map(({ data }) => data),
         ...waitingData(waiting),
       },
-      text: waitingText(waiting, signed),
+      text: [waitingText(waiting, signed), ...nested.map(({ text }) => text)].join('\n'),
     };
   }
   const published = await handIn(session, api, signed);
+  const nested = await renewNested(session, api, base, expires);
   const succinct = binsOf(base);
   // The delegation to them is the same: they are renewed after it, some at a time.
   const bins =
@@ -99,9 +106,32 @@ async function renewRole(session: Session): Promise<CommandResult> {
       expires: formatInstant(signed.role.expires),
       was: formatInstant(base.role.expires),
       bins,
+      nested: nested.map(({ data }) => data),
       ...published,
     },
-    text: `${bins === 0 ? '' : `${bins} bins and `}${roleWords(config.vendor, signed.role)}, where it was ${formatInstant(base.role.expires)}`,
+    text: [
+      `${bins === 0 ? '' : `${bins} bins and `}${roleWords(config.vendor, signed.role)}, where it was ${formatInstant(base.role.expires)}`,
+      ...nested.map(({ text }) => text),
+    ].join('\n'),
+  };
+}
+
+/** Whether a TUF key is here; a team that signs a nested role has none. */
+async function hasOwnKeys({ signers, config }: Session): Promise<boolean> {
+  if (config.nested === undefined || config.nested.size === 0) return true;
+  return (await signers.among('tuf')).length > 0;
+}
+
+async function renewNestedOnly(session: Session, base: Base): Promise<CommandResult> {
+  const expires = systemClock() + LIFETIMES.vendor;
+  const nested = await renewNested(session, await apiOf(session), base, expires);
+  if (nested.length === 0)
+    throw new IronError('E_KEY', 'there is no key here that signs anything of this vendor', {
+      hint: 'nothing was signed; vendor.json names the keys of this folder',
+    });
+  return {
+    data: { role: null, nested: nested.map(({ data }) => data) },
+    text: nested.map(({ text }) => text).join('\n'),
   };
 }
 

@@ -1,19 +1,17 @@
 /** `rotate-keys`: new keys in the vendor's folder, in place of those that are to go. */
 
-import { stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { CommandSpec } from '../../shared/cli/command.ts';
 import { passphraseSource } from '../../shared/cli/secret.ts';
 import { IronError } from '../../shared/errors.ts';
 import { vendorFolder } from '../../shared/layout.ts';
-import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { withLock } from '../../shared/node/lock.ts';
 import { newPassphrase, type PassphraseSource } from '../../shared/node/signers/passphrase.ts';
-import { isSignerUri, openPublicKey } from '../../shared/node/signers/uri.ts';
-import { writeNewKey } from '../../shared/node/signers/write-key.ts';
+import { openPublicKey } from '../../shared/node/signers/uri.ts';
 import { keyId } from '../../shared/tuf/key.ts';
-import { loadConfig, replaceConfig } from '../config.ts';
+import { fromAnywhere, loadConfig, replaceConfig } from '../config.ts';
+import { makeKeys } from '../new-keys.ts';
 import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
 
 const LISTS = ['tuf', 'api'] as const;
@@ -66,7 +64,7 @@ export const rotateKeys: CommandSpec = {
           named[list].length > 0
             ? await given(list, named[list], source)
             : await makeKeys(dir, list, config.keys[list].length, passphrase);
-        made.push(...fresh);
+        made.push(...fresh.map(({ file, keyid }) => ({ list, file, keyid })));
         keys[list] = fresh.map(({ file }) => file);
       }
       const threshold = context.number('threshold', 1) ?? config.threshold;
@@ -91,28 +89,8 @@ export const rotateKeys: CommandSpec = {
 async function given(list: List, uris: readonly string[], source: PassphraseSource) {
   const keys = [];
   for (const uri of uris) {
-    const file =
-      isSignerUri(uri) && !uri.startsWith('file:') ? uri : resolve(uri.replace(/^file:/, ''));
+    const file = fromAnywhere(uri);
     keys.push({ list, file, keyid: keyId(crypto, await openPublicKey(file, source)) });
-  }
-  return keys;
-}
-
-async function makeKeys(dir: string, list: List, count: number, passphrase: string | undefined) {
-  const keys = [];
-  for (let number = 1; keys.length < count; number++) {
-    const file = vendorFolder.key(list, number);
-    const isTaken = await stat(join(dir, file)).then(
-      () => true,
-      () => false,
-    );
-    if (isTaken) continue;
-    const created = systemClock();
-    const { key } = await writeNewKey(join(dir, file), 'ed25519', {
-      created,
-      ...(passphrase === undefined ? {} : { passphrase }),
-    });
-    keys.push({ list, file, keyid: keyId(crypto, key) });
   }
   return keys;
 }

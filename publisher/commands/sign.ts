@@ -91,7 +91,7 @@ async function signAndHandIn(session: Session): Promise<CommandResult> {
   await remember(dir, 'lastSigned', bytes);
   const api = await apiOf(session);
   if (signed.have < signed.need) {
-    const waiting = await leaveWaiting(session, api, signed);
+    const waiting = await leaveWaiting(session, api, { own: signed, nested: [] });
     return {
       data: { ...facts, ...waitingData(waiting), file },
       text: waitingText(waiting, signed),

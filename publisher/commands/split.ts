@@ -10,11 +10,11 @@ import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { binNames, type SuccinctRoles } from '../../shared/tuf/delegations.ts';
 import { keyIdentities } from '../../shared/tuf/role.ts';
 import type { Targets } from '../../shared/tuf/targets.ts';
-import { binsOf, type SignedBin, signBins } from '../branch.ts';
+import { binsOf } from '../branch.ts';
 import { handIn, signRole } from '../hand-in.ts';
 import type { Base } from '../rebase/base.ts';
+import { loadBelow } from '../rebase/below.ts';
 import { BinLog } from '../rebase/bin-log.ts';
-import { loadBin } from '../rebase/bins.ts';
 import {
   apiOf,
   isOwnWork,
@@ -24,6 +24,7 @@ import {
   verifiedBase,
   withSession,
 } from '../session.ts';
+import { type SignedBelow, signBins } from '../sign-below.ts';
 import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
 import { divide, entriesOf } from '../split-role.ts';
 import { BatchSender } from '../upload/batch.ts';
@@ -62,6 +63,12 @@ async function splitRole(session: Session): Promise<CommandResult> {
     throw new IronError('E_CONFLICT', 'what is published was not signed in this folder last', {
       hint: 'nothing was signed; look at the difference above, and give --adopt if it is yours',
     });
+  const nested = role.delegations?.roles ?? [];
+  if (nested.length > 0)
+    throw new IronError('E_DELEGATION', `${vendor} has nested roles`, {
+      why: `a role has nested roles or hash bins, and not both: ${nested.map(({ name }) => name).join(', ')}`,
+      hint: 'nothing was signed; `ironport unnest` takes them back first',
+    });
   const keys = (await signers.here('tuf')).map((signer) => signer.key);
   const bins = binsOf(base);
   if ((bins?.bitLength ?? 0) === bits && (bins === undefined || haveKeysOf(base, bins, keys)))
@@ -74,7 +81,7 @@ async function splitRole(session: Session): Promise<CommandResult> {
     listed: (name) => listed.get(name)?.version ?? 0,
   });
   const { own, succinct } = division;
-  let signedBins: SignedBin[] = [];
+  let signedBins: SignedBelow[] = [];
   if (succinct !== undefined)
     signedBins = await signBins(session, succinct, division.bins, await BinLog.load(dir));
   const signed = await signRole(session, base, own);
@@ -86,7 +93,7 @@ async function splitRole(session: Session): Promise<CommandResult> {
   const sender = new BatchSender(api);
   for (const { sha256, bytes } of signedBins) await sender.add({ sha256, bytes });
   await sender.flush();
-  const { snapshot, timestamp } = await handIn(session, api, signed, signedBins);
+  const { snapshot, timestamp } = await handIn(session, api, signed, { bins: signedBins });
   const count = succinct === undefined ? 1 : signedBins.length;
   return {
     data: {
@@ -131,7 +138,7 @@ async function publishedEntries(
   if (succinct === undefined) return entries;
   const fetcher = new RepositoryFetcher(session.repository);
   for (const name of binNames(succinct)) {
-    const bin = await loadBin(crypto, fetcher, base, succinct, name);
+    const bin = await loadBelow(crypto, fetcher, base, succinct, name);
     for (const [path, entry] of entriesOf(bin)) entries.set(path, entry);
   }
   return entries;

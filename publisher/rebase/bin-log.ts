@@ -1,7 +1,7 @@
 /**
- * What this folder signed of its bins: a line for each, with a digest of what it says, dates and
- * numbers apart. Written before a bin is sent. A role of a million targets has thousands of bins, of
- * which no copy is kept.
+ * What this folder signed of the roles below its own, bins and nested ones: a line for each, with a
+ * digest of what it says, dates and numbers apart. Written before one is sent. A role of a million
+ * targets has thousands of bins, of which no copy is kept.
  */
 
 import { appendFile, open } from 'node:fs/promises';
@@ -30,7 +30,7 @@ export function digestOf(crypto: Crypto, tree: JsonObject): string {
 
 export class BinLog {
   readonly #path: string;
-  /** Of each bin the last two that were signed: the last one may not have been published. */
+  /** Of each role the last two that were signed: the last one may not have been published. */
   readonly #lines: Map<string, SignedBinLine[]>;
 
   private constructor(path: string, lines: Map<string, SignedBinLine[]>) {
@@ -62,7 +62,7 @@ export class BinLog {
     return log;
   }
 
-  /** Whether this folder signed what a published bin says. */
+  /** Whether this folder signed what a published role says. */
   knows(role: string, says: string): boolean {
     return this.#lines.get(role)?.some((line) => line.says === says) ?? false;
   }

@@ -1,14 +1,17 @@
 /**
- * What is published under the vendor's role, path by path, whether the role lists it or a bin of it.
- * Bins are verified when they are asked for, and kept: what is built on them is asked again.
+ * What is published under the vendor's role, path by path, whether the role lists it, a bin of it or a
+ * role that is nested in it. Roles below it are verified when they are asked for, and kept: what is
+ * built on them is asked again.
  */
 
 import type { Crypto } from '../../shared/crypto/crypto.ts';
+import { IronError } from '../../shared/errors.ts';
 import { SIDECARS, type Sidecar, sidecarPath } from '../../shared/layout.ts';
-import { binFor, type SuccinctRoles } from '../../shared/tuf/delegations.ts';
+import type { SuccinctRoles } from '../../shared/tuf/delegations.ts';
+import { keysBelow, Owners } from '../../shared/tuf/nested.ts';
 import type { TargetEntry, Targets } from '../../shared/tuf/targets.ts';
 import type { Base, Fetcher } from './base.ts';
-import { loadBin } from './bins.ts';
+import { loadBelow } from './below.ts';
 
 export class PublishedBranch {
   readonly base: Base;
@@ -16,32 +19,40 @@ export class PublishedBranch {
   readonly succinct: SuccinctRoles | undefined;
   readonly #crypto: Crypto;
   readonly #fetcher: Fetcher;
-  readonly #bins = new Map<string, Targets>();
+  readonly #owners: Owners;
+  readonly #below = new Map<string, Targets>();
 
   constructor(crypto: Crypto, fetcher: Fetcher, base: Base) {
     this.base = base;
     this.succinct = base.role?.delegations?.succinct;
     this.#crypto = crypto;
     this.#fetcher = fetcher;
+    this.#owners = new Owners(crypto, base.delegation.name, base.role);
   }
 
-  /** The bin that alone may list `path`; undefined when the role is not split. */
-  binOf(path: string): string | undefined {
-    return this.succinct === undefined ? undefined : binFor(this.#crypto, this.succinct, path);
+  /** The role that alone may list `path`: the vendor's own, a bin of it, or a nested one. */
+  ownerOf(path: string): string {
+    return this.#owners.of(path);
   }
 
-  async bin(succinct: SuccinctRoles, role: string): Promise<Targets> {
-    const known = this.#bins.get(role);
+  /** A role below the vendor's own. */
+  async below(role: string): Promise<Targets> {
+    const known = this.#below.get(role);
     if (known !== undefined) return known;
-    const bin = await loadBin(this.#crypto, this.#fetcher, this.base, succinct, role);
-    this.#bins.set(role, bin);
-    return bin;
+    const keys = keysBelow(this.base.role, role);
+    if (keys === undefined)
+      throw new IronError('E_DELEGATION', `${role} is no role of ${this.base.delegation.name}`, {
+        hint: 'nothing was signed',
+      });
+    const file = await loadBelow(this.#crypto, this.#fetcher, this.base, keys, role);
+    this.#below.set(role, file);
+    return file;
   }
 
   async entry(path: string): Promise<TargetEntry | undefined> {
-    const bin = this.binOf(path);
-    if (this.succinct === undefined || bin === undefined) return this.base.role?.entry(path);
-    return (await this.bin(this.succinct, bin)).entry(path);
+    const owner = this.ownerOf(path);
+    if (owner === this.base.delegation.name) return this.base.role?.entry(path);
+    return (await this.below(owner)).entry(path);
   }
 
   /** Paths that are published of these artifacts: their own and their sidecars'. */

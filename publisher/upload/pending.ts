@@ -9,17 +9,37 @@ import {
 } from '../../shared/api/pending.ts';
 import { parseBody } from '../../shared/api/upload.ts';
 import { toBase64, utf8 } from '../../shared/bytes.ts';
+import { IronError } from '../../shared/errors.ts';
 import { SERVER_LIMITS } from '../../shared/limits.ts';
 import type { Api, ApiRequest } from './api.ts';
 
-/** Brings a role with the signatures that it has; the answer says what is missing still. */
-export function bringRole(api: Api, role: string, metadata: Uint8Array): Promise<DraftReply> {
-  const document = { schema: DRAFT_ROLE_SCHEMA, role, metadata: toBase64(metadata) };
+/**
+ * Brings the vendor's role, roles nested in it or both, with the signatures that they have; the answer
+ * says what is missing still. `E_TOO_LARGE`.
+ */
+export function bringRoles(
+  api: Api,
+  vendor: string,
+  own: Uint8Array | undefined,
+  nested: readonly { readonly role: string; readonly bytes: Uint8Array }[] = [],
+): Promise<DraftReply> {
+  const others = nested.map(({ role, bytes }) => ({ role, metadata: toBase64(bytes) }));
+  const document = {
+    schema: DRAFT_ROLE_SCHEMA,
+    role: vendor,
+    ...(own === undefined ? {} : { metadata: toBase64(own) }),
+    ...(others.length === 0 ? {} : { nested: others }),
+  };
+  const body = utf8(JSON.stringify(document));
+  if (body.length > SERVER_LIMITS.body)
+    throw new IronError('E_TOO_LARGE', `the roles of ${vendor} are too large to wait together`, {
+      hint: 'nothing was sent; sign where all the keys are',
+    });
   return ask(api, 202, draftReply, {
     method: 'POST',
     path: 'pending',
     headers: { 'content-type': 'application/json' },
-    body: utf8(JSON.stringify(document)),
+    body,
   });
 }
 

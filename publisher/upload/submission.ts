@@ -16,23 +16,25 @@ import { IronError, isIronError } from '../../shared/errors.ts';
 import { PUBLISHER_LIMITS, SERVER_LIMITS } from '../../shared/limits.ts';
 import type { Api } from './api.ts';
 
-/** What is handed in: the role itself, bins of it that were uploaded, or both. */
+/** What is handed in: the role itself, bins of it or nested roles that were uploaded, or both. */
 export interface HandedIn {
   readonly metadata?: Uint8Array | undefined;
   readonly bins?: readonly UploadedRole[];
+  readonly nested?: readonly UploadedRole[];
 }
 
 /** Hands it in; returns the first answer, which has the id to ask for. */
 export async function submit(
   api: Api,
   role: string,
-  { metadata, bins = [] }: HandedIn,
+  { metadata, bins = [], nested = [] }: HandedIn,
 ): Promise<SubmissionReply> {
   const document = {
     schema: SUBMISSION_SCHEMA,
     role,
     ...(metadata === undefined ? {} : { metadata: toBase64(metadata) }),
     ...(bins.length === 0 ? {} : { bins }),
+    ...(nested.length === 0 ? {} : { nested }),
   };
   const body = utf8(JSON.stringify(document));
   if (body.length > SERVER_LIMITS.body)

@@ -58,8 +58,13 @@ function addVendors(app: FastifyInstance, parts: AppParts): void {
     const vendor = await intake.authenticate(head);
     const body = await readBody(request.raw, room);
     verifyBody(crypto, head, body);
-    const { role, metadata } = parseBody(draftRoleRequest, body);
-    const answer = await pending.takeRole(vendor, role, decodeFile(metadata));
+    const { role, metadata, nested = [] } = parseBody(draftRoleRequest, body);
+    const own = metadata === undefined ? [] : [{ role, metadata }];
+    const files = [...own, ...nested].map((file) => ({
+      role: file.role,
+      bytes: decodeFile(file.metadata),
+    }));
+    const answer = await pending.takeRoles(vendor, files);
     worker.kick();
     return taken(reply, answer, api.draft(answer.id));
   });

@@ -33,13 +33,18 @@ export interface Shelves {
   readonly judged: JudgedMemory;
 }
 
+/** A role below a vendor's own; its bytes, where they were not uploaded. */
+export interface RoleBelow extends UploadedRole {
+  readonly bytes?: Uint8Array | undefined;
+}
+
 /** Role files of a vendor with what they claim to be: its own, roles below it, or both. */
 export interface RoleSubmission {
   readonly vendor: string;
   readonly role: string;
   readonly bytes?: Uint8Array | undefined;
   /** Bins, or nested roles. */
-  readonly below?: readonly UploadedRole[] | undefined;
+  readonly below?: readonly RoleBelow[] | undefined;
 }
 
 /** A target whose bytes come into the tree. */
@@ -287,12 +292,13 @@ export async function readTarget(
   return await readFileCapped(place, cap, { nofollow: true });
 }
 
-/** The bytes of an uploaded role file, of this vendor's quarantine. `E_NOT_FOUND`. */
+/** The bytes of a role file: those that came along, or of this vendor's quarantine. `E_NOT_FOUND`. */
 export async function readRoleBlob(
   { quarantine }: Shelves,
   vendor: string,
-  { role, sha256 }: UploadedRole,
+  { role, sha256, bytes }: RoleBelow,
 ): Promise<Uint8Array> {
+  if (bytes !== undefined) return bytes;
   if ((await quarantine.length(vendor, sha256)) === undefined)
     throw new IronError('E_NOT_FOUND', `the file of ${role} was not uploaded`, {
       why: `there is no complete blob with the SHA-256 ${sha256}`,

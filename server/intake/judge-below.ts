@@ -3,7 +3,6 @@
  * verdicts that are about all of them, or nested roles.
  */
 
-import type { UploadedRole } from '../../shared/api/upload.ts';
 import { IronError } from '../../shared/errors.ts';
 import { BIN_LIMITS } from '../../shared/limits.ts';
 import type { DelegatedRole } from '../../shared/tuf/delegations.ts';
@@ -25,6 +24,7 @@ import {
   type Examination,
   type ExaminedRole,
   examinedRole,
+  type RoleBelow,
   readRoleBlob,
   subjectOf,
 } from './examine.ts';
@@ -98,7 +98,7 @@ export async function judgeBelow(
   return roles;
 }
 
-function nameSome(kind: Kind, below: readonly UploadedRole[]): string {
+function nameSome(kind: Kind, below: readonly RoleBelow[]): string {
   if (kind === BINS || below.length > 4) return some(below.length, kind.one);
   return below.map(({ role }) => role).join(', ');
 }
@@ -134,7 +134,7 @@ function demandComplete(
 
 async function readBelow(
   examination: Examination,
-  uploaded: UploadedRole,
+  uploaded: RoleBelow,
 ): Promise<{ subject: Subject; role: ExaminedRole }> {
   const { submission, shelves, published, own } = examination;
   const { role, sha256 } = uploaded;

@@ -6,7 +6,7 @@
  *     POST operator/pending         signed files of the operators; 202 a DraftReply
  *     GET  operator/pending         a DraftList
  *     GET  operator/pending/<id>    a DraftReply with the files
- *     POST pending                  a vendor's role, signed request; 202 a DraftReply
+ *     POST pending                  a vendor's roles, signed request; 202 a DraftReply
  *     GET  pending, pending/<id>    as above, of the vendor that signed the request
  */
 
@@ -14,7 +14,7 @@ import * as z from 'zod';
 import { concatBytes, toHex, utf8 } from '../bytes.ts';
 import type { Crypto } from '../crypto/crypto.ts';
 import { revocations } from '../layout.ts';
-import { METADATA_LIMITS, SERVER_LIMITS } from '../limits.ts';
+import { METADATA_LIMITS, NESTED_LIMITS, SERVER_LIMITS } from '../limits.ts';
 import { isListFile } from '../revocation/signed-list.ts';
 import { objectMember } from '../tuf/build.ts';
 import { type Envelope, parseEnvelope } from '../tuf/envelope.ts';
@@ -23,12 +23,24 @@ import { errorBody } from './upload.ts';
 
 export const DRAFT_ROLE_SCHEMA = 'ironport.draft-role/v1';
 
-/** A vendor's role that lacks signatures. */
-export const draftRoleRequest = z.strictObject({
-  schema: z.literal(DRAFT_ROLE_SCHEMA),
-  role: z.string().min(1).max(100),
-  metadata: z.string().max(SERVER_LIMITS.body),
-});
+const roleName = z.string().min(1).max(100);
+const metadata = z.string().max(SERVER_LIMITS.body);
+
+/** A vendor's role, roles nested in it, or both together, that lack signatures. */
+export const draftRoleRequest = z
+  .strictObject({
+    schema: z.literal(DRAFT_ROLE_SCHEMA),
+    role: roleName,
+    metadata: metadata.optional(),
+    nested: z
+      .array(z.strictObject({ role: roleName, metadata }))
+      .min(1)
+      .max(NESTED_LIMITS.roles)
+      .optional(),
+  })
+  .refine((body) => body.metadata !== undefined || body.nested !== undefined, {
+    error: 'neither metadata nor nested roles',
+  });
 
 const standing = z.object({
   by: z.string(),
@@ -37,7 +49,7 @@ const standing = z.object({
 });
 
 const draftFile = z.object({
-  /** `root`, `targets`, a vendor's role; `beside` for a file that is complete and goes along. */
+  /** `root`, `targets`, a role of a vendor; `beside` for a file that is complete and goes along. */
   role: z.string(),
   version: z.number().int(),
   expires: z.string(),
@@ -98,6 +110,11 @@ export function draftId(
   return toHex(
     crypto.sha256(concatBytes(utf8(`draft\n${owner ?? ''}\n${digests.join('\n')}\n`))),
   ).slice(0, 32);
+}
+
+/** What the name of a vendor's draft is made from: its own role's signed bytes, and others by name. */
+export function draftPart(vendor: string, role: string, signed: Uint8Array): Uint8Array {
+  return role === vendor ? signed : concatBytes(utf8(`${role}\n`), signed);
 }
 
 /**

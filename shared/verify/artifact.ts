@@ -45,6 +45,8 @@ export interface ArtifactVerdict {
   readonly path: string;
   readonly length: number;
   readonly sha256: string;
+  /** The roles by which it was reached, from `targets` to the one that lists it. */
+  readonly chain: readonly string[];
   readonly name: ArtifactPath;
   readonly vendor: Vendor;
   readonly ceiling: Ceiling;
@@ -105,7 +107,18 @@ export function verifyArtifact(crypto: Crypto, input: ArtifactInput): ArtifactVe
     trusted.report({ rule: `policy: ${rule}`, what: how });
   }
   return {
-    ...{ path, length, sha256, name, vendor, ceiling, subject, revocations, policy },
+    ...{
+      path,
+      length,
+      sha256,
+      chain: artifact.chain,
+      name,
+      vendor,
+      ceiling,
+      subject,
+      revocations,
+      policy,
+    },
     evidence: { ...evidence, notChecked: stillNotChecked(evidence, policy) },
     ...freshness(input),
   };

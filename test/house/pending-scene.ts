@@ -52,4 +52,21 @@ export async function vendorsPending(scene: Scene): Promise<void> {
   await must('ironport', ['pending', 'show', pending.id, ...to]);
   await rename(away, here);
   await must('ironport', ['pending', 'sign', pending.id, '--yes', ...to]);
+  await vendorsNested(scene, ceiling, to);
+}
+
+/** The same vendor, with a role that is nested and taken back. */
+async function vendorsNested(scene: Scene, ceiling: string, to: string[]): Promise<void> {
+  const file = join(EDU, 'edu-driver.mjs');
+  await must('ironport', ['nest', 'edu', '--path', 'pair/edu/*/*', ...to]);
+  const claim = ['--product', 'edu', '--version', '1.1.0', '--ceiling', ceiling];
+  await must('ironport', ['publish', file, ...claim, ...to]);
+  await must('ironport', ['promote', 'edu@1.1.0', '--channel', 'stable', ...to]);
+  await must('ironport', ['withdraw', 'edu@1.0.0', '--reason', 'loses writes', ...to]);
+  const list = join(scene.folder, 'pair.list.json');
+  const artifacts = [{ file, product: 'edu', version: '1.2.0', ceiling }];
+  await writeFile(list, JSON.stringify({ schema: 'ironport.artifact-list/v1', artifacts }));
+  await must('ironport', ['publish-batch', list, ...to]);
+  await must('ironport', ['renew', ...to]);
+  await must('ironport', ['unnest', 'edu', ...to]);
 }

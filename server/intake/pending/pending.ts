@@ -10,10 +10,11 @@ import {
   type DraftReply,
   type DraftState,
   draftId,
+  draftPart,
   lacking,
 } from '../../../shared/api/pending.ts';
 import { errorBodyOf } from '../../../shared/api/upload.ts';
-import { equalBytes, toBase64 } from '../../../shared/bytes.ts';
+import { equalBytes, toBase64, toHex } from '../../../shared/bytes.ts';
 import { asIronError, IronError, isIronError } from '../../../shared/errors.ts';
 import { DRAFT_LIMITS, METADATA_LIMITS } from '../../../shared/limits.ts';
 import { isListFile } from '../../../shared/revocation/signed-list.ts';
@@ -26,7 +27,7 @@ import type { Shelves } from '../examine.ts';
 import type { Intake } from '../intake.ts';
 import { demandNext } from '../operator-files.ts';
 import { wantedOfOperators } from './operators.ts';
-import { wantedOfVendor } from './vendors.ts';
+import { type RoleFile, sortRoles, wantedOfVendor } from './vendors.ts';
 import { aboutFile, openerOf, type Wanted, withSignatures } from './wanted.ts';
 
 export interface PendingParts extends Shelves {
@@ -58,19 +59,43 @@ export class PendingChanges {
     );
   }
 
-  /** Takes the role of a vendor, which signed the request. */
-  async takeRole(vendor: string, role: string, bytes: Uint8Array): Promise<DraftReply> {
-    const { crypto, current, clock, intake } = this.#parts;
+  /** Takes the role of a vendor, which signed the request, roles nested in it, or both. */
+  async takeRoles(vendor: string, files: readonly RoleFile[]): Promise<DraftReply> {
+    const { crypto, current, clock } = this.#parts;
     const published = await current.need();
     const now = clock();
-    const said = parseEnvelope(bytes, METADATA_LIMITS.targets, role).signedBytes();
-    const id = draftId(crypto, vendor, [said]);
+    const said = files.map(({ role, bytes }) => {
+      const signed = parseEnvelope(bytes, METADATA_LIMITS.targets, role).signedBytes();
+      return draftPart(vendor, role, signed);
+    });
+    const id = draftId(crypto, vendor, said);
     if (this.#isSubmitted(id)) return this.#found(id);
-    const submission = { vendor, role, bytes };
-    const wanted = await wantedOfVendor(this.#parts, published, submission, now);
-    return await this.#take({ id, vendor }, [wanted], published, now, ([whole], beside) =>
-      intake.submitRole({ vendor, role, bytes: whole }, beside),
+    const wanted = await wantedOfVendor(this.#parts, published, { vendor, files }, now);
+    return await this.#take({ id, vendor }, wanted, published, now, (whole, beside) =>
+      this.#submitRoles(
+        vendor,
+        whole.map((bytes, i) => ({ role: (wanted[i] as Wanted).role, bytes })),
+        beside,
+      ),
     );
+  }
+
+  /** Roles with all of their signatures; those below the own one go the way of uploaded ones. */
+  async #submitRoles(
+    vendor: string,
+    files: readonly RoleFile[],
+    beside: (id: string) => void,
+  ): Promise<void> {
+    const { crypto, intake } = this.#parts;
+    const { own, nested } = sortRoles(vendor, files);
+    const blobs = nested.map(({ role, bytes }) => ({
+      role,
+      bytes,
+      sha256: toHex(crypto.sha256(bytes)),
+    }));
+    if (blobs.length > 0) await intake.receiver.receiveBatch(vendor, blobs);
+    const below = blobs.map(({ role, sha256 }) => ({ role, sha256 }));
+    await intake.submitRole({ vendor, role: vendor, bytes: own?.bytes, below }, beside);
   }
 
   /**
@@ -81,12 +106,9 @@ export class PendingChanges {
     const { drafts } = this.#parts;
     for (const { id, vendor, files } of drafts.open()) {
       if (lacking({ files }) > 0) continue;
-      const [bytes] = drafts.files(id);
-      const [role] = files;
-      const handIn =
-        vendor === null
-          ? this.takeOperators(drafts.files(id))
-          : this.takeRole(vendor, role?.role ?? vendor, bytes ?? new Uint8Array());
+      const held = drafts.files(id);
+      const named = held.map((bytes, i) => ({ role: files[i]?.role ?? vendor ?? '', bytes }));
+      const handIn = vendor === null ? this.takeOperators(held) : this.takeRoles(vendor, named);
       await handIn.catch((error) => {
         if (!isIronError(error) || isIronError(error, ...OWN_FAULTS)) throw error;
       });
@@ -156,7 +178,10 @@ export class PendingChanges {
     let whole: Uint8Array[] = [];
     let about: DraftFile[] = [];
     drafts.hold(draft, now, (held) => {
-      whole = wanted.map((file) => withSignatures(crypto, heldOf(file, held), file));
+      // Two nested roles can say the very same; each keeps its own signatures.
+      const names = drafts.get(id)?.files ?? [];
+      const heldAs = (role: string) => held?.filter((_, i) => names[i]?.role === role);
+      whole = wanted.map((file) => withSignatures(crypto, heldOf(file, heldAs(file.role)), file));
       about = wanted.map((file, i) => aboutFile(crypto, file, envelopeOf(file, whole[i])));
       return { about, files: whole };
     });

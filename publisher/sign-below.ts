@@ -1,0 +1,122 @@
+/** Signing the roles below the vendor's own: its bins by its keys, nested roles by keys of their own. */
+
+import { toHex } from '../shared/bytes.ts';
+import { keyIdentity } from '../shared/crypto/key.ts';
+import type { Signer } from '../shared/crypto/signer.ts';
+import { IronError, isIronError } from '../shared/errors.ts';
+import type { JsonObject } from '../shared/json/value.ts';
+import { platformCrypto as crypto } from '../shared/node/crypto.ts';
+import type { Instant } from '../shared/time.ts';
+import { addSignatures, sealMetadata } from '../shared/tuf/build.ts';
+import type { DelegatedKeys, SuccinctRoles } from '../shared/tuf/delegations.ts';
+import { keyIdentities, verifyThreshold } from '../shared/tuf/role.ts';
+import { parseTargets, type Targets } from '../shared/tuf/targets.ts';
+import { BinLog, digestOf } from './rebase/bin-log.ts';
+import type { Session } from './session.ts';
+
+/** A role below the vendor's own that was signed here. */
+export interface SignedBelow {
+  readonly role: string;
+  readonly version: number;
+  readonly expires: Instant;
+  readonly bytes: Uint8Array;
+  readonly sha256: string;
+  /** Keys that signed, of those that count. */
+  readonly have: number;
+  readonly need: number;
+}
+
+/** Signs bins with the TUF keys that are here; notes them before they leave. `E_THRESHOLD`. */
+export async function signBins(
+  session: Session,
+  succinct: SuccinctRoles,
+  trees: ReadonlyMap<string, JsonObject>,
+  log: BinLog,
+): Promise<SignedBelow[]> {
+  const signers = await session.signers.here('tuf');
+  const bins: SignedBelow[] = [];
+  for (const [role, tree] of trees) {
+    const bin = counted(succinct, role, await sealMetadata(crypto, tree, signers));
+    if (bin.have < bin.need) throw tooFew(role, succinct);
+    bins.push(bin);
+  }
+  await note(log, trees);
+  return bins;
+}
+
+/** A nested role to sign: what it is to say, and whose signatures count on it. */
+export interface NestedRole {
+  readonly tree: JsonObject;
+  readonly keys: DelegatedKeys;
+}
+
+/** Signs nested roles with the keys of each that are here; others may have to sign after that. */
+export async function signNested(
+  session: Session,
+  roles: ReadonlyMap<string, NestedRole>,
+): Promise<SignedBelow[]> {
+  const signed: SignedBelow[] = [];
+  for (const [role, { tree, keys }] of roles) {
+    const signers = await signersOf(session, keys, role);
+    signed.push(counted(keys, role, await sealMetadata(crypto, tree, signers)));
+  }
+  const log = await BinLog.load(session.dir);
+  await note(log, new Map([...roles].map(([role, { tree }]) => [role, tree])));
+  return signed;
+}
+
+/** Adds the signatures of the keys that are here to a nested role that somebody else made. */
+export async function coSignNested(
+  session: Session,
+  keys: DelegatedKeys,
+  role: string,
+  file: Targets,
+): Promise<SignedBelow> {
+  const signers = await signersOf(session, keys, role);
+  const signed = counted(keys, role, await addSignatures(crypto, file.envelope, signers));
+  // What was only looked at here is not known here.
+  if (signers.length > 0)
+    await note(await BinLog.load(session.dir), new Map([[role, file.envelope.tree]]));
+  return signed;
+}
+
+/** The keys that are here of those that count: after an exchange vendor.json may name others. */
+async function signersOf(
+  { signers }: Session,
+  keys: DelegatedKeys,
+  role: string,
+): Promise<Signer[]> {
+  const count = keyIdentities(keys.table, keys);
+  return (await signers.ofNested(role)).filter(({ key }) => count.has(keyIdentity(key)));
+}
+
+/** How far the file of a role below the vendor's own is signed. */
+export function counted(keys: DelegatedKeys, role: string, bytes: Uint8Array): SignedBelow {
+  const { version, expires, envelope } = parseTargets(bytes, role);
+  const sha256 = toHex(crypto.sha256(bytes));
+  const need = keys.threshold;
+  let have = 0;
+  try {
+    have = verifyThreshold(crypto, envelope, keys.table, { ...keys, threshold: 1 }, role).length;
+  } catch (error) {
+    if (!isIronError(error, 'E_THRESHOLD')) throw error;
+  }
+  return { role, version, expires, bytes, sha256, have, need };
+}
+
+async function note(log: BinLog, trees: ReadonlyMap<string, JsonObject>): Promise<void> {
+  await log.add(
+    [...trees].map(([role, tree]) => ({
+      role,
+      version: tree.version as number,
+      says: digestOf(crypto, tree),
+    })),
+  );
+}
+
+function tooFew(role: string, { threshold }: SuccinctRoles): IronError {
+  return new IronError('E_THRESHOLD', `the keys here are too few for the bin ${role}`, {
+    why: `${threshold} keys must sign, and bins are signed in one place`,
+    hint: 'no bin was sent; bring the keys together, or, after an exchange of keys, let `ironport split` with the number of bins that there is sign all of them with the new ones',
+  });
+}
