@@ -19,6 +19,7 @@ import {
   type Running,
   startDriver,
 } from './running.ts';
+import type { WatchEvent } from './watch/event.ts';
 
 export interface Driving {
   readonly device: string;
@@ -105,6 +106,7 @@ export function refusedEvent(device: string, refused: Refusal): AuditEvent {
 export type Over =
   | { readonly why: 'asked' | 'stopped' | 'device-error' }
   | ({ readonly why: 'quarantined' } & Heard)
+  | { readonly why: 'watched'; readonly event: WatchEvent }
   | RunEnd;
 
 export function endedEvent(

@@ -3,7 +3,7 @@
 import { asIronError } from '../shared/errors.ts';
 import { AGENT_LIMITS } from '../shared/limits.ts';
 import type { HostState } from '../shared/manifest/host-lifecycle.ts';
-import type { DeviceName } from '../shared/manifest/quarantine.ts';
+import type { DeviceName, Level } from '../shared/manifest/quarantine.ts';
 import type { Agent } from './agent.ts';
 import type { AuditEvent } from './audit.ts';
 import type { Confined } from './confine.ts';
@@ -14,6 +14,10 @@ import type { Sysfs } from './host/sysfs.ts';
 import { enterQuarantine } from './quarantine/enter.ts';
 import { watchQuarantine } from './quarantine/watch-store.ts';
 import { transitions } from './transitions.ts';
+import { noteCrash } from './watch/crashes.ts';
+import { actionFor, decide, type WatchEvent } from './watch/event.ts';
+import type { Resting } from './watch/evidence.ts';
+import { watchDevice } from './watch/watch.ts';
 
 /** Why it ended: the kernel asks for the device, we were told to stop, an error, or the driver. */
 export interface HoldEnd {
@@ -31,13 +35,29 @@ export interface Holding {
   readonly onLost: (text: string) => void;
   /** The device as it is told from others: with it, it can go into quarantine. */
   readonly named?: { readonly device: DeviceName; readonly sysfs: Sysfs };
+  /** What its driver rests on: with it, and `named`, the device is watched. */
+  readonly resting?: Resting;
 }
 
-/** What of a device's or a driver's doing takes the device out of service. */
-const INCIDENTS: Readonly<Partial<Record<Over['why'], string>>> = {
-  'device-error': 'it reported an error',
-  'interrupt-storm': 'its interrupts went over their budget',
-};
+/** What was seen, when that is why a device is stopped: the table says what follows. */
+function eventOf(over: Over): WatchEvent | undefined {
+  switch (over.why) {
+    case 'watched':
+      return over.event;
+    case 'device-error':
+      return { kind: 'device-error', what: 'it reported an error' };
+    case 'interrupt-storm':
+      return { kind: 'interrupt-storm', what: 'its interrupts went over their budget' };
+    default:
+      return undefined;
+  }
+}
+
+/** How far what was seen takes the device out of service; undefined when it does not. */
+function levelOf(over: Over): Level | undefined {
+  const event = eventOf(over);
+  return event && actionFor(decide(event));
+}
 
 /**
  * Waits, then brakes and gives everything back. The kernel asks when somebody unbinds or removes the
@@ -49,9 +69,10 @@ export async function hold(holding: Holding): Promise<HoldEnd> {
   const { device, running } = confined;
   const log = new Log(holding);
   running?.onRefusal((report) => log.write(refusedEvent(device, report)));
-  const end = await untilOver(holding);
+  const end = await untilOver(holding, log);
   log.brake();
   if (end.why === 'device-error') log.write({ event: 'device-error', device });
+  else if (end.why === 'watched') log.seen(end.event);
   log.quarantine(end);
   // Frozen, and let alone for whoever wants to look at it: until it is wanted back.
   if (end.why === 'quarantined' && end.level === 'soft') await untilLetGo(holding);
@@ -60,6 +81,7 @@ export async function hold(holding: Holding): Promise<HoldEnd> {
   if (running !== undefined && driver !== undefined)
     log.write(endedEvent(device, running, end, driver));
   log.letGo(end);
+  if (end.why === 'driver-ended' && driver?.status !== 0) log.crash();
   await log.written;
   return { why: end.why, undone, driver };
 }
@@ -92,23 +114,44 @@ class Log {
     const { agent, confined, named } = this.#holding;
     const braked = { event: 'braked', device: confined.device, why: over.why };
     const states = transitions(confined.device, stateOf(confined), 'quarantined');
-    const reason = INCIDENTS[over.why];
+    const [level, reason] = [levelOf(over), eventOf(over)?.what ?? ''];
     if (over.why === 'quarantined')
       this.#alone('not in the audit log', () => agent.audit.append(braked, ...states), 'now');
-    if (reason === undefined || named === undefined) return;
+    if (level === undefined || named === undefined) return;
     const { device, sysfs } = named;
     const enter = async (): Promise<void> => {
       await agent.audit.append(braked, ...states).catch(() => {});
-      await enterQuarantine(agent, sysfs, { device, level: 'hard', reason });
+      await enterQuarantine(agent, sysfs, { device, level, reason });
     };
     this.#alone('not in quarantine', enter, 'now');
+  }
+
+  /** The driver crashed: too often, and the device goes into quarantine. */
+  crash(): void {
+    const { agent, named } = this.#holding;
+    if (named === undefined) return;
+    const { device, sysfs } = named;
+    const note = async (): Promise<void> => {
+      if (!(await noteCrash(agent, device.path))) return;
+      const event: WatchEvent = { kind: 'crash-loop', what: 'its driver crashes again and again' };
+      await agent.audit.append(watchedEvent(device.path, event)).catch(() => {});
+      const level = actionFor(decide(event));
+      if (level !== undefined)
+        await enterQuarantine(agent, sysfs, { device, level, reason: event.what });
+    };
+    this.#alone('not noted as a crash', note, 'now');
+  }
+
+  /** What was seen and stops nothing. */
+  seen(event: WatchEvent): void {
+    this.write(watchedEvent(this.#holding.confined.device, event));
   }
 
   /** It is bound still, unless it is in quarantine, and reaches nothing. */
   letGo(over: Over): void {
     const { agent, confined, named } = this.#holding;
     const isQuarantined =
-      over.why === 'quarantined' || (named !== undefined && INCIDENTS[over.why] !== undefined);
+      over.why === 'quarantined' || (named !== undefined && levelOf(over) !== undefined);
     const events = isQuarantined ? [] : transitions(confined.device, stateOf(confined), 'claimed');
     this.#alone('not in the audit log', () => agent.audit.append(...events), 'now');
   }
@@ -136,7 +179,8 @@ function stateOf({ running }: Confined): HostState {
 
 type End = (over: Over) => void;
 
-function untilOver({ agent, confined, signal, named }: Holding): Promise<Over> {
+function untilOver(holding: Holding, log: Log): Promise<Over> {
+  const { agent, confined, signal, named } = holding;
   const { events, running } = confined;
   return first((end, fail) => {
     // The kernel recovers a device from an error that is not fatal, without asking whether it still
@@ -146,11 +190,28 @@ function untilOver({ agent, confined, signal, named }: Holding): Promise<Over> {
     return [
       ...letGo(events.request, signal, end),
       ...(error === undefined ? [] : [libc().watch(error, () => end({ why: 'device-error' }))]),
+      ...watches(holding, log, end),
       ...(named === undefined
         ? []
         : [watchQuarantine(agent, named.device, (heard) => end({ why: 'quarantined', ...heard }))]),
     ];
   });
+}
+
+/** Watching as long as it is held: what stops it ends the wait, the rest is written down. */
+function watches({ agent, confined, named, resting }: Holding, log: Log, end: End): (() => void)[] {
+  if (named === undefined || resting === undefined) return [];
+  const { device, vfio } = confined;
+  const onEvent = (event: WatchEvent): void => {
+    if (actionFor(decide(event)) === undefined) log.seen(event);
+    else end({ why: 'watched', event });
+  };
+  return [watchDevice({ agent, sysfs: named.sysfs, device, vfio, resting, onEvent })];
+}
+
+function watchedEvent(device: string, event: WatchEvent): AuditEvent {
+  const { kind, what } = event;
+  return { event: 'watch', device, kind, what: what.slice(0, 1000), decision: decide(event) };
 }
 
 async function untilLetGo({ confined, signal }: Holding): Promise<void> {

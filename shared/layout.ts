@@ -176,6 +176,8 @@ export const agentState = {
   /** What is in quarantine, by incident, and what was. */
   incident: (id: string): string => `quarantine/${id}.json`,
   releasedIncident: (id: string): string => `quarantine/released/${id}.json`,
+  /** When drivers of a device crashed of late. */
+  crashes: (bdf: string): string => `quarantine/crashes/${encodePathAsSegment(bdf)}.json`,
   /** Takes up room, so that there is some when the disk is full. */
   quarantineReserve: 'quarantine/reserve',
   audit: 'audit.jsonl',
@@ -199,6 +201,7 @@ export const agentState = {
     'receipts',
     'quarantine',
     'quarantine/released',
+    'quarantine/crashes',
   ],
 } as const;
 

@@ -414,6 +414,15 @@ export const AGENT_LIMITS = {
   freezeMs: 1000,
   /** Refused calls of one driver that are answered by us, and told of; the kernel answers the others. */
   refusedCalls: 4096,
+  /** How often a device that is held is looked at, */
+  watchMs: 1000,
+  /** and every how many times what its driver rests on. */
+  evidenceRounds: 60,
+  /** How long before its expiry that is told. */
+  leadSeconds: 86_400,
+  /** So many crashes within so long are a loop. */
+  crashes: 5,
+  crashSeconds: 600,
   /** How long what is audited while a device is held may wait for the state. */
   auditWaitSeconds: 600,
 } as const;

@@ -81,7 +81,8 @@ function specOf(name: string, summary: string): CommandSpec {
           ? []
           : planConfinement(grant, plan.steps.length + 1, run === undefined ? 'held' : 'driven');
       const named = { device: grant.device, sysfs };
-      const held = confined && (await holdIt(context, agent, confined, named));
+      const resting = { path: binding.driver.path, grantExpires: grant.expires };
+      const held = confined && (await holdIt(context, agent, confined, { named, resting }));
       return {
         data: {
           device: binding.device,
@@ -121,14 +122,14 @@ async function holdIt(
   { ui, signal }: CommandContext,
   agent: Agent,
   confined: Confined,
-  named: NonNullable<Holding['named']>,
+  about: Pick<Holding, 'named' | 'resting'>,
 ): Promise<HoldEnd> {
   for (const note of confined.notes) ui.stage(note);
   const { device, backend, running } = confined;
   if (running !== undefined)
     ui.stage(`the driver runs: process ${running.driver.pid}, user ${running.user}`);
   ui.stage(`holding ${device} through ${backend}`);
-  const end = await hold({ agent, confined, named, signal, onLost: (text) => ui.warn(text) });
+  const end = await hold({ agent, confined, ...about, signal, onLost: (text) => ui.warn(text) });
   ui.stage(WHY[end.why]);
   ui.stage(`let go: ${end.undone.join('; ')}`);
   return end;
@@ -139,6 +140,7 @@ const WHY: Readonly<Record<HoldEnd['why'], string>> = {
   stopped: 'stopped',
   'device-error': 'the device reported an error, and is in quarantine',
   quarantined: 'the device was put into quarantine',
+  watched: 'something was seen that takes the device out of service, and it is in quarantine',
   'driver-ended': 'the driver ended',
   'broker-ended': 'the broker ended, and the driver was ended',
   'interrupt-storm':

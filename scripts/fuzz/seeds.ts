@@ -46,6 +46,11 @@ export async function makeSeeds(): Promise<Seeds> {
       ...{ status: 'region', count: 4 },
       example: { op: 2, width: 4, region: 7, offset: '0x4' },
     }),
+    aer: utf8('RxErr 0\nBadTLP 3\nTOTAL_ERR_COR 3\n'),
+    crashes: json({ schema: 'ironport-agent.crashes/v1', at: ['2030-01-20T00:00:00Z'] }),
+    'kernel-record': utf8(
+      '3,812,4209114,-;DMAR: [DMA Write NO_PASID] Request device [00:05.0] fault addr 0x10002000 [fault reason 0x05] PTE Write access is not set\n SUBSYSTEM=pci\n',
+    ),
     release: json({
       ...{ schema: 'ironport.quarantine-release/v1', incident: 'ab'.repeat(16) },
       ...{ host: 'cd'.repeat(16), device: DEVICE, audit_sha256: 'ef'.repeat(32) },

@@ -9,6 +9,10 @@ import { parseReport } from '../../agent/broker/report.ts';
 import { parseAccepted } from '../../agent/entry.ts';
 import { parseJournal } from '../../agent/journal.ts';
 import { parseIncident } from '../../agent/quarantine/incident.ts';
+import { parseAerCounters } from '../../agent/watch/aer.ts';
+import { parseCrashes } from '../../agent/watch/crashes.ts';
+import { parseDpc } from '../../agent/watch/dpc.ts';
+import { parseKernelRecord, readFault, readSuppressed } from '../../agent/watch/kernel-record.ts';
 import { parseIndex as parseBundleIndex, parseHeader } from '../../client/bundle/format.ts';
 import { parsePattern } from '../../publisher/pipeline/pattern/pattern.ts';
 import { parseAbout, parseFile, parseHead } from '../../server/backup/manifest.ts';
@@ -147,6 +151,13 @@ export const TARGETS: readonly Target[] = [
   target('agent/broker/report.ts#parseReport', ['report'], parseReport),
   target('agent/entry.ts#parseAccepted', ['policy'], parseAccepted),
   target('agent/quarantine/incident.ts#parseIncident', ['incident'], parseIncident),
+  target('agent/watch/aer.ts#parseAerCounters', ['aer'], parseAerCounters),
+  target('agent/watch/crashes.ts#parseCrashes', ['crashes'], parseCrashes),
+  target('agent/watch/dpc.ts#parseDpc', ['config'], parseDpc),
+  target('agent/watch/kernel-record.ts#parseKernelRecord', ['kernel-record'], (bytes) => {
+    const { message } = parseKernelRecord(bytes);
+    return [readFault(message), readSuppressed(message)];
+  }),
   target('agent/journal.ts#parseJournal', ['statements'], parseJournal),
 ];
 

@@ -1,0 +1,360 @@
+/** What is seen of a device that is held, and what follows from it. */
+
+import { spawnSync } from 'node:child_process';
+import { closeSync, constants, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { Agent } from '../../agent/agent.ts';
+import type { Confined } from '../../agent/confine.ts';
+import { type HoldEnd, hold } from '../../agent/hold.ts';
+import { libc } from '../../agent/host/libc.ts';
+import { Sysfs } from '../../agent/host/sysfs.ts';
+import { loadIncidents } from '../../agent/quarantine/store.ts';
+import { aerIncrease, parseAerCounters } from '../../agent/watch/aer.ts';
+import { noteCrash, parseCrashes } from '../../agent/watch/crashes.ts';
+import { parseDpc } from '../../agent/watch/dpc.ts';
+import { actionFor, decide, type WatchEvent } from '../../agent/watch/event.ts';
+import { evidenceEvents } from '../../agent/watch/evidence.ts';
+import { KernelLog, recordEvents } from '../../agent/watch/kernel-log.ts';
+import {
+  isAbout,
+  parseKernelRecord,
+  readFault,
+  readSuppressed,
+} from '../../agent/watch/kernel-record.ts';
+import { pathEvents, readPath, wayUp } from '../../agent/watch/path.ts';
+import { watchDevice } from '../../agent/watch/watch.ts';
+import { utf8 } from '../../shared/bytes.ts';
+import { SEVERITIES } from '../../shared/manifest/containment.ts';
+import type { DeviceName } from '../../shared/manifest/quarantine.ts';
+import { apply, BDF, NAME, refused, type Scene, scene } from './support.ts';
+
+const HOSTILE: readonly Uint8Array[] = [
+  utf8(''),
+  utf8('\n'),
+  utf8('x'),
+  utf8('x'.repeat(100_000)),
+  utf8('\u0000'.repeat(100)),
+  Uint8Array.of(0xff, 0xfe, 0x20, 0x31),
+  utf8('RxErr'),
+  utf8('RxErr -1\n'),
+  utf8('RxErr 0x10\n'),
+  utf8('RxErr 1\n\nBadTLP 1\n'),
+  utf8('RxErr 99999999999999999999\n'),
+  utf8('a 1\n'.repeat(1000)),
+  utf8('RxErr 1\nRxErr 1\n'),
+];
+
+/** As a root port of Linux 6.12 showed it. */
+const REAL = `RxErr 0\nBadTLP 2\nBadDLLP 0\nRollover 0\nTimeout 0\nNonFatalErr 0\nCorrIntErr 0\nHeaderOF 0\nTOTAL_ERR_COR 2\n`;
+/** As the documentation of sysfs has it. */
+const DOCUMENTED = `Receiver Error 2\nBad TLP 0\nReplay Timer Timeout 1\nTOTAL_ERR_COR 3\n`;
+
+t.test('counters of errors, in both forms', async (t) => {
+  const real = parseAerCounters(utf8(REAL));
+  t.equal(real.get('BadTLP'), 2n);
+  t.equal(real.size, 9);
+  t.equal(parseAerCounters(utf8(DOCUMENTED)).get('Receiver Error'), 2n);
+  t.strictSame([...parseAerCounters(utf8('7\n'))], [['total', 7n]], 'a root port has one number');
+  for (const bytes of HOSTILE) t.throws(() => parseAerCounters(bytes), { code: 'E_SCHEMA' });
+
+  const later = parseAerCounters(
+    utf8(REAL.replace('BadTLP 2', 'BadTLP 5').replace('COR 2', 'COR 5')),
+  );
+  t.strictSame([...aerIncrease(real, later)], [['BadTLP', 3n]], 'the sum is not counted twice');
+  t.strictSame([...aerIncrease(later, real)], [['BadTLP', 2n]], 'one that fell began anew');
+  t.strictSame([...aerIncrease(real, real)], []);
+});
+
+/** Configuration space of a port whose extended capabilities are these. */
+function port(
+  ...capabilities: readonly (readonly [id: number, control: number, status: number])[]
+) {
+  const bytes = new Uint8Array(4096);
+  const view = new DataView(bytes.buffer);
+  for (const [i, [id, control, status]] of capabilities.entries()) {
+    const at = 0x100 + 0x40 * i;
+    const next = i + 1 < capabilities.length ? at + 0x40 : 0;
+    view.setUint32(at, id | (1 << 16) | (next << 20), true);
+    view.setUint16(at + 6, control, true);
+    view.setUint16(at + 8, status, true);
+  }
+  return bytes;
+}
+
+t.test('the containment of a port', async (t) => {
+  const state = (status: number) => parseDpc(port([1, 0, 0], [0x1d, 1, status]));
+  t.strictSame(state(0), { enabled: true, triggered: false, reason: null, busy: false });
+  t.match(state(1), { triggered: true, reason: 'unmasked uncorrectable error' });
+  t.match(state(3), { reason: 'ERR_NONFATAL' });
+  t.match(state(5), { reason: 'ERR_FATAL' });
+  t.match(state(7), { reason: 'root port PIO error' });
+  t.match(state(0x37), { reason: 'software', busy: true });
+  t.match(state(0x47), { reason: 'reserved' });
+  t.equal(state(0xffff), undefined, 'a port that is gone says nothing');
+  t.equal(parseDpc(port([1, 0, 0])), undefined, 'none');
+  const loop = port([1, 0, 0]);
+  new DataView(loop.buffer).setUint32(0x100, 1 | (0x100 << 20), true);
+  t.equal(parseDpc(loop), undefined, 'a loop ends');
+  for (const length of [0, 1, 64, 255, 256, 257, 0x140, 0x14b])
+    t.equal(parseDpc(port([1, 0, 0], [0x1d, 1, 1]).subarray(0, length)), undefined, `${length}`);
+  t.equal(parseDpc(new Uint8Array(4096).fill(0xff)), undefined);
+});
+
+const WRITE =
+  'DMAR: [DMA Write NO_PASID] Request device [00:05.0] fault addr 0x10002000 [fault reason 0x05] PTE Write access is not set';
+
+t.test('records of the kernel', async (t) => {
+  const record = parseKernelRecord(
+    utf8(`3,812,4209114,-;${WRITE}\n SUBSYSTEM=pci\n DEVICE=+pci:0000:00:05.0\n`),
+  );
+  t.strictSame(record, { sequence: 812n, isKernels: true, message: WRITE });
+  t.equal(parseKernelRecord(utf8('11,5,6,-;x\n')).isKernels, false, 'one of a process');
+  t.equal(parseKernelRecord(utf8('6,5,6,-,caller=T1;x')).message, 'x');
+  for (const bytes of [...HOSTILE, utf8('3,812;x'), utf8('3,812,1,-x'), utf8(';;;')])
+    t.throws(() => parseKernelRecord(bytes), { code: 'E_SCHEMA' });
+});
+
+t.test('faults of an IOMMU: the whole line, or none', async (t) => {
+  t.match(readFault(WRITE), { device: '00:05.0', access: 'write', address: 0x10002000n });
+  const read = WRITE.replace('Write NO_PASID', 'Read PASID 0x1f').replace('PTE Write', 'PTE Read');
+  t.match(readFault(read), { access: 'read', reason: 'PTE Read access is not set' });
+  const remapping =
+    'DMAR: [INTR-REMAP] Request device [81:00.1] fault index 0x10 [fault reason 0x25] Blocked a compatibility format interrupt request';
+  t.match(readFault(remapping), { device: '81:00.1', access: 'interrupt', address: 16n });
+  const amd =
+    'AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x000a address=0xffffc02000 flags=0x0020]';
+  t.match(readFault(`vfio-pci 0000:05:00.0: ${amd}`), { device: '0000:05:00.0' });
+  for (const device of ['07:00.0', '0001:07:00.0'])
+    t.match(readFault(amd.replace('domain', `device=${device} domain`)), { device });
+  for (const [name, message] of [
+    ['before it', `x ${WRITE}`],
+    ['after it', `${WRITE} ?`.replace('?', '\u0007')],
+    ['in the middle', WRITE.replace('fault addr', 'fault  addr')],
+    ['no device', amd],
+    ['of another driver', `edu 0000:05:00.0: ${amd}`],
+    ['a device that is none', WRITE.replace('00:05.0', '00:25.0')],
+    ['an address that is none', WRITE.replace('0x10002000', '0x1000200000000000000')],
+    ['quoted', `usb 1-1: Product: ${WRITE}`],
+    ['the line before it', 'DMAR: DRHD: handling fault status reg 2'],
+  ] as const)
+    t.equal(readFault(message), undefined, name);
+  t.equal(readSuppressed('dmar_fault: 34 callbacks suppressed'), 34);
+  t.equal(readSuppressed('amd_iommu_report_page_fault: 3 callbacks suppressed'), 3);
+  t.equal(readSuppressed('net_ratelimit: 3 callbacks suppressed'), undefined, 'not an IOMMU');
+  const fault = readFault(WRITE) as NonNullable<ReturnType<typeof readFault>>;
+  t.ok(isAbout(fault, BDF));
+  t.ok(isAbout(fault, '10000:00:05.0'), 'the domain is not told');
+  t.notOk(isAbout(fault, '0000:00:06.0'));
+  t.notOk(isAbout({ ...fault, device: '0001:00:05.0' }, BDF), 'where it is, it counts');
+});
+
+t.test('what is missing between records is an event', async (t) => {
+  const record = (sequence: bigint, message: string, isKernels = true) => ({
+    ...{ sequence, message, isKernels },
+  });
+  const kinds = (events: readonly WatchEvent[]) => events.map(({ kind }) => kind);
+  t.strictSame(kinds(recordEvents(record(7n, WRITE), 6n, BDF)), ['iommu-fault']);
+  t.strictSame(kinds(recordEvents(record(9n, 'x'), 6n, BDF)), ['records-lost']);
+  t.strictSame(kinds(recordEvents(record(7n, WRITE), undefined, BDF)), ['iommu-fault']);
+  t.strictSame(recordEvents(record(7n, WRITE, false), 6n, BDF), [], 'a process can say anything');
+  t.strictSame(recordEvents(record(7n, WRITE), 6n, '0000:00:06.0'), [], 'another device');
+  const suppressed = record(7n, 'dmar_fault: 2 callbacks suppressed');
+  t.strictSame(kinds(recordEvents(suppressed, 6n, BDF)), ['records-lost']);
+});
+
+t.test('the log from now on', async (t) => {
+  const folder = t.testdir({});
+  const fifo = join(folder, 'kmsg');
+  t.equal(spawnSync('mkfifo', [fifo]).status, 0);
+  const end = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+  t.teardown(() => closeSync(end));
+  const put = (text: string): void => void writeSync(end, text);
+  put(`3,1,1,-;${WRITE}\n`);
+  const log = KernelLog.open(BDF, fifo);
+  t.ok(log);
+  t.strictSame(log?.read(), [], 'what was there before is passed over');
+  put(`3,2,1,-;${WRITE}\n`);
+  t.match(log?.read(), [{ kind: 'iommu-fault' }]);
+  put('nonsense');
+  t.match(log?.read(), [{ kind: 'records-lost' }]);
+  put(`3,9,1,-;x\n`);
+  t.match(log?.read(), [{ kind: 'records-lost', what: /^6 records/ }]);
+  log?.close();
+  t.equal(KernelLog.open(BDF, join(folder, 'none')), undefined);
+});
+
+t.test('one table says what follows', async (t) => {
+  const aer = SEVERITIES.map((severity) => decide({ kind: 'aer', severity, what: '' }));
+  t.strictSame(aer, ['observe', 'quarantine', 'reset-required', 'reset-required']);
+  const of = (kind: Exclude<WatchEvent['kind'], 'aer'>) => decide({ kind, what: '' });
+  t.strictSame(
+    [of('device-error'), of('dpc'), of('iommu-fault'), of('records-lost'), of('lost')],
+    ['quarantine', 'reset-required', 'quarantine', 'observe', 'reset-required'],
+  );
+  t.strictSame(
+    [of('interrupt-storm'), of('crash-loop'), of('revoked'), of('evidence')],
+    ['quarantine', 'quarantine', 'quarantine', 'observe'],
+  );
+  t.equal(actionFor('observe'), undefined);
+  t.equal(actionFor('quarantine'), 'hard');
+  t.equal(actionFor('reset-required'), 'hard');
+});
+
+t.test('the way from a device to its root port', async (t) => {
+  t.strictSame(wayUp('devices/pci0000:00/0000:00:08.0/0000:01:00.0'), [
+    'devices/pci0000:00/0000:00:08.0/0000:01:00.0',
+    'devices/pci0000:00/0000:00:08.0',
+  ]);
+  const place = await scene(t);
+  const sysfs = await Sysfs.open(place.sysfs);
+  const file = (name: string): string => join(place.sysfs, 'devices/pci0000:00', BDF, name);
+  const before = await readPath(sysfs, BDF);
+  t.strictSame(pathEvents(before, before), [], 'no counters, no events');
+  writeFileSync(file('aer_dev_nonfatal'), 'DLP 4\nTOTAL_ERR_NONFATAL 4\n');
+  const counted = await readPath(sysfs, BDF);
+  t.strictSame(pathEvents(before, counted), [], 'what was counted before is no news');
+  writeFileSync(file('aer_dev_nonfatal'), 'DLP 5\nTOTAL_ERR_NONFATAL 5\n');
+  const more = await readPath(sysfs, BDF);
+  t.match(pathEvents(counted, more), [
+    { kind: 'aer', severity: 'non-fatal', what: `${BDF} aer_dev_nonfatal: 1 DLP` },
+  ]);
+  writeFileSync(file('aer_dev_nonfatal'), 'nonsense');
+  t.match((await readPath(sysfs, BDF))[0]?.unread, [/aer_dev_nonfatal/], 'and that is told');
+});
+
+t.test('what a driver rests on', async (t) => {
+  const place = await scene(t);
+  const agent = new Agent({ state: place.state });
+  const far = agent.clock() + 10 * 86_400;
+  const texts = async (grantExpires: number) =>
+    (await evidenceEvents(agent, { path: NAME, grantExpires })).map(({ what }) => what);
+  const now = await texts(far);
+  t.notOk(now.some((what) => what.startsWith('its grant')));
+  t.match((await texts(agent.clock() + 60)).at(-1), /^its grant expires at/);
+  t.match((await texts(agent.clock() - 60)).at(-1), /^its grant expired at/);
+  const later = new Agent({ state: place.state, clock: () => far * 2 });
+  const stale = await evidenceEvents(later, { path: NAME, grantExpires: far * 3 });
+  t.match(stale, [{ kind: 'evidence', what: /accepted on expired/ }]);
+  t.match(await evidenceEvents(agent, { path: 'acme/edu/9.9.9/x', grantExpires: far }), [
+    { kind: 'evidence', what: /was not accepted/ },
+  ]);
+});
+
+t.test('crashes, and when they are a loop', async (t) => {
+  const place = await scene(t);
+  let now = 1_900_000_000;
+  const agent = new Agent({ state: place.state, clock: () => now });
+  const file = join(place.state, 'quarantine/crashes/0000%3A00%3A05.0.json');
+  for (let i = 0; i < 4; i++) t.equal(await noteCrash(agent, BDF), false);
+  now += 601;
+  t.equal(await noteCrash(agent, BDF), false, 'old ones do not count');
+  for (let i = 0; i < 3; i++) t.equal(await noteCrash(agent, BDF), false);
+  t.equal(await noteCrash(agent, BDF), true);
+  t.equal(parseCrashes(readFileSync(file)).length, 5);
+  writeFileSync(file, 'nonsense');
+  t.equal(await noteCrash(agent, BDF), false, 'a damaged file begins anew');
+  for (const bytes of [...HOSTILE, utf8('{"schema":"ironport-agent.crashes/v1","at":["x"]}')])
+    t.throws(() => parseCrashes(bytes), { name: 'IronError' });
+});
+
+t.test('a device that is watched', async (t) => {
+  const place = await scene(t);
+  const agent = new Agent({ state: place.state });
+  const sysfs = await Sysfs.open(place.sysfs);
+  const file = join(place.sysfs, 'devices/pci0000:00', BDF, 'aer_dev_fatal');
+  writeFileSync(file, 'DLP 0\nTOTAL_ERR_FATAL 0\n');
+  const events: WatchEvent[] = [];
+  const seen = async (kind: WatchEvent['kind']): Promise<void> => {
+    while (!events.some((event) => event.kind === kind))
+      await new Promise((go) => setTimeout(go, 5));
+  };
+  let [word, reads] = [0x1234, 0];
+  const vfio = {
+    readConfig: (_: number, length: number) => {
+      reads++;
+      return Buffer.alloc(length, word === 0x1234 ? 0x12 : 0xff);
+    },
+  };
+  const stop = watchDevice({
+    ...{ agent, sysfs, device: BDF, vfio, everyMs: 5, kernelLog: '/nowhere-at-all' },
+    resting: { path: NAME, grantExpires: agent.clock() - 1 },
+    onEvent: (event) => events.push(event),
+  });
+  t.teardown(stop);
+  await seen('records-lost');
+  await seen('evidence');
+  while (reads < 4) await new Promise((go) => setTimeout(go, 5));
+  writeFileSync(file, 'DLP 1\nTOTAL_ERR_FATAL 1\n');
+  await seen('aer');
+  word = 0xffff;
+  await seen('lost');
+  stop();
+  const grants = events.filter(({ what }) => what.startsWith('its grant'));
+  t.equal(grants.length, 1, 'what stays so is told once');
+  t.equal(events.filter(({ kind }) => kind === 'lost').length, 1);
+});
+
+const DEVICE: DeviceName = {
+  ...{ path: BDF, vendor: 0x1234, device: 0x11e8, subsystemVendor: 0x1af4 },
+  ...{ subsystemDevice: 0x1100, class: 0x00ff00, revision: 0x10, serial: null },
+};
+
+/** Holds as `apply --hold` does, without a device behind it, until it is over. */
+async function holdOnce(
+  place: Scene,
+  parts: { readonly running?: unknown; readonly word?: number; readonly grantExpires?: number },
+): Promise<{ agent: Agent; end: HoldEnd; calls: string[] }> {
+  const agent = new Agent({ state: place.state });
+  const calls: string[] = [];
+  const request = libc().eventfd();
+  const confined = {
+    ...{ device: BDF, backend: 'iommufd', notes: [], memories: [], running: parts.running },
+    events: { error: undefined, request, vectors: [] },
+    vfio: { readConfig: (_: number, length: number) => Buffer.alloc(length, parts.word ?? 0x12) },
+    brake: () => void calls.push('brake'),
+    end: async () => {
+      calls.push('end');
+      return [];
+    },
+  } as unknown as Confined;
+  const lost: string[] = [];
+  const end = await hold({
+    ...{ agent, confined, signal: new AbortController().signal },
+    named: { device: DEVICE, sysfs: await Sysfs.open(place.sysfs) },
+    resting: { path: NAME, grantExpires: parts.grantExpires ?? agent.clock() + 10 * 86_400 },
+    onLost: (text) => lost.push(text),
+  });
+  closeSync(request);
+  if (lost.length > 0) throw new Error(lost.join('; '));
+  return { agent, end, calls };
+}
+
+t.test('what is seen while it is held stops it, by the table', async (t) => {
+  const place = await scene(t);
+  await apply(place);
+  const { agent, end, calls } = await holdOnce(place, { word: 0xff });
+  t.equal(end.why, 'watched');
+  t.strictSame(calls, ['brake', 'end']);
+  t.match(await loadIncidents(agent), [{ level: 'hard', reason: /reads as ones/ }]);
+  const log = readFileSync(join(place.state, 'audit.jsonl'), 'utf8');
+  t.match(log, /"event":"watch".*"kind":"lost".*"decision":"reset-required"/);
+  refused(t, await apply(place), 'E_QUARANTINED', 'and it is not bound again');
+});
+
+t.test('a driver that crashes again and again takes its device out of service', async (t) => {
+  const place = await scene(t);
+  await apply(place);
+  const crashed = { status: 1, signal: null };
+  const running = {
+    ...{ over: Promise.resolve({ why: 'driver-ended', end: crashed }), accesses: new Map() },
+    ...{ onRefusal: () => {}, end: async () => crashed, interrupts: () => [], output: () => '' },
+  };
+  for (let i = 0; i < 4; i++) {
+    const { agent, end } = await holdOnce(place, { running });
+    t.equal(end.why, 'driver-ended');
+    t.strictSame(await loadIncidents(agent), [], `not after ${i + 1}`);
+  }
+  const { agent } = await holdOnce(place, { running });
+  t.match(await loadIncidents(agent), [{ reason: /crashes again and again/ }]);
+});
