@@ -7,6 +7,7 @@ import { backup } from './commands/backup.ts';
 import { check } from './commands/check.ts';
 import { drill } from './commands/drill.ts';
 import { fsck } from './commands/fsck.ts';
+import { importRepository } from './commands/import.ts';
 import { pendingDrop, pendingList, pendingShow, pendingSign } from './commands/pending.ts';
 import { restore } from './commands/restore.ts';
 import {
@@ -30,7 +31,7 @@ export const program: ProgramSpec = {
   commands: [
     ...[serve, serveStatic, start, submit, pendingList, pendingShow, pendingSign, pendingDrop],
     ...[reviewRequire, reviewListCommand, reviewShow, reviewApprove, reviewReject],
-    ...[status, fsck, check, backup, restore, drill],
+    ...[status, fsck, check, backup, restore, importRepository, drill],
     ...operatorCommands,
   ],
 };

@@ -17,6 +17,8 @@ export const tree = {
   unversioned: (role: string): string => `${encodeRoleName(role)}.json`,
   /** The one file that moves. */
   timestamp: 'metadata/timestamp.json',
+  /** Where history begins, of a repository that was taken over; served to nobody. */
+  imported: 'imported.json',
   /** `targets/acme/edu/1.0.0/<sha256>.edu.js`. */
   target: (path: string, sha256: string): string => `targets/${hashPrefixed(path, sha256)}`,
 } as const;

@@ -257,6 +257,8 @@ export const SERVER_LIMITS = {
   noticeRetrySeconds: 60,
   /** How long requests that are being answered may go on after the service was told to stop. */
   stopSeconds: 20,
+  /** So long a timestamp stays that a new root left standing, unless it expires before. */
+  restSeconds: 600,
   /** A vendor's clock may be so far ahead when a lifetime is judged. */
   clockSkewSeconds: 3600,
 } as const;

@@ -103,6 +103,7 @@ function isAllowed(path: string): boolean {
   if (suspended === '') return parseVendorName(vendor) === vendor;
   if (!path.startsWith(`${data.tree}/`)) return false;
   const inTree = path.slice(data.tree.length + 1);
+  if (inTree === tree.imported) return true;
   if (inTree === tree.timestamp || decodeRoleFile(inTree) !== undefined) return true;
   const segments = inTree.split('/');
   return (

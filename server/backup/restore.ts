@@ -4,14 +4,13 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { equalBytes } from '../../shared/bytes.ts';
 import type { Crypto } from '../../shared/crypto/crypto.ts';
 import { IronError, isIronError } from '../../shared/errors.ts';
 import { data, tree } from '../../shared/layout.ts';
 import { METADATA_LIMITS } from '../../shared/limits.ts';
-import { isErrno } from '../../shared/node/errno.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import { readFileCapped, syncFolder } from '../../shared/node/files.ts';
 import { insideFolder } from '../../shared/node/folders.ts';
@@ -24,6 +23,7 @@ import { demandSound, openDatabase } from '../db/open.ts';
 import { checkTree } from '../publish/fsck.ts';
 import { READ_ONLY } from '../publish/stage.ts';
 import { everyBlob } from '../storage/blobs.ts';
+import { demandEmpty } from '../storage/empty-home.ts';
 import { type BackupAbout, type BackupFile, isUnsigned, refused } from './manifest.ts';
 import { type OpenBackup, openBackup } from './read.ts';
 
@@ -52,7 +52,7 @@ export interface RestoreReport extends BackupAbout {
 /** Restores. Everything is verified before anything is at `home`; `E_EXISTS`, `E_STORE`, `E_HASH`. */
 export async function restoreBackup(options: RestoreOptions): Promise<RestoreReport> {
   const { home, sha256 } = options;
-  await demandEmpty(home);
+  await demandEmpty(home, 'restore');
   const backup = await openBackup(options.from);
   const work = join(dirname(home), `.tmp-${basename(home)}-${randomBytes(6).toString('hex')}`);
   try {
@@ -149,17 +149,4 @@ async function index(work: string, about: BackupAbout): Promise<void> {
   } finally {
     db.close();
   }
-}
-
-async function demandEmpty(home: string): Promise<void> {
-  try {
-    if ((await readdir(home)).length === 0) return;
-  } catch (error) {
-    if (isErrno(error) && error.code === 'ENOENT') return;
-    if (!isErrno(error) || error.code !== 'ENOTDIR') throw error;
-  }
-  throw new IronError('E_EXISTS', `${home} is not an empty folder`, {
-    hint: 'nothing was changed; restore into a new folder, and move that where it belongs',
-    context: { path: home },
-  });
 }

@@ -9,7 +9,8 @@ import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
 import { hashFile } from '../../shared/node/hash.ts';
 import { parseTargets } from '../../shared/tuf/targets.ts';
-import { blobsOf, roleFiles } from '../storage/blobs.ts';
+import { blobsOf, mayList, roleFiles } from '../storage/blobs.ts';
+import { loadImported } from '../storage/imported.ts';
 import { loadPublished, type Published } from '../storage/published.ts';
 import type { BackupFile } from './manifest.ts';
 
@@ -42,11 +43,14 @@ export async function standingState(folder: string, crypto: Crypto): Promise<Pub
 export async function* filesOf(published: Published): AsyncGenerator<BackupFile> {
   const { folder } = published;
   const seen = new Set<string>();
-  for (const { path, role, version, isTopLevel } of await roleFiles(folder)) {
+  if ((await loadImported(folder)) !== undefined)
+    yield { path: tree.imported, ...(await hashFile(join(folder, tree.imported))) };
+  for (const file of await roleFiles(folder)) {
+    const { path, role, version } = file;
     if (version > lastVersion(published, role)) continue;
     const { length, sha256 } = await hashFile(join(folder, path), { nofollow: true });
     yield { path, length, sha256 };
-    if (isTopLevel) continue;
+    if (!mayList(file)) continue;
     const bytes = await readFileCapped(join(folder, path), METADATA_LIMITS.targets);
     for (const blob of blobsOf(parseTargets(bytes, role), role)) {
       const place = tree.target(blob.path, blob.sha256);

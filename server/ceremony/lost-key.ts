@@ -35,7 +35,8 @@ export function findKey(
     for (const listed of root.roles[role].keyids) {
       const key = root.keys.get(listed)?.publicKey;
       const own = key === undefined ? listed : keyId(crypto, key);
-      if (own.startsWith(id)) ids.set(own, (ids.get(own) ?? new Set()).add(role));
+      if (own.startsWith(id) || listed.startsWith(id))
+        ids.set(own, (ids.get(own) ?? new Set()).add(role));
     }
   }
   const [found, ...more] = ids;

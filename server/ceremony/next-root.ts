@@ -5,7 +5,14 @@ import { keyIdentity, type PublicKey } from '../../shared/crypto/key.ts';
 import { IronError } from '../../shared/errors.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import { formatInstant, type Instant } from '../../shared/time.ts';
-import { keyTable, objectMember, roleKeys, withFields } from '../../shared/tuf/build.ts';
+import {
+  idsIn,
+  keyTable,
+  knownKeys,
+  objectMember,
+  roleKeys,
+  withFields,
+} from '../../shared/tuf/build.ts';
 import { keyId } from '../../shared/tuf/key.ts';
 import { TOP_LEVEL_ROLES, type TopLevelRole } from '../../shared/tuf/names.ts';
 import type { Root } from '../../shared/tuf/root.ts';
@@ -23,6 +30,8 @@ export type Drop = Omit<Replacement, 'new'>;
 export interface RootChange {
   readonly snapshot?: PublicKey | undefined;
   readonly timestamp?: PublicKey | undefined;
+  /** Online keys beside those there are; one signature is enough from then on. */
+  readonly added?: readonly { readonly role: 'snapshot' | 'timestamp'; readonly key: PublicKey }[];
   readonly replacements?: readonly Replacement[];
   readonly drops?: readonly Drop[];
   readonly rootThreshold?: number | undefined;
@@ -51,29 +60,39 @@ export function nextRoot(
     const key = change[role];
     if (key !== undefined) specs[role] = { keys: [key], threshold: 1 };
   }
+  for (const { role, key } of change.added ?? []) {
+    const { keys } = specs[role];
+    if (keys.some((one) => keyIdentity(one) === keyIdentity(key)))
+      throw new IronError('E_KEY', `the new key is one of ${role} already`);
+    specs[role] = { keys: [...keys, key], threshold: 1 };
+  }
   for (const { role, old, new: added } of change.replacements ?? []) {
     const { keys } = specs[role];
-    const at = indexOfKey(crypto, keys, old, role);
+    const at = indexOfKey(crypto, root, keys, old, role);
     if (keys.some((key) => keyIdentity(key) === keyIdentity(added)))
       throw new IronError('E_KEY', `the new key is one of ${role} already`);
     keys[at] = added;
   }
   for (const { role, old } of change.drops ?? []) {
     const { keys } = specs[role];
-    keys.splice(indexOfKey(crypto, keys, old, role), 1);
+    keys.splice(indexOfKey(crypto, root, keys, old, role), 1);
   }
   specs.root.threshold = change.rootThreshold ?? specs.root.threshold;
   specs.targets.threshold = change.targetsThreshold ?? specs.targets.threshold;
-  refuseOnlineInOffline(specs);
+  refuseOnlineInOffline(root, specs);
 
   const { tree } = root.envelope;
-  const roles = TOP_LEVEL_ROLES.map((role) => [role, roleKeys(crypto, specs[role])] as const);
+  const known = knownKeys(root.keys, objectMember(tree, 'keys'));
+  const roles = TOP_LEVEL_ROLES.map(
+    (role) => [role, roleKeys(crypto, specs[role], known)] as const,
+  );
   return withFields(tree, {
     version: root.version + 1,
     expires: formatInstant(expires),
     keys: keyTable(
       crypto,
       Object.values(specs).flatMap(({ keys }) => keys),
+      known,
     ),
     roles: withFields(objectMember(tree, 'roles'), Object.fromEntries(roles)),
   });
@@ -88,11 +107,15 @@ function usableKeys(root: Root, role: TopLevelRole): PublicKey[] {
 
 function indexOfKey(
   crypto: Crypto,
+  root: Root,
   keys: readonly PublicKey[],
   old: string,
   role: TopLevelRole,
 ): number {
-  const found = keys.flatMap((key, i) => (keyId(crypto, key).startsWith(old) ? [i] : []));
+  // By the id that we would give it, or by the one that the root calls it.
+  const found = keys.flatMap((key, i) =>
+    idsOf(crypto, root, key).some((keyid) => keyid.startsWith(old)) ? [i] : [],
+  );
   const [at] = found;
   if (at === undefined || found.length > 1 || old.length < 8) {
     const ids = keys.map((key) => keyId(crypto, key).slice(0, 12)).join(', ');
@@ -103,13 +126,26 @@ function indexOfKey(
   return at;
 }
 
-/** invariant 7: no online key can authorise an artifact. */
+function idsOf(crypto: Crypto, root: Root, key: PublicKey): string[] {
+  return [keyId(crypto, key), ...idsIn(crypto, root.keys)(key)];
+}
+
+/**
+ * invariant 7: no online key can authorise an artifact. What a repository that was taken over had
+ * already is no reason against the root that leads out of it.
+ */
 function refuseOnlineInOffline(
+  root: Root,
   specs: Readonly<Record<TopLevelRole, { readonly keys: readonly PublicKey[] }>>,
 ): void {
-  const offline = new Set([...specs.root.keys, ...specs.targets.keys].map(keyIdentity));
+  const identities = (...lists: readonly (readonly PublicKey[])[]): Set<string> =>
+    new Set(lists.flat().map(keyIdentity));
+  const offline = identities(specs.root.keys, specs.targets.keys);
+  const before = identities(usableKeys(root, 'root'), usableKeys(root, 'targets'));
   for (const role of ['snapshot', 'timestamp'] as const) {
-    if (specs[role].keys.some((key) => offline.has(keyIdentity(key))))
+    const online = identities(usableKeys(root, role));
+    const isNew = (one: string): boolean => !(online.has(one) && before.has(one));
+    if ([...identities(specs[role].keys)].some((one) => offline.has(one) && isNew(one)))
       throw new IronError('E_KEY', `the ${role} key would also be a key of root or targets`);
   }
 }

@@ -8,7 +8,7 @@ import { IronError } from '../../shared/errors.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import type { Instant } from '../../shared/time.ts';
-import { addSignatures, formatMetadata } from '../../shared/tuf/build.ts';
+import { addSignatures, formatMetadata, idsIn } from '../../shared/tuf/build.ts';
 import type { TrustChange } from '../../shared/tuf/diff/change.ts';
 import {
   diffText,
@@ -39,7 +39,10 @@ export async function signAndCount(
   also?: Root,
 ): Promise<Signed> {
   refuseUselessKeys(file, root, signers, also);
-  const bytes = await addSignatures(crypto, file.file.envelope, signers);
+  // Under the ids by which those who count call the keys (TAP 12).
+  const own = file.type === 'root' ? [file.file.keys] : [];
+  const tables = [...own, ...[root, also].flatMap((one) => (one === undefined ? [] : [one.keys]))];
+  const bytes = await addSignatures(crypto, file.file.envelope, signers, idsIn(crypto, ...tables));
   return { bytes, standings: standingsOf(crypto, parseRoleFile(bytes, file.type), root) };
 }
 

@@ -52,6 +52,11 @@ export const rootRotate: CommandSpec = {
       description: 'public half of the new timestamp key, or its URI',
     },
     {
+      flags: '--add-snapshot <key>',
+      description: 'a snapshot key beside those there are; any one of them may sign from then on',
+    },
+    { flags: '--add-timestamp <key>', description: 'a timestamp key, likewise' },
+    {
       flags: '--replace-root <old=new>',
       description: 'a root key and the public half that takes its place',
       repeatable: true,
@@ -73,6 +78,7 @@ export const rootRotate: CommandSpec = {
     const change: RootChange = {
       snapshot: await maybePublicKey(context, context.text('replace-snapshot')),
       timestamp: await maybePublicKey(context, context.text('replace-timestamp')),
+      added: await additions(context),
       replacements: [
         ...(await replacements(context, 'root', context.list('replace-root'))),
         ...(await replacements(context, 'targets', context.list('replace-targets'))),
@@ -141,6 +147,15 @@ async function maybePublicKey(
   uri: string | undefined,
 ): Promise<PublicKey | undefined> {
   return uri === undefined ? undefined : publicKeyOf(context, uri);
+}
+
+async function additions(context: CommandContext): Promise<NonNullable<RootChange['added']>> {
+  const added = [];
+  for (const role of ['snapshot', 'timestamp'] as const) {
+    const key = await maybePublicKey(context, context.text(`add-${role}`));
+    if (key !== undefined) added.push({ role, key });
+  }
+  return added;
 }
 
 /** `OLD=NEW`: OLD is a key id, the beginning of one, or a file; NEW is the file of a public half. */

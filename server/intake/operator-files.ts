@@ -84,7 +84,7 @@ export async function verifyOperatorFiles(
   if (targets !== undefined) {
     demandNext('targets', targets.version, published?.targets.version ?? 0);
     demandLifetime('targets', targets.parsed, LIFETIMES.targets, now);
-    hold('vendors', demandSoundTargets(targets.parsed));
+    hold('vendors', demandSoundTargets(targets.parsed, published?.targets));
   }
   const context = {
     ...{ crypto, now, targets: standing, before: published?.targets },

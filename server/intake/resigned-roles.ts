@@ -18,7 +18,12 @@ import { demandLifetime } from './lifetime.ts';
 import type { ResignedRole, SignedFile } from './operator-files.ts';
 
 /** Whether a threshold of the keys signed it. */
-export function isSigned(crypto: Crypto, file: Targets, keys: KeyTable, role: RoleKeys): boolean {
+export function isSigned(
+  crypto: Crypto,
+  file: Pick<Targets, 'envelope'>,
+  keys: KeyTable,
+  role: RoleKeys,
+): boolean {
   try {
     verifyThreshold(crypto, file.envelope, keys, role, 'the file');
     return true;

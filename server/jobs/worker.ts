@@ -6,6 +6,7 @@
 import { errorBodyOf } from '../../shared/api/upload.ts';
 import { asIronError, type IronError } from '../../shared/errors.ts';
 import { SERVER_LIMITS } from '../../shared/limits.ts';
+import type { Instant } from '../../shared/time.ts';
 import type { QueuedSubmission } from '../db/queue.ts';
 import { refusal } from '../intake/check.ts';
 import type { RepositoryEvents } from '../observe/events.ts';
@@ -14,6 +15,7 @@ import { type Composed, composeOperators, composeVendors, isRefusal } from '../p
 import type { PublishParts } from '../publish/parts.ts';
 import { publish } from '../publish/publisher.ts';
 import { recover } from '../publish/recovery.ts';
+import { loadImported } from '../storage/imported.ts';
 import type { Published } from '../storage/published.ts';
 import { dueRenewal, isBlocked } from './due.ts';
 
@@ -37,6 +39,8 @@ export class Worker {
   readonly #waiting = new Map<string, Set<() => void>>();
   #closed = false;
   #recovering = false;
+  /** When a root came that left the timestamp standing (publish/sign.ts). */
+  #restsSince = Number.NEGATIVE_INFINITY;
 
   constructor(parts: PublishParts, options: WorkerOptions) {
     this.#parts = parts;
@@ -68,8 +72,16 @@ export class Worker {
       while (!this.#closed && (await this.#next()));
       const published = await current.get();
       const due = published === undefined ? undefined : dueRenewal(published, now);
-      if (due !== undefined) await this.#publish(published, renewal(due));
+      if (published === undefined || due === undefined || this.#rests(published, now)) return;
+      if (await awaitsFirstRoot(this.#parts, published)) return;
+      await this.#publish(published, renewal(due));
     });
+  }
+
+  /** Whoever asked for roots just before a new one came still gets a timestamp that it accepts. */
+  #rests({ timestamp }: Published, now: Instant): boolean {
+    const until = this.#restsSince + SERVER_LIMITS.restSeconds;
+    return now < until && now >= this.#restsSince && timestamp.expires > until;
   }
 
   /** Resolves when the submission has come to its end, or after `seconds`, or on the signal. */
@@ -128,6 +140,7 @@ export class Worker {
       this.#recovering = this.#parts.journal.unfinished().length > 0;
       throw error;
     });
+    if (versions.timestamp === published?.timestamp.version) this.#restsSince = this.#parts.clock();
     const seconds = (performance.now() - began) / 1000;
     const submissions = change.members.length;
     this.#options.onPublished?.({ ...versions, submissions, seconds });
@@ -202,4 +215,19 @@ export class Worker {
   #settle(id: string): void {
     for (const end of [...(this.#waiting.get(id) ?? [])]) end();
   }
+}
+
+/**
+ * Whether the repository was taken over and no root names our keys yet: renewing is for those who
+ * served it before, and each minute's failure would say nothing that the operators do not know.
+ */
+async function awaitsFirstRoot(
+  { current, keys }: PublishParts,
+  { root }: Published,
+): Promise<boolean> {
+  const imported = await loadImported(current.folder);
+  if (imported === undefined || root.version > imported.root) return false;
+  return (['snapshot', 'timestamp'] as const).some(
+    (role) => keys.those(root, role).length < root.roles[role].threshold,
+  );
 }

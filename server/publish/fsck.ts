@@ -20,6 +20,7 @@ import { parseRoot, type Root } from '../../shared/tuf/root.ts';
 import { parseSnapshot, type Snapshot } from '../../shared/tuf/snapshot.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
 import { blobsOf, roleFiles } from '../storage/blobs.ts';
+import { type Imported, loadImported } from '../storage/imported.ts';
 import { loadPublished, type Published } from '../storage/published.ts';
 import { decodeRoleFile } from '../storage/role-files.ts';
 import { listFiles, listOthers } from './list-files.ts';
@@ -61,6 +62,8 @@ class TreeCheck {
   readonly #checked: ExpectedRole[] = [];
   /** Role files of the tree, by role, in the order of their versions. */
   readonly #files = new Map<string, Awaited<ReturnType<typeof roleFiles>>>();
+  /** Of a repository that was taken over: where its history begins. */
+  #imported: Imported | undefined;
   #metadata = 0;
   #bytes = 0;
 
@@ -76,6 +79,7 @@ class TreeCheck {
       this.#files.set(file.role, versions);
       versions.push(file);
     }
+    this.#imported = await this.#guard(tree.imported, () => loadImported(this.#folder));
     const published = await this.#guard('tree', () => this.#load());
     const roots = await this.#read('root', parseRoot);
     const snapshots = await this.#read('snapshot', parseSnapshot);
@@ -86,7 +90,9 @@ class TreeCheck {
     this.#demandSigned('snapshot', snapshots, [...roots.values()]);
     this.#demandSigned('targets', targets, [...roots.values()]);
     const listed = new Set<string>();
-    const vendors = await this.#vendors([...targets.values()], published, listed, new Set(files));
+    const there = new Set(files);
+    const vendors = await this.#vendors([...targets.values()], published, listed, there);
+    for (const file of targets.values()) await this.#targets('targets', file, listed, there);
     vendors.set('targets', new Set(targets.keys()));
     this.#demandHistory(snapshots, vendors);
     for (const path of files) this.#demandKnown(path, listed);
@@ -164,9 +170,10 @@ class TreeCheck {
     versions: { keys(): IterableIterator<number> },
     current: number | undefined,
   ): void {
-    const there = [...versions.keys()].sort((a, b) => a - b);
+    const first = this.#imported?.first[role] ?? 1;
+    const there = [...versions.keys()].filter((one) => one >= first).sort((a, b) => a - b);
     const last = current ?? there.at(-1) ?? 0;
-    let next = 1;
+    let next = first;
     for (const version of [...there.filter((one) => one <= last), last + 1]) {
       // However many are missing, they are one finding: a thief's version may be 2^53.
       const more = version - next > 1 ? `, nor are those up to version ${version - 1}` : '';
@@ -232,7 +239,8 @@ class TreeCheck {
           if (name === vendor && file.delegations !== undefined)
             own.set(vendor, [...(own.get(vendor) ?? []), file.delegations]);
           const delegators = name === vendor ? top : (own.get(vendor) ?? []);
-          if (!delegators.some((one) => this.#covers(one, name, file)))
+          const isLeft = this.#imported?.unreachable.includes(name) === true;
+          if (!isLeft && !delegators.some((one) => this.#covers(one, name, file)))
             this.#found(tree.metadata(name, version), 'no delegation ever covered it');
           await this.#targets(name, file, listed, files);
         },
@@ -310,7 +318,13 @@ class TreeCheck {
   }
 
   #demandKnown(path: string, listed: ReadonlySet<string>): void {
-    if (path === tree.timestamp || decodeRoleFile(path) !== undefined || listed.has(path)) return;
+    if (
+      path === tree.timestamp ||
+      path === tree.imported ||
+      decodeRoleFile(path) !== undefined ||
+      listed.has(path)
+    )
+      return;
     const name = path.slice(path.lastIndexOf('/') + 1);
     this.#found(
       path,

@@ -10,6 +10,7 @@ import { revocations, tree } from '../../shared/layout.ts';
 import { LIFETIMES, PUBLISHED_LIMITS } from '../../shared/limits.ts';
 import {
   type FileMeta,
+  idsIn,
   sealCanonical,
   sealMetadata,
   timestampTree,
@@ -17,6 +18,7 @@ import {
 import { canonicalSnapshot } from '../../shared/tuf/canonical-snapshot.ts';
 import type { Root } from '../../shared/tuf/root.ts';
 import { sharesOf, tooLarge } from '../intake/checks/roles.ts';
+import { isSigned } from '../intake/resigned-roles.ts';
 import type { Published } from '../storage/published.ts';
 import type { Change } from './change.ts';
 import { exists } from './exists.ts';
@@ -44,6 +46,13 @@ export async function signOnline(
   const roots = [change.roots.at(-1)?.parsed, published?.root].filter((root) => root !== undefined);
   const signers = (role: OnlineRole): Signer[] => signersFor(keys, roots, role);
 
+  const ids = idsIn(crypto, ...roots.map((root) => root.keys));
+
+  const standing = staysUnder(parts, published, change);
+  if (standing !== undefined) {
+    await stageFile(folder, tree.timestamp, standing.bytes);
+    return standing;
+  }
   const from = beginning(published, change);
 
   let snapshot: FileMeta & { version: number };
@@ -53,7 +62,7 @@ export async function signOnline(
     const roles = rolesOf(published, change);
     const signed = canonicalSnapshot(version, expires, roles);
     // Names of our roles have no control character: their canonical form is JSON.
-    const bytes = await sealCanonical(crypto, signed, signers('snapshot'));
+    const bytes = await sealCanonical(crypto, signed, signers('snapshot'), ids);
     demandReadable(bytes, roles);
     await stageFile(folder, tree.metadata('snapshot', version), bytes);
     snapshot = { version, ...measured(crypto, bytes) };
@@ -64,10 +73,42 @@ export async function signOnline(
   }
   const version = from.timestamp + 1;
   const signed = timestampTree(version, now + LIFETIMES.timestamp, snapshot);
-  const bytes = await sealMetadata(crypto, signed, signers('timestamp'));
+  const bytes = await sealMetadata(crypto, signed, signers('timestamp'), ids);
   await stageFile(folder, tree.timestamp, bytes);
   return { snapshot: snapshot.version, timestamp: version };
 }
+
+/**
+ * What stands, when a root comes alone, keeps the online keys that signed it, and the keys of the
+ * root before it are not here: so it is with the first root of ours after a repository was taken over.
+ * A timestamp by our key alone would be refused by readers that asked for roots a moment before; so
+ * this one stays until its renewal, and holds under either root.
+ */
+function staysUnder(
+  { crypto, clock, keys }: PublishParts,
+  published: Published | undefined,
+  change: Change,
+): (Versions & { readonly bytes: Uint8Array }) | undefined {
+  const root = change.roots.at(-1)?.parsed;
+  const bytes = published?.files.get('timestamp');
+  if (root === undefined || published === undefined || bytes === undefined) return undefined;
+  const { role: listing, list } = change.revocations ?? {};
+  const isAlone = change.targets === undefined && change.roles.length === 0;
+  if (!isAlone || listing !== undefined || list !== undefined) return undefined;
+  const isHere = ROLES.every(
+    (role) => keys.those(published.root, role).length >= published.root.roles[role].threshold,
+  );
+  const now = clock();
+  const holds = ROLES.every(
+    (role) =>
+      published[role].expires > now &&
+      isSigned(crypto, published[role], root.keys, root.roles[role]),
+  );
+  if (isHere || !holds) return undefined;
+  return { snapshot: published.snapshot.version, timestamp: published.timestamp.version, bytes };
+}
+
+const ROLES = ['snapshot', 'timestamp'] as const;
 
 /**
  * The versions that are followed. Behind those that a thief of the online keys drove up to where

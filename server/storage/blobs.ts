@@ -23,10 +23,16 @@ export function blobsOf(role: Targets, vendor: string): PublishedBlob[] {
   });
 }
 
-/** What any version of any vendor's role ever listed, file by file. */
+/** Roles that may list targets: those of vendors, and `targets` where a repository was taken over. */
+export function mayList({ role, isTopLevel }: Pick<RoleFileName, 'role' | 'isTopLevel'>): boolean {
+  return !isTopLevel || role === 'targets';
+}
+
+/** What any version of any role ever listed, file by file. */
 export async function* everyBlob(folder: string): AsyncGenerator<PublishedBlob[]> {
-  for (const { path, role, isTopLevel } of await roleFiles(folder)) {
-    if (isTopLevel) continue;
+  for (const file of await roleFiles(folder)) {
+    const { path, role } = file;
+    if (!mayList(file)) continue;
     const bytes = await readFileCapped(join(folder, path), METADATA_LIMITS.targets);
     yield blobsOf(parseTargets(bytes, role), vendorOfRole(role));
   }

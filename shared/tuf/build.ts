@@ -2,7 +2,7 @@
 
 import { concatBytes, toHex, utf8 } from '../bytes.ts';
 import type { Crypto } from '../crypto/crypto.ts';
-import type { PublicKey } from '../crypto/key.ts';
+import { keyIdentity, type PublicKey } from '../crypto/key.ts';
 import type { Signer } from '../crypto/signer.ts';
 import { IronError } from '../errors.ts';
 import { canonicalBytes } from '../json/canonical.ts';
@@ -11,6 +11,7 @@ import { formatInstant, type Instant } from '../time.ts';
 import type { Envelope } from './envelope.ts';
 import { keyId, keyObject, signedMessage } from './key.ts';
 import type { TopLevelRole } from './names.ts';
+import type { KeyTable } from './role.ts';
 
 export const SPEC_VERSION = '1.0.34';
 
@@ -51,14 +52,45 @@ export function rootTree(
   ]);
 }
 
+/** How files call keys that they list already, by what the key is: id and entry, as they stand. */
+export type KnownKeys = ReadonlyMap<string, { readonly keyid: string; readonly entry: JsonValue }>;
+
+/**
+ * The keys of a root as it calls them. Ids that others gave are opaque and stay (TAP 12): readers
+ * that trust this root look for signatures under them.
+ */
+export function knownKeys(table: KeyTable, entries: JsonObject): KnownKeys {
+  const known = new Map<string, { keyid: string; entry: JsonValue }>();
+  for (const [keyid, { publicKey }] of table) {
+    const entry = entries[keyid];
+    if (publicKey === undefined || entry === undefined) continue;
+    const identity = keyIdentity(publicKey);
+    if (!known.has(identity)) known.set(identity, { keyid, entry });
+  }
+  return known;
+}
+
 /** The `keys` object for `keys`, by key id. */
-export function keyTable(crypto: Crypto, keys: readonly PublicKey[]): JsonObject {
-  return jsonObject(keys.map((key) => [keyId(crypto, key), keyObject(key)]));
+export function keyTable(
+  crypto: Crypto,
+  keys: readonly PublicKey[],
+  known: KnownKeys = new Map(),
+): JsonObject {
+  return jsonObject(
+    keys.map((key) => {
+      const { keyid, entry } = known.get(keyIdentity(key)) ?? {
+        keyid: keyId(crypto, key),
+        entry: keyObject(key),
+      };
+      return [keyid, entry];
+    }),
+  );
 }
 
 /** `{keyids, threshold}` of a role. */
-export function roleKeys(crypto: Crypto, role: RoleSpec): JsonObject {
-  const keyids = [...new Set(role.keys.map((key) => keyId(crypto, key)))];
+export function roleKeys(crypto: Crypto, role: RoleSpec, known: KnownKeys = new Map()): JsonObject {
+  const idOf = (key: PublicKey): string => known.get(keyIdentity(key))?.keyid ?? keyId(crypto, key);
+  const keyids = [...new Set(role.keys.map(idOf))];
   if (role.threshold < 1 || role.threshold > keyids.length) {
     throw new IronError(
       'E_SCHEMA',
@@ -165,14 +197,34 @@ export function succinctTree(
 /** Signatures by key id over the canonical form of `signed`. */
 export type Signatures = ReadonlyMap<string, string>;
 
-/** Signs with every signer; signatures already there (by other signers) are kept. */
+/** Under which ids a signature by `key` is looked for. */
+export type KeyIds = (key: PublicKey) => readonly string[];
+
+/** As the tables of those call the key who will count its signature; else by the id that we give. */
+export function idsIn(crypto: Crypto, ...tables: readonly KeyTable[]): KeyIds {
+  const ids = new Map<string, Set<string>>();
+  for (const table of tables) {
+    for (const [keyid, { publicKey }] of table) {
+      if (publicKey === undefined) continue;
+      const identity = keyIdentity(publicKey);
+      ids.set(identity, (ids.get(identity) ?? new Set()).add(keyid));
+    }
+  }
+  return (key) => [...(ids.get(keyIdentity(key)) ?? [keyId(crypto, key)])];
+}
+
+/**
+ * Signs with every signer; signatures already there (by other signers) are kept.
+ * @param ids under which ids each signs; under the one that we give it when there are none
+ */
 export function sign(
   crypto: Crypto,
   signed: JsonObject,
   signers: readonly Signer[],
   existing: Signatures = new Map(),
+  ids?: KeyIds,
 ): Promise<Signatures> {
-  return signCanonical(crypto, canonicalBytes(signed), signers, existing);
+  return signCanonical(crypto, canonicalBytes(signed), signers, existing, ids);
 }
 
 async function signCanonical(
@@ -180,6 +232,7 @@ async function signCanonical(
   canonical: Uint8Array,
   signers: readonly Signer[],
   existing: Signatures,
+  ids: KeyIds = idsIn(crypto),
 ): Promise<Signatures> {
   const signatures = new Map(existing);
   for (const signer of signers) {
@@ -191,7 +244,7 @@ async function signCanonical(
         hint: 'nothing was written; check which key the signer holds',
       });
     }
-    signatures.set(keyId(crypto, signer.key), toHex(signature));
+    for (const keyid of ids(signer.key)) signatures.set(keyid, toHex(signature));
   }
   return signatures;
 }
@@ -210,10 +263,11 @@ export async function sealMetadata(
   crypto: Crypto,
   signed: JsonObject,
   signers: readonly Signer[],
+  ids?: KeyIds,
 ): Promise<Uint8Array> {
   const canonical = canonicalBytes(signed);
-  if (isJson(canonical)) return await sealCanonical(crypto, canonical, signers);
-  return formatMetadata(signed, await sign(crypto, signed, signers));
+  if (isJson(canonical)) return await sealCanonical(crypto, canonical, signers, ids);
+  return formatMetadata(signed, await sign(crypto, signed, signers, undefined, ids));
 }
 
 /** The same of a canonical form that was written already, and that is JSON. */
@@ -221,8 +275,9 @@ export async function sealCanonical(
   crypto: Crypto,
   canonical: Uint8Array,
   signers: readonly Signer[],
+  ids?: KeyIds,
 ): Promise<Uint8Array> {
-  return fileOf(canonical, await signCanonical(crypto, canonical, signers, new Map()));
+  return fileOf(canonical, await signCanonical(crypto, canonical, signers, new Map(), ids));
 }
 
 function fileOf(signed: Uint8Array, signatures: Signatures): Uint8Array {
@@ -241,9 +296,10 @@ export async function addSignatures(
   crypto: Crypto,
   envelope: Envelope,
   signers: readonly Signer[],
+  ids?: KeyIds,
 ): Promise<Uint8Array> {
   const signed = envelope.tree;
-  return formatMetadata(signed, await sign(crypto, signed, signers, envelope.signatures));
+  return formatMetadata(signed, await sign(crypto, signed, signers, envelope.signatures, ids));
 }
 
 /** `signed` with some top-level fields replaced; everything else stays as it came. */

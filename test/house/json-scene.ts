@@ -18,9 +18,12 @@ import {
 import { startKernel } from '../../scripts/demo/kernel/kernel.ts';
 import type { Scene } from '../../scripts/demo/scene.ts';
 import { must } from '../../scripts/demo/support/programs.ts';
+import { systemClock } from '../../shared/node/clock.ts';
+import { DAY } from '../../shared/time.ts';
 import { hostOptions, unpackHost } from '../agent/hosts/hosts.ts';
 import { EDU_MODULE } from '../evidence/elf-support.ts';
 import { MODULE_KEY, signModule } from '../evidence/module-signing.ts';
+import { writeForeign } from '../support/foreign.ts';
 import { operatorsPending, vendorsPending } from './pending-scene.ts';
 import { reviewsWork } from './review-scene.ts';
 
@@ -273,6 +276,32 @@ async function teamsWork(scene: Scene): Promise<void> {
   await repo('init', ...targets, '--yes', ...team, ...by('targets'), '--out', to('team.json'));
 }
 
+/** A repository of others that has all that can be said of one; and one with what is in the way. */
+async function takesOver(
+  scene: Scene,
+  repo: (...args: string[]) => Promise<unknown>,
+): Promise<void> {
+  const from = join(scene.folder, 'theirs');
+  const id = 'ee'.repeat(32);
+  const roots = await writeForeign(from, {
+    style: 'python-tuf',
+    expires: systemClock() - DAY,
+    bend: (role, signed) => {
+      if (role === 'targets') signed.delegations = { keys: {}, roles: [] };
+      if (role !== 'root') return;
+      (signed.roles as Record<string, { keyids: string[] }>).root?.keyids.push(id);
+      const unknown = { keytype: 'other', scheme: 'other', keyval: { public: 'ab' } };
+      (signed.keys as Record<string, unknown>)[id] = unknown;
+    },
+  });
+  const root = join(scene.folder, 'theirs.root.json');
+  await writeFile(root, roots.get(1) as Uint8Array);
+  const to = ['--dir', join(scene.folder, 'taken')];
+  const own = ['--from', join(scene.repository, 'tree'), '--root', signed(scene, '1.root.json')];
+  await repo('import', ...own, ...to, '--dry-run');
+  await repo('import', '--from', from, '--root', root, ...to);
+}
+
 async function operatorsWork(scene: Scene): Promise<void> {
   const dir = ['--dir', scene.repository];
   const root = signed(scene, '1.root.json');
@@ -286,6 +315,7 @@ async function operatorsWork(scene: Scene): Promise<void> {
   const copied = join(scene.folder, 'repo.backup');
   await repo('backup', ...dir, '--out', copied);
   await repo('restore', '--in', copied, '--dir', join(scene.folder, 'restored'));
+  await takesOver(scene, repo);
   await repo('check', scene.service?.url ?? '', '--lead-hours', '48');
   const all = ['root-1', 'root-2', 'targets'].flatMap((name) => ['--key', key(scene, name)]);
   await repo('drill', ...dir, '--yes', ...all, '--work', scene.folder);

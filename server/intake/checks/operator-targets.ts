@@ -3,6 +3,7 @@
 import type { Crypto } from '../../../shared/crypto/crypto.ts';
 import { keyIdentity } from '../../../shared/crypto/key.ts';
 import { IronError, isIronError } from '../../../shared/errors.ts';
+import { canonicalText } from '../../../shared/json/canonical.ts';
 import { revocations } from '../../../shared/layout.ts';
 import { parseVendorName, quoted } from '../../../shared/tuf/names.ts';
 import { parseReviewers } from '../../../shared/tuf/reviewers.ts';
@@ -13,9 +14,13 @@ import { parseVendors } from '../../../shared/tuf/vendors.ts';
 import type { Published } from '../../storage/published.ts';
 import { some } from '../check.ts';
 
-/** Throws what the operators would be sorry to have signed; says what is admitted. */
-export function demandSoundTargets(targets: Targets): string {
-  const [listed] = targets.paths();
+/**
+ * Throws what the operators would be sorry to have signed; says what is admitted.
+ * @param before the targets that they follow: a repository that was taken over may list artifacts
+ *   there, which may stay as they are or go
+ */
+export function demandSoundTargets(targets: Targets, before?: Targets): string {
+  const listed = targets.paths().find((path) => !isSameEntry(targets, before, path));
   if (listed !== undefined) {
     throw new IronError('E_POLICY', `the operators' targets list ${quoted(listed)} themselves`, {
       why: 'artifacts are listed by the vendors who answer for them',
@@ -46,6 +51,14 @@ export function demandSoundTargets(targets: Targets): string {
   demandForeignReviewers(targets);
   const names = roles.map(({ name }) => name).filter((name) => name !== revocations.role);
   return `${some(names.length, 'vendor')} admitted${names.length === 0 ? '' : `: ${names.join(', ')}`}`;
+}
+
+function isSameEntry(targets: Targets, before: Targets | undefined, path: string): boolean {
+  const texts = [targets, before].map((file) => {
+    const entry = file?.envelope.signed.get('targets').maybe(path);
+    return entry === undefined ? undefined : canonicalText(entry.value);
+  });
+  return texts[1] !== undefined && texts[0] === texts[1];
 }
 
 /** The role of revocations has its own folder, ends the search there, and shares no key. */

@@ -68,7 +68,7 @@ function wantedTargets(published: Published, bytes: Uint8Array, root: Root, now:
   const file = parseTargets(bytes, 'targets');
   demandNext('targets', file.version, published.targets.version);
   demandLifetime('targets', file, LIFETIMES.targets, now);
-  demandSoundTargets(file);
+  demandSoundTargets(file, published.targets);
   const demands = demandsOf({ type: 'targets', file }, root);
   const [standing] = demandsOf({ type: 'targets', file }, published.root);
   const also = root === published.root || standing === undefined ? [] : [standing];

@@ -15,8 +15,18 @@ export interface Got {
 /** Asks for a path below the repository's address. `E_TOO_LARGE` over `cap`, `E_NETWORK`. */
 export type Get = (path: string, cap: number, method?: 'GET' | 'HEAD') => Promise<Got>;
 
+/** A file as it comes, however long it is. */
+export interface Stream {
+  readonly status: number;
+  readonly pieces: AsyncIterable<Uint8Array>;
+  /** Leaves the rest of it unread. */
+  drop(): Promise<void>;
+}
+
 export interface Opened {
   readonly get: Get;
+  /** `E_NETWORK`, also while it is read. */
+  readonly open: (path: string) => Promise<Stream>;
   close(): Promise<void>;
 }
 
@@ -29,29 +39,48 @@ export function openHttp(address: string, signal: AbortSignal): Opened {
     bodyTimeout: TRANSPORT_LIMITS.idleSeconds * 1000,
     connections: 4,
   });
-  const get: Get = async (path, cap, method = 'GET') => {
-    let response: Dispatcher.ResponseData;
+  const ask = (path: string, method: 'GET' | 'HEAD'): Promise<Dispatcher.ResponseData> =>
+    request(new URL(path, base), {
+      method,
+      dispatcher: agent,
+      signal,
+      // A browser of an auditor, on a page of another origin, asks so (Fetch, CORS protocol).
+      headers: { origin: 'https://auditor.example', 'accept-encoding': 'identity' },
+    });
+  const failed = (path: string, cause: unknown): unknown => {
+    if (cause instanceof IronError) return cause;
+    if (signal.aborted) return signal.reason;
+    return new IronError('E_NETWORK', `${path} could not be fetched`, {
+      why: cause instanceof Error ? cause.message : String(cause),
+      cause,
+    });
+  };
+  async function* piecesOf(path: string, body: AsyncIterable<Uint8Array>) {
     try {
-      response = await request(new URL(path, base), {
-        method,
-        dispatcher: agent,
-        signal,
-        // A browser of an auditor, on a page of another origin, asks so (Fetch, CORS protocol).
-        headers: { origin: 'https://auditor.example', 'accept-encoding': 'identity' },
-      });
+      yield* body;
+    } catch (cause) {
+      throw failed(path, cause);
+    }
+  }
+  const open = async (path: string): Promise<Stream> => {
+    try {
+      const { statusCode: status, body } = await ask(path, 'GET');
+      return { status, pieces: piecesOf(path, body), drop: () => body.dump() };
+    } catch (cause) {
+      throw failed(path, cause);
+    }
+  };
+  const get: Get = async (path, cap, method = 'GET') => {
+    try {
+      const response = await ask(path, method);
       const { statusCode: status, headers } = response;
       const bytes = await readCapped(response.body, cap, path);
       return { status, bytes, header: (name) => oneOf(headers[name]) };
     } catch (cause) {
-      if (cause instanceof IronError) throw cause;
-      signal.throwIfAborted();
-      throw new IronError('E_NETWORK', `${path} could not be fetched`, {
-        why: cause instanceof Error ? cause.message : String(cause),
-        cause,
-      });
+      throw failed(path, cause);
     }
   };
-  return { get, close: () => agent.destroy() };
+  return { get, open, close: () => agent.destroy() };
 }
 
 async function readCapped(
