@@ -72,8 +72,8 @@ function httpSource({ from, metadata, targets }: Places, signal: AbortSignal): S
     },
     async target(path) {
       const { status, pieces, drop } = await open(at(targets, toUrlPath(path)));
-      if (isThere(status, path)) return { pieces, close: drop };
-      await drop();
+      if (isThere(status, path)) return { pieces, close: async () => drop() };
+      drop();
       return undefined;
     },
     close,

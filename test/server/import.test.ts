@@ -158,7 +158,8 @@ t.test('a server that fails, cuts short or never ends', async (t) => {
         const bytes = fileAt(it.from, request.url ?? '');
         if (bytes === undefined) return response.writeHead(404).end();
         if (!request.url?.startsWith('/targets/')) return response.end(bytes);
-        const more = (): boolean => !response.destroyed && response.write(bytes, () => more());
+        const piece = Buffer.alloc(65_536);
+        const more = (): boolean => !response.destroyed && response.write(piece, () => more());
         more();
         return response;
       }),
