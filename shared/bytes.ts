@@ -4,9 +4,17 @@ import { IronError } from './errors.ts';
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-const BASE64_VALUE = new Map(Array.from(BASE64, (char, value) => [char.charCodeAt(0), value]));
+const BASE64_CODE = Uint8Array.from(BASE64, (char) => char.charCodeAt(0));
+const PAD = 61;
+/** By character; more than 63 is no digit. Both alphabets. */
+const BASE64_VALUE = new Uint8Array(256).fill(255);
+for (const [value, code] of BASE64_CODE.entries()) BASE64_VALUE[code] = value;
+BASE64_VALUE[45] = 62;
+BASE64_VALUE[95] = 63;
 
 const encoder = new TextEncoder();
+/** Of ASCII that was made here, which leaves no state in it. */
+const asciiDecoder = new TextDecoder();
 
 /** UTF-8 bytes of `text`. */
 export function utf8(text: string): Uint8Array {
@@ -43,18 +51,23 @@ export function fromHex(text: string): Uint8Array {
 
 /** Standard, padded base64 (RFC 4648 section 4). */
 export function toBase64(bytes: Uint8Array): string {
-  const parts: string[] = [];
-  for (let i = 0; i < bytes.length; i += 3) {
-    const [a, b, c] = [bytes[i] as number, bytes[i + 1], bytes[i + 2]];
-    const group = (a << 16) | ((b ?? 0) << 8) | (c ?? 0);
-    parts.push(
-      BASE64.charAt(group >> 18) +
-        BASE64.charAt((group >> 12) & 63) +
-        (b === undefined ? '=' : BASE64.charAt((group >> 6) & 63)) +
-        (c === undefined ? '=' : BASE64.charAt(group & 63)),
-    );
+  const { length } = bytes;
+  // Whole roles go this way: characters are put into memory, and become a text at once.
+  const text = new Uint8Array(Math.ceil(length / 3) * 4);
+  let at = 0;
+  for (let i = 0; i < length; i += 3) {
+    const a = bytes[i] as number;
+    const b = i + 1 < length ? (bytes[i + 1] as number) : 0;
+    const c = i + 2 < length ? (bytes[i + 2] as number) : 0;
+    text[at++] = BASE64_CODE[a >> 2] as number;
+    text[at++] = BASE64_CODE[((a & 3) << 4) | (b >> 4)] as number;
+    text[at++] = BASE64_CODE[((b & 15) << 2) | (c >> 6)] as number;
+    text[at++] = BASE64_CODE[c & 63] as number;
   }
-  return parts.join('');
+  const left = length % 3;
+  if (left !== 0) text[at - 1] = PAD;
+  if (left === 1) text[at - 2] = PAD;
+  return asciiDecoder.decode(text);
 }
 
 /**
@@ -73,21 +86,26 @@ export function fromBase64(text: string): Uint8Array {
   if (body.length % 4 === 1 || (padded && text.length % 4 !== 0)) throw bad();
   if (/[-_]/.test(body) && /[+/]/.test(body)) throw bad();
   const bytes = new Uint8Array(Math.floor((body.length * 3) / 4));
-  let bits = 0;
-  let held = 0;
+  /** Of the character at `i`; 0 behind the end. */
+  const value = (i: number): number => {
+    if (i >= body.length) return 0;
+    const code = body.charCodeAt(i);
+    const found = code < 256 ? (BASE64_VALUE[code] as number) : 255;
+    if (found > 63) throw bad();
+    return found;
+  };
   let at = 0;
-  for (let i = 0; i < body.length; i++) {
-    const char = body.charCodeAt(i);
-    const value = BASE64_VALUE.get(char === 45 ? 43 : char === 95 ? 47 : char);
-    if (value === undefined) throw bad();
-    bits = ((bits << 6) | value) & 0xffffff;
-    held += 6;
-    if (held >= 8) {
-      held -= 8;
-      bytes[at++] = (bits >> held) & 0xff;
-    }
+  for (let i = 0; i < body.length; i += 4) {
+    const group = (value(i) << 18) | (value(i + 1) << 12) | (value(i + 2) << 6) | value(i + 3);
+    // Behind the end a typed array takes nothing.
+    bytes[at] = group >> 16;
+    bytes[at + 1] = group >> 8;
+    bytes[at + 2] = group;
+    at += 3;
+    // The last group may be a part: bits that make no whole byte are 0.
+    const spare = body.length - i;
+    if (spare < 4 && (group & (spare === 2 ? 0xffff : 0xff)) !== 0) throw bad();
   }
-  if ((bits & ((1 << held) - 1)) !== 0) throw bad();
   return bytes;
 }
 

@@ -16,6 +16,7 @@ import {
   timestampTree,
 } from '../../shared/tuf/build.ts';
 import { canonicalSnapshot } from '../../shared/tuf/canonical-snapshot.ts';
+import { RoleVersions } from '../../shared/tuf/role-versions.ts';
 import type { Root } from '../../shared/tuf/root.ts';
 import { sharesOf, tooLarge } from '../intake/checks/roles.ts';
 import { isSigned } from '../intake/resigned-roles.ts';
@@ -153,14 +154,13 @@ function signersFor(keys: OnlineKeys, roots: readonly Root[], role: OnlineRole):
 }
 
 /** Every role that was ever listed stays listed (TUF 5.5.5), at its newest version. */
-function rolesOf(published: Published | undefined, change: Change): Map<string, number> {
-  const roles = new Map<string, number>();
-  for (const [role, { version }] of published?.snapshot.roles ?? []) roles.set(role, version);
-  if (change.targets !== undefined) roles.set('targets', change.targets.version);
+function rolesOf(published: Published | undefined, change: Change): RoleVersions {
+  const changed = new Map<string, number>();
+  if (change.targets !== undefined) changed.set('targets', change.targets.version);
   const listing = change.revocations?.role;
-  if (listing !== undefined) roles.set(revocations.role, listing.version);
-  for (const { role, version } of change.roles) roles.set(role, version);
-  return roles;
+  if (listing !== undefined) changed.set(revocations.role, listing.version);
+  for (const { role, version } of change.roles) changed.set(role, version);
+  return new RoleVersions(published?.snapshot.roles ?? new Map(), changed);
 }
 
 function measured(crypto: Crypto, bytes: Uint8Array): FileMeta {

@@ -21,6 +21,7 @@ import type { Edge } from '../tuf/delegations.ts';
 import type { Envelope, SignedCommon } from '../tuf/envelope.ts';
 import { type MetaFile, verifyMetaFile } from '../tuf/meta-file.ts';
 import { verifyThreshold } from '../tuf/role.ts';
+import { RoleVersions } from '../tuf/role-versions.ts';
 import { isRotated, parseRoot, type Root } from '../tuf/root.ts';
 import { parseSnapshot, type Snapshot } from '../tuf/snapshot.ts';
 import { parseTargets, type Targets } from '../tuf/targets.ts';
@@ -61,8 +62,7 @@ const versions = new WeakMap<Snapshot, ReadonlyMap<string, number>>();
 function versionsOf(snapshot: Snapshot): ReadonlyMap<string, number> {
   const known = versions.get(snapshot);
   if (known !== undefined) return known;
-  const roles = new Map<string, number>();
-  for (const [role, { version }] of snapshot.roles) roles.set(role, version);
+  const roles = new RoleVersions(snapshot.roles);
   versions.set(snapshot, roles);
   return roles;
 }

@@ -171,6 +171,8 @@ const HOSTILE: Record<string, readonly [source: string | Uint8Array, position: n
   'a number as key': ['{1:1}', 1],
   'a key without value': ['{"a":}', 5],
   'a key twice': ['{"a":1,"b":2,"a":3}', 13],
+  'a key twice, after one that does not ascend': ['{"c":1,"a":2,"c":3}', 13],
+  'an empty key twice': ['{"":1,"":2}', 6],
   'a key twice, once escaped': ['{"a":1,"\\u0061":2}', 7],
   'a key twice, deeper': ['[{"x":{"é":1,"é":2}}]', 14],
   'an array that does not end': ['[1', 2],
