@@ -21,18 +21,29 @@ export interface StreamOptions {
 }
 
 const PIECE = 1024 * 1024;
+/**
+ * The first piece: most files are small, and a large buffer for each of them, filled with zeros and
+ * collected again, costs more than their hash.
+ */
+const FIRST = 128 * 1024;
 
 /**
  * The content of an open file, piece by piece, from where it stands. The buffer is used again: a
  * piece is good until the next one is asked for.
  */
 export async function* pieces(file: OpenFile, size = PIECE): AsyncGenerator<Uint8Array, void> {
-  const buffer = new Uint8Array(size);
+  let buffer = unfilled(Math.min(size, FIRST));
   for (;;) {
-    const { bytesRead } = await file.read(buffer, 0, size, null);
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
     if (bytesRead === 0) return;
     yield buffer.subarray(0, bytesRead);
+    if (bytesRead === buffer.length && buffer.length < size) buffer = unfilled(size);
   }
+}
+
+/** Of what is in it, only what was read is ever shown. */
+function unfilled(size: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
 }
 
 /** Measures a regular file. `E_NOT_FOUND`, `E_TOO_LARGE`, `E_IO`; the signal's reason. */

@@ -31,6 +31,24 @@ t.test('hashFile', async (t) => {
   });
 });
 
+t.test('the first piece, filled by a hair, exactly and not quite', async (t) => {
+  const folder = t.testdir({});
+  const first = 128 * 1024;
+  for (const length of [
+    first - 1,
+    first,
+    first + 1,
+    first + 1024 * 1024,
+    first + 1024 * 1024 + 1,
+  ]) {
+    const path = join(folder, `${length}`);
+    const bytes = CONTENT.subarray(0, length);
+    writeFileSync(path, bytes);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    t.strictSame(await hashFile(path), { length, sha256 }, `${length} bytes`);
+  }
+});
+
 t.test('hashOpenFile reads the file that was opened, whatever its name means now', async (t) => {
   const path = join(t.testdir({}), 'file');
   writeFileSync(path, 'first');
