@@ -7,9 +7,11 @@ import { backup } from './commands/backup.ts';
 import { check } from './commands/check.ts';
 import { drill } from './commands/drill.ts';
 import { fsck } from './commands/fsck.ts';
+import { holdAdd, holdList, holdRemove } from './commands/hold.ts';
 import { importRepository } from './commands/import.ts';
 import { pendingDrop, pendingList, pendingShow, pendingSign } from './commands/pending.ts';
 import { restore } from './commands/restore.ts';
+import { retentionCollect, retentionShow } from './commands/retention.ts';
 import {
   reviewApprove,
   reviewListCommand,
@@ -32,6 +34,7 @@ export const program: ProgramSpec = {
     ...[serve, serveStatic, start, submit, pendingList, pendingShow, pendingSign, pendingDrop],
     ...[reviewRequire, reviewListCommand, reviewShow, reviewApprove, reviewReject],
     ...[status, fsck, check, backup, restore, importRepository, drill],
+    ...[retentionShow, retentionCollect, holdAdd, holdList, holdRemove],
     ...operatorCommands,
   ],
 };

@@ -25,6 +25,7 @@ export const CODES = {
   E_CONFIG: row(2, 400, 'a configuration or policy file is not valid'),
   E_NOTHING_TO_DO: row(3, 200, 'what was asked for is already so'),
   E_NOT_FOUND: row(4, 404, 'no such thing'),
+  E_COLLECTED: row(4, 410, 'the bytes were collected when the published window was over'),
   E_NETWORK: row(5, 502, 'the other side could not be reached or broke off'),
   E_SLOW: row(5, 504, 'the other side sent too slowly'),
   E_IO: row(6, 500, 'reading or writing a file failed'),

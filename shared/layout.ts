@@ -21,6 +21,10 @@ export const tree = {
   imported: 'imported.json',
   /** `targets/acme/edu/1.0.0/<sha256>.edu.js`. */
   target: (path: string, sha256: string): string => `targets/${hashPrefixed(path, sha256)}`,
+  collectedFolder: 'collected',
+  /** An empty file where the bytes of a target were collected; undefined for another place. */
+  mark: (place: string): string | undefined =>
+    place.startsWith('targets/') ? `collected/${place.slice('targets/'.length)}` : undefined,
 } as const;
 
 /** The role and version that a metadata path of the tree names; undefined for any other path. */
@@ -70,6 +74,8 @@ export const data = {
   onlineKeys: 'private/keys',
   /** Which submissions wait for reviewers. */
   reviewPolicy: 'private/review.json',
+  /** What is not collected, whatever the window says. */
+  holds: 'private/holds.json',
   suspendedFolder: 'private/suspended',
   suspended: (vendor: string): string => `private/suspended/${vendor}`,
   writerLock: 'private/writer.lock',
@@ -285,6 +291,8 @@ export const api = {
   /** What this API is, for programs and for people. */
   description: '/openapi.json',
   descriptionPage: '/openapi.html',
+  /** Collection of what nothing lists any more, for the owner of the machine. */
+  retention: '/api/v1/operator/retention',
   health: '/healthz',
   ready: '/readyz',
   /** On the operators' own listener only. */

@@ -312,6 +312,19 @@ export const BACKUP_LIMITS = {
   piece: 1024 * 1024,
 } as const;
 
+/** How long bytes stay that nothing lists any more. */
+export const RETENTION_LIMITS = {
+  /** No shorter than a snapshot lives. */
+  leastWindow: 7 * 86_400,
+  leastGrace: 86_400,
+  most: 100 * 365 * 86_400,
+  /** Targets of one run: nothing is published meanwhile. */
+  atOnce: 10_000,
+  holds: 4096,
+  /** Characters of the reason of a hold. */
+  reason: 500,
+} as const;
+
 /** Submissions that wait for reviewers, and what reviewers say. */
 export const REVIEW_LIMITS = {
   /** Reviewers that the targets name. */

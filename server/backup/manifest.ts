@@ -98,7 +98,7 @@ export function isUnsigned(path: string): boolean {
 
 /** A closed set of places (invariant 3); each is looked at once more when it is written. */
 function isAllowed(path: string): boolean {
-  if (path === data.database || path === data.reviewPolicy) return true;
+  if (path === data.database || path === data.reviewPolicy || path === data.holds) return true;
   const [suspended, vendor = ''] = path.split(`${data.suspendedFolder}/`);
   if (suspended === '') return parseVendorName(vendor) === vendor;
   if (!path.startsWith(`${data.tree}/`)) return false;
@@ -107,7 +107,7 @@ function isAllowed(path: string): boolean {
   if (inTree === tree.timestamp || decodeRoleFile(inTree) !== undefined) return true;
   const segments = inTree.split('/');
   return (
-    segments[0] === tree.targetsFolder &&
+    (segments[0] === tree.targetsFolder || segments[0] === tree.collectedFolder) &&
     segments.length > 1 &&
     // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
     segments.every((one) => one !== '' && one !== '.' && one !== '..' && !/[\\\u0000]/.test(one))

@@ -24,6 +24,7 @@ import { checkTree } from '../publish/fsck.ts';
 import { READ_ONLY } from '../publish/stage.ts';
 import { everyBlob } from '../storage/blobs.ts';
 import { demandEmpty } from '../storage/empty-home.ts';
+import { collectedNames } from '../storage/marks.ts';
 import { type BackupAbout, type BackupFile, isUnsigned, refused } from './manifest.ts';
 import { type OpenBackup, openBackup } from './read.ts';
 
@@ -145,7 +146,9 @@ async function index(work: string, about: BackupAbout): Promise<void> {
   const db = openDatabase(join(work, data.database));
   try {
     demandSound(db);
-    await new BlobIndex(db).rebuild(everyBlob(join(work, data.tree)), about.timestamp);
+    const folder = join(work, data.tree);
+    const gone = await collectedNames(folder);
+    await new BlobIndex(db).rebuild(everyBlob(folder), about.timestamp, gone);
   } finally {
     db.close();
   }

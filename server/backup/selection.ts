@@ -1,5 +1,6 @@
 /** What belongs to one published state, while the service goes on publishing over it. */
 
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Crypto } from '../../shared/crypto/crypto.ts';
@@ -9,8 +10,10 @@ import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
 import { hashFile } from '../../shared/node/hash.ts';
 import { parseTargets } from '../../shared/tuf/targets.ts';
+import { exists } from '../publish/exists.ts';
 import { blobsOf, mayList, roleFiles } from '../storage/blobs.ts';
 import { loadImported } from '../storage/imported.ts';
+import { isCollected } from '../storage/is-collected.ts';
 import { loadPublished, type Published } from '../storage/published.ts';
 import type { BackupFile } from './manifest.ts';
 
@@ -56,10 +59,17 @@ export async function* filesOf(published: Published): AsyncGenerator<BackupFile>
       const place = tree.target(blob.path, blob.sha256);
       if (seen.has(place)) continue;
       seen.add(place);
-      yield { path: place, length: blob.length, sha256: blob.sha256 };
+      const mark = tree.mark(place);
+      const isGone = !(await exists(join(folder, place))) && (await isCollected(folder, place));
+      yield isGone && mark !== undefined
+        ? { path: mark, ...NOTHING }
+        : { path: place, length: blob.length, sha256: blob.sha256 };
     }
   }
 }
+
+/** An empty file. */
+const NOTHING = { length: 0, sha256: createHash('sha256').digest('hex') } as const;
 
 function lastVersion(published: Published, role: string): number {
   if (role === 'root') return published.root.version;

@@ -13,6 +13,7 @@ import { copyHashingInto, hashFile, pieces } from '../../shared/node/hash.ts';
 import { syncAll } from '../../shared/node/sync.ts';
 import { type Clock, formatInstant } from '../../shared/time.ts';
 import { copyDatabase } from '../db/copy.ts';
+import { formatHolds, loadHolds } from '../storage/holds.ts';
 import { formatReviewPolicy, loadReviewPolicy } from '../storage/review-policy.ts';
 import { Suspended } from '../storage/suspended.ts';
 import {
@@ -92,6 +93,9 @@ async function collect({ home, crypto, clock }: BackupOptions, work: string): Pr
   // A service that came back without it would let everything pass.
   const policy = await loadReviewPolicy(home);
   if (policy !== 'off') await keep(data.reviewPolicy, formatReviewPolicy(policy));
+  // Nor may it collect what somebody said is to be kept.
+  const holds = await loadHolds(home);
+  if (holds.length > 0) await keep(data.holds, formatHolds(holds));
   const published = await standingState(join(home, data.tree), crypto);
   const timestamp = published.files.get('timestamp');
   if (timestamp === undefined) throw new IronError('E_INTERNAL', 'a tree without its timestamp');

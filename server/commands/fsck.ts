@@ -14,6 +14,7 @@ import { BlobIndex } from '../db/blob-index.ts';
 import { type Db, openDatabase } from '../db/open.ts';
 import { checkTree } from '../publish/fsck.ts';
 import { everyBlob } from '../storage/blobs.ts';
+import { collectedNames } from '../storage/marks.ts';
 import { loadPublished } from '../storage/published.ts';
 
 export const fsck: CommandSpec = {
@@ -44,7 +45,7 @@ export const fsck: CommandSpec = {
     return {
       data: { ...report, indexed },
       text: [
-        `${report.metadata} metadata files and ${report.targets} targets: ${whole ? 'all in order' : `${report.findings.length} findings`}`,
+        `${report.metadata} metadata files and ${report.targets} targets${report.collected > 0 ? `, ${report.collected} collected` : ''}: ${whole ? 'all in order' : `${report.findings.length} findings`}`,
         ...report.findings.map(({ at, what }) => `${at}: ${what}`),
         ...(indexed === null ? [] : [`the index has ${indexed} entries`]),
       ].join('\n'),
@@ -60,7 +61,8 @@ async function rebuild(home: string, folder: string): Promise<number> {
     try {
       const published = await loadPublished(folder, platformCrypto).catch(() => undefined);
       const standing = published?.timestamp.version ?? 0;
-      return await new BlobIndex(db).rebuild(everyBlob(folder), standing);
+      const gone = await collectedNames(folder);
+      return await new BlobIndex(db).rebuild(everyBlob(folder), standing, gone);
     } finally {
       db.close();
     }

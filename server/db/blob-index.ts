@@ -19,11 +19,11 @@ export class BlobIndex {
     this.#db = db;
   }
 
-  /** A published file of this vendor with these bytes, whatever its path. */
+  /** A published file of this vendor with these bytes that is there still, whatever its path. */
   find(vendor: string, sha256: string): PublishedBlob | undefined {
     return prepared(
       this.#db,
-      'SELECT path, sha256, length, vendor FROM blobs WHERE vendor = ? AND sha256 = ?',
+      'SELECT path, sha256, length, vendor FROM blobs WHERE vendor = ? AND sha256 = ? AND collected = 0',
     ).get(vendor, sha256) as PublishedBlob | undefined;
   }
 
@@ -34,7 +34,7 @@ export class BlobIndex {
     );
   }
 
-  /** The digests that a path ever had. */
+  /** The digests that a path ever had, collected or not: a name never has other bytes. */
   digestsOf(path: string): string[] {
     const rows = prepared(this.#db, 'SELECT sha256 FROM blobs WHERE path = ?').all(path) as {
       sha256: string;
@@ -45,9 +45,20 @@ export class BlobIndex {
   add(blobs: Iterable<PublishedBlob>): void {
     const insert = prepared(
       this.#db,
-      'INSERT OR IGNORE INTO blobs (path, sha256, length, vendor) VALUES (?, ?, ?, ?)',
+      `INSERT INTO blobs (path, sha256, length, vendor) VALUES (?, ?, ?, ?)
+       ON CONFLICT (path, sha256) DO UPDATE SET collected = 0 WHERE collected = 1`,
     );
     for (const { path, sha256, length, vendor } of blobs) insert.run(path, sha256, length, vendor);
+  }
+
+  /** Notes, durably, that these bytes are not to be counted on any more. */
+  collected(names: Iterable<Pick<PublishedBlob, 'path' | 'sha256'>>): void {
+    inTransaction(this.#db, () => this.#noteCollected(names));
+  }
+
+  #noteCollected(names: Iterable<Pick<PublishedBlob, 'path' | 'sha256'>>): void {
+    const note = prepared(this.#db, 'UPDATE blobs SET collected = 1 WHERE path = ? AND sha256 = ?');
+    for (const { path, sha256 } of names) note.run(path, sha256);
   }
 
   /** Version of the timestamp up to which the index knows the tree; undefined when nobody said. */
@@ -66,10 +77,12 @@ export class BlobIndex {
   /**
    * Replaces the whole index, which then knows the tree up to version `timestamp`; returns how many
    * entries it has now. Cut short, it says that it knows nothing and is made again.
+   * @param collected names whose bytes are not there any more
    */
   async rebuild(
     files: AsyncIterable<readonly PublishedBlob[]>,
     timestamp: number,
+    collected: readonly Pick<PublishedBlob, 'path' | 'sha256'>[],
   ): Promise<number> {
     inTransaction(this.#db, () => {
       for (const table of ['blobs', 'indexed']) prepared(this.#db, `DELETE FROM ${table}`).run();
@@ -77,7 +90,7 @@ export class BlobIndex {
     // Paths and digests come in no order: with SQLite's own 2 MiB most of them would wait for a page.
     this.#db.pragma('cache_size = -65536');
     try {
-      return await this.#rebuildFrom(files, timestamp);
+      return await this.#rebuildFrom(files, timestamp, collected);
     } finally {
       this.#db.pragma('cache_size = -2000');
     }
@@ -86,6 +99,7 @@ export class BlobIndex {
   async #rebuildFrom(
     files: AsyncIterable<readonly PublishedBlob[]>,
     timestamp: number,
+    collected: readonly Pick<PublishedBlob, 'path' | 'sha256'>[],
   ): Promise<number> {
     let waiting: PublishedBlob[] = [];
     for await (const blobs of files) {
@@ -98,6 +112,7 @@ export class BlobIndex {
     }
     return inTransaction(this.#db, () => {
       this.add(waiting);
+      this.#noteCollected(collected);
       this.reaches(timestamp);
       return (prepared(this.#db, 'SELECT count(*) AS n FROM blobs').get() as { n: number }).n;
     });

@@ -161,6 +161,9 @@ const MIGRATIONS: readonly string[] = [
     AND NOT EXISTS (SELECT 1 FROM reviews
                     WHERE reviews.submission = submissions.id AND reviews.state = 'waiting');
   `,
+  `
+  ALTER TABLE blobs ADD COLUMN collected INTEGER NOT NULL DEFAULT 0;
+  `,
 ];
 
 /**

@@ -270,6 +270,15 @@ export class Queue {
     return rows.map((row) => ({ ...row, files: this.#files(row.id), below: this.#below(row.id) }));
   }
 
+  /** Everything that is not at its end, what waits for reviewers too. */
+  unfinished(): QueuedSubmission[] {
+    const rows = prepared(
+      this.#db,
+      "SELECT id, vendor, role, version FROM submissions WHERE state = 'queued' ORDER BY seq",
+    ).all() as Omit<QueuedSubmission, 'files' | 'below'>[];
+    return rows.map((row) => ({ ...row, files: this.#files(row.id), below: this.#below(row.id) }));
+  }
+
   #files(id: string): Uint8Array[] {
     const rows = prepared(
       this.#db,

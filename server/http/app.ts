@@ -24,6 +24,7 @@ import { endWithError, errorDocument, isOurs, publicError } from './errors.ts';
 import { targetOf } from './head.ts';
 import { health } from './health.ts';
 import { addPendingRoutes } from './pending-routes.ts';
+import { addRetentionRoutes } from './retention-routes.ts';
 import { addReviewRoutes } from './review-routes.ts';
 import { PREFLIGHT_FIELDS } from './static-server.ts';
 import { PAGE_POLICY, statusPage } from './status-page.ts';
@@ -89,6 +90,7 @@ export function createApp(parts: AppParts): FastifyInstance {
   addPendingRoutes(app, parts);
   addReviewRoutes(app, parts);
   addDescriptionRoutes(app);
+  addRetentionRoutes(app, parts);
   return app;
 }
 

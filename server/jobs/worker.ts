@@ -15,6 +15,7 @@ import { type Composed, composeOperators, composeVendors, isRefusal } from '../p
 import type { PublishParts } from '../publish/parts.ts';
 import { publish } from '../publish/publisher.ts';
 import { recover } from '../publish/recovery.ts';
+import { type Collection, collect } from '../retention/collect.ts';
 import { loadImported } from '../storage/imported.ts';
 import type { Published } from '../storage/published.ts';
 import { dueRenewal, isBlocked } from './due.ts';
@@ -82,6 +83,15 @@ export class Worker {
   #rests({ timestamp }: Published, now: Instant): boolean {
     const until = this.#restsSince + SERVER_LIMITS.restSeconds;
     return now < until && now >= this.#restsSince && timestamp.expires > until;
+  }
+
+  /** Collects what nothing lists any more, while nothing is published; or says what it would. */
+  collect(dryRun: boolean): Promise<Collection> {
+    return this.#inLine(async () => {
+      await this.#recover();
+      if (!dryRun) this.#options.demandWriter?.();
+      return await collect(this.#parts, dryRun);
+    });
   }
 
   /** Resolves when the submission has come to its end, or after `seconds`, or on the signal. */

@@ -4,7 +4,7 @@
  * twice does nothing more, so a crash anywhere in it is finished by doing it again.
  */
 
-import { link, lstat, mkdir, rename } from 'node:fs/promises';
+import { link, lstat, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { equalBytes, toHex } from '../../shared/bytes.ts';
 import { IronError } from '../../shared/errors.ts';
@@ -112,9 +112,13 @@ async function placeAll(
     // Every folder down to this file: a new one is a name in the one above it.
     for (let at = dirname(place); at !== '.'; at = dirname(at)) touched.add(join(folder, at));
   }
+  // A name that was collected and is listed again has its old bytes again, and no mark.
+  const hasMarks = targets.length > 0 && (await exists(join(folder, tree.collectedFolder)));
   const put = async ({ place: path, from }: PlacedTarget): Promise<void> => {
     const place = join(folder, path);
     await onPath(place, () => placeFile(from, place, scratchOf(parts, id)));
+    const mark = hasMarks ? tree.mark(path) : undefined;
+    if (mark !== undefined) await rm(join(folder, mark), { force: true });
     await parts.observe(`placed ${path}`);
   };
   await beside(targets, put);

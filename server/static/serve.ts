@@ -13,6 +13,7 @@ import { tree } from '../../shared/layout.ts';
 import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 import { insideFolder } from '../../shared/node/folders.ts';
+import { isCollected } from '../storage/is-collected.ts';
 import { copyOut, isGone } from './copy-out.ts';
 import { acceptedEncoding, Compressed, type Encoding, isCompressible } from './encoding.ts';
 import { type HotFile, HotFiles, type Identity, isHot } from './hot.ts';
@@ -149,8 +150,24 @@ function typeOf(path: string): string {
   return TYPES[extname(path)] ?? 'application/octet-stream';
 }
 
-/** Opens what is inside the tree, without following a link out of it. `E_NOT_FOUND` otherwise. */
+/**
+ * Opens what is inside the tree, without following a link out of it. `E_NOT_FOUND` otherwise, and
+ * `E_COLLECTED` for what was there once.
+ */
 async function openInTree(folder: string, path: string): Promise<FileHandle> {
+  try {
+    return await openFile(folder, path);
+  } catch (error) {
+    if (!isIronError(error, 'E_NOT_FOUND') || !(await isCollected(folder, path))) throw error;
+    // RFC 9110 15.5.11: it was here, it is gone for good, and that was said before.
+    throw new IronError('E_COLLECTED', 'these bytes were collected', {
+      why: 'no live snapshot lists them, and the window that the signed targets promised is over',
+      hint: 'their name and digest stay in the metadata; ask the vendor for the bytes',
+    });
+  }
+}
+
+async function openFile(folder: string, path: string): Promise<FileHandle> {
   try {
     await insideFolder(folder, path);
     // O_NONBLOCK: opening a pipe that somebody put there would wait for ever.

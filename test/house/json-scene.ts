@@ -25,6 +25,7 @@ import { EDU_MODULE } from '../evidence/elf-support.ts';
 import { MODULE_KEY, signModule } from '../evidence/module-signing.ts';
 import { writeForeign } from '../support/foreign.ts';
 import { operatorsPending, vendorsPending } from './pending-scene.ts';
+import { retentionWork } from './retention-scene.ts';
 import { reviewsWork } from './review-scene.ts';
 
 export const FILE = join(EDU, 'edu-driver.mjs');
@@ -45,6 +46,7 @@ export async function theWholeWay(scene: Scene): Promise<void> {
   await operatorsPending(scene);
   await vendorsPending(scene);
   await reviewsWork(scene);
+  await retentionWork(scene);
 }
 
 const signed = (scene: Scene, name: string): string => join(scene.operator, 'signed', name);

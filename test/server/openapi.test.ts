@@ -1,7 +1,9 @@
 /** The description of the API says what the service does: every route, and the form of real answers. */
 
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { OutgoingHttpHeaders } from 'node:http';
+import { join } from 'node:path';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import t, { type Test } from 'tap';
 import { createApp } from '../../server/http/app.ts';
@@ -21,10 +23,11 @@ import { formatUploadMetadata } from '../../shared/api/tus.ts';
 import { OPERATOR_FILES_SCHEMA, SUBMISSION_SCHEMA } from '../../shared/api/upload.ts';
 import { toBase64, utf8 } from '../../shared/bytes.ts';
 import { CODES, type Code } from '../../shared/errors.ts';
-import { api, tree } from '../../shared/layout.ts';
+import { api, data, tree } from '../../shared/layout.ts';
 import { LIFETIMES } from '../../shared/limits.ts';
+import { DAY } from '../../shared/time.ts';
 import { TestClock } from '../support/clock.ts';
-import { sha256, signedRole, signedRoot } from '../support/repository.ts';
+import { sha256, signedRole, signedRoot, signedTargets } from '../support/repository.ts';
 import { ANNA, artifactOf, handIn, nameReviewers, owner, statement } from './reviewing.ts';
 import { type Answer, call, type Running, running } from './support.ts';
 
@@ -286,6 +289,22 @@ async function reviews({ it, ask, owner: asOwner, signed }: Bound): Promise<void
   await ask('POST', api.review(id), JSON_TYPE, approval);
 }
 
+async function retention({ it, ask }: Bound): Promise<void> {
+  const path = api.retention;
+  const body = utf8('{"dry_run":true}');
+  const { token } = JSON.parse(readFileSync(join(it.home, data.service), 'utf8'));
+  const headers = { ...JSON_TYPE, authorization: `Bearer ${token}` };
+  await ask('POST', path, JSON_TYPE, body);
+  await ask('POST', path, headers, utf8('{}'));
+  await ask('POST', path, headers, body);
+  const window = { window: 30 * DAY, grace: DAY };
+  const expires = it.clock.now + LIFETIMES.targets;
+  const file = await signedTargets(it.operators, 3, [it.acme], { expires, retention: window });
+  await it.repository.intake.submitOperatorFiles([file], false);
+  await it.repository.worker.drain();
+  await ask('POST', path, headers, body);
+}
+
 async function reads({ ask }: Bound): Promise<void> {
   const target = `/${tree.target('acme/edu/1.0.0/edu.js', sha256(utf8('the driver at acme/edu/1.0.0/edu.js')))}`;
   for (const path of [`/${tree.timestamp}`, `/${tree.metadata('root', 1)}`, target]) {
@@ -340,6 +359,7 @@ t.test('real answers are what the document says', async (t) => {
   await uploads(bound);
   await drafts(bound);
   await reviews(bound);
+  await retention(bound);
   await reads(bound);
   await operations(t, scene.holder);
   for (const { id, answers } of OPERATIONS) {

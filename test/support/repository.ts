@@ -27,7 +27,9 @@ import {
   sign,
   targetEntry,
   targetsTree,
+  withFields,
 } from '../../shared/tuf/build.ts';
+import { RETENTION_FIELD, type Retention, retentionField } from '../../shared/tuf/retention.ts';
 import { EXTENSION_FIELD, parseHardwareId, vendorsField } from '../../shared/tuf/vendors.ts';
 import { TODAY } from './clock.ts';
 import { type TestKey, testKey } from './keys.ts';
@@ -129,6 +131,7 @@ export async function signedTargets(
   change: FileChange & {
     readonly targets?: ReadonlyMap<string, JsonObject>;
     readonly paths?: (vendor: string) => readonly string[];
+    readonly retention?: Retention | undefined;
   } = {},
 ): Promise<Uint8Array> {
   const paths = change.paths ?? ((name: string) => [`${name}/*/*/*`]);
@@ -153,13 +156,18 @@ export async function signedTargets(
     extra: jsonObject([
       [
         EXTENSION_FIELD,
-        vendorsField(
-          vendors.map((vendor) => ({
-            name: vendor.name,
-            hardwareIds: vendor.hardwareIds.map(parseHardwareId),
-            apiKeys: [vendor.api.key],
-            contact: `security@${vendor.name}.example`,
-          })),
+        withFields(
+          vendorsField(
+            vendors.map((vendor) => ({
+              name: vendor.name,
+              hardwareIds: vendor.hardwareIds.map(parseHardwareId),
+              apiKeys: [vendor.api.key],
+              contact: `security@${vendor.name}.example`,
+            })),
+          ),
+          change.retention === undefined
+            ? {}
+            : { [RETENTION_FIELD]: retentionField(change.retention) },
         ),
       ],
     ]),

@@ -161,4 +161,28 @@ const REVIEWS: readonly Operation[] = [
   },
 ];
 
-export const OPERATOR_OPERATIONS: readonly Operation[] = [...FILES_AND_DRAFTS, ...REVIEWS];
+const RETENTION: Operation = {
+  method: 'post',
+  path: api.retention,
+  id: 'collect',
+  tag: 'operators',
+  summary: 'Collects bytes whose published window is over, or says which',
+  description:
+    'Only what no live snapshot lists, nobody holds and nothing that waits lists again; at most 10000 targets, and none with `dry_run`.',
+  caller: 'owner',
+  body: { type: JSON_TYPE, schema: 'CollectRequest' },
+  answers: [
+    {
+      status: 200,
+      means: 'what is gone, or would be',
+      content: { type: JSON_TYPE, schema: 'CollectReply' },
+    },
+  ],
+  refuses: [...BODY, 'E_POLICY', 'E_EXPIRED'],
+};
+
+export const OPERATOR_OPERATIONS: readonly Operation[] = [
+  ...FILES_AND_DRAFTS,
+  ...REVIEWS,
+  RETENTION,
+];

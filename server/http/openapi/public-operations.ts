@@ -33,7 +33,7 @@ function treeOperations(folder: string, what: Parameter, answers: Answer[]): Ope
       summary: `A file of the tree under ${folder}/`,
       parameters: [what],
       answers,
-      refuses: ['E_NOT_FOUND'],
+      refuses: folder === tree.targetsFolder ? ['E_NOT_FOUND', 'E_COLLECTED'] : ['E_NOT_FOUND'],
     },
     {
       ...shared,
@@ -44,7 +44,7 @@ function treeOperations(folder: string, what: Parameter, answers: Answer[]): Ope
       answers: answers
         .filter(({ status }) => status === 200 || status === 304)
         .map(({ content, ...head }) => head),
-      refuses: ['E_NOT_FOUND'],
+      refuses: folder === tree.targetsFolder ? ['E_NOT_FOUND', 'E_COLLECTED'] : ['E_NOT_FOUND'],
     },
     {
       ...shared,

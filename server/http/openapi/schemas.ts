@@ -3,6 +3,7 @@
 import * as z from 'zod';
 import { healthReply, readyReply } from '../../../shared/api/health.ts';
 import { draftList, draftReply, draftRoleRequest } from '../../../shared/api/pending.ts';
+import { collectReply, collectRequest } from '../../../shared/api/retention.ts';
 import { decisionReply, reviewList, reviewReply } from '../../../shared/api/review.ts';
 import {
   batchReply,
@@ -28,6 +29,8 @@ const SCHEMAS = {
   ReviewList: reviewList,
   ReviewReply: reviewReply,
   DecisionReply: decisionReply,
+  CollectRequest: collectRequest,
+  CollectReply: collectReply,
   HealthReply: healthReply,
   ReadyReply: readyReply,
   ErrorBody: errorBody,

@@ -6,6 +6,7 @@ import { IronError, isIronError } from '../../../shared/errors.ts';
 import { canonicalText } from '../../../shared/json/canonical.ts';
 import { revocations } from '../../../shared/layout.ts';
 import { parseVendorName, quoted } from '../../../shared/tuf/names.ts';
+import { parseRetention } from '../../../shared/tuf/retention.ts';
 import { parseReviewers } from '../../../shared/tuf/reviewers.ts';
 import { parseRevocationTrust } from '../../../shared/tuf/revocation-trust.ts';
 import { keyIdentities, verifyThreshold } from '../../../shared/tuf/role.ts';
@@ -49,6 +50,7 @@ export function demandSoundTargets(targets: Targets, before?: Targets): string {
   }
   demandSeparateKeys(targets);
   demandForeignReviewers(targets);
+  parseRetention(targets.envelope.signed);
   const names = roles.map(({ name }) => name).filter((name) => name !== revocations.role);
   return `${some(names.length, 'vendor')} admitted${names.length === 0 ? '' : `: ${names.join(', ')}`}`;
 }

@@ -4,6 +4,7 @@ import type { Crypto } from '../../crypto/crypto.ts';
 import { parseEvidenceKeys } from '../../evidence/keys.ts';
 import { isJsonObject, type JsonObject, type JsonValue, jsonObject } from '../../json/value.ts';
 import { objectMember } from '../build.ts';
+import { RETENTION_FIELD } from '../retention.ts';
 import { REVIEWERS_FIELD } from '../reviewers.ts';
 import { parseRevocationTrust, TRUST_FIELD } from '../revocation-trust.ts';
 import type { Targets } from '../targets.ts';
@@ -20,6 +21,7 @@ import {
   warns,
 } from './change.ts';
 import { delegationsDiff } from './delegations.ts';
+import { retentionDiff } from './retention.ts';
 import { reviewersDiff } from './reviewers.ts';
 
 /** A file shown without an earlier one lists its targets one by one up to so many. */
@@ -39,6 +41,7 @@ export function targetsDiff(
     ...vendorsDiff(crypto, before, after),
     ...teamDiff(crypto, before, after),
     ...reviewersDiff(crypto, before, after),
+    ...retentionDiff(before, after),
     ...evidenceKeysDiff(crypto, before, after),
     ...entriesDiff(old && objectMember(old, 'targets'), objectMember(signed, 'targets')),
     ...otherMembers(old, signed, [
@@ -53,7 +56,7 @@ export function targetsDiff(
     ...otherMembers(
       old && objectMember(old, EXTENSION_FIELD),
       objectMember(signed, EXTENSION_FIELD),
-      ['vendors', 'evidence_keys', TRUST_FIELD, REVIEWERS_FIELD],
+      ['vendors', 'evidence_keys', TRUST_FIELD, REVIEWERS_FIELD, RETENTION_FIELD],
       `${EXTENSION_FIELD}.`,
     ),
   ];

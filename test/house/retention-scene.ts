@@ -1,0 +1,29 @@
+/** A window for bytes that nothing lists, what it would take, and a hold. */
+
+import { join } from 'node:path';
+import { newestTargets, submit } from '../../scripts/demo/honest.ts';
+import type { Scene } from '../../scripts/demo/scene.ts';
+import { must } from '../../scripts/demo/support/programs.ts';
+
+export async function retentionWork(scene: Scene): Promise<void> {
+  const dir = ['--dir', scene.repository];
+  const repo = (...args: string[]) => must('ironport-repo', args);
+  const next = async (verb: string, ...options: string[]): Promise<void> => {
+    const { path, version } = await newestTargets(scene);
+    const out = join(scene.operator, 'signed', `${version + 1}.targets.json`);
+    await repo(
+      ...['retention', verb, ...options, '--targets', path, '--yes', '--out', out],
+      ...['--root', join(scene.operator, 'signed', '2.root.json')],
+      ...['--key', join(scene.operator, 'keys', 'targets.json')],
+    );
+    await submit(scene, out);
+  };
+  await next('set', '--window', '30d', '--grace', '2d');
+  await repo('retention', 'show', ...dir);
+  await repo('hold', 'add', 'acme/edu/', '--reason', 'a case', ...dir);
+  await repo('hold', 'list', ...dir);
+  await repo('hold', 'remove', 'acme/edu/', ...dir);
+  await repo('retention', 'collect', '--dry-run', ...dir);
+  await next('clear');
+  await repo('retention', 'show', ...dir);
+}
