@@ -169,12 +169,12 @@ async function verifyWritten(
   for (const { at, what } of findings) obstacles.found(at, what);
 }
 
-/** As `fsck --rebuild` makes it: nothing about published bytes is known from elsewhere. */
+/** As `fsck --rebuild` makes it: nothing about published bytes is known from elsewhere, and none were collected. */
 async function index(work: string, timestamp: number): Promise<void> {
   const db = openDatabase(join(work, data.database));
   try {
     demandSound(db);
-    await new BlobIndex(db).rebuild(everyBlob(join(work, data.tree)), timestamp);
+    await new BlobIndex(db).rebuild(everyBlob(join(work, data.tree)), timestamp, []);
   } finally {
     db.close();
   }
