@@ -56,12 +56,14 @@ export async function signNested(
   roles: ReadonlyMap<string, NestedRole>,
 ): Promise<SignedBelow[]> {
   const signed: SignedBelow[] = [];
+  // What no key here signed is for others to know again.
+  const own = new Map<string, JsonObject>();
   for (const [role, { tree, keys }] of roles) {
     const signers = await signersOf(session, keys, role);
     signed.push(counted(keys, role, await sealMetadata(crypto, tree, signers)));
+    if (signers.length > 0) own.set(role, tree);
   }
-  const log = await BinLog.load(session.dir);
-  await note(log, new Map([...roles].map(([role, { tree }]) => [role, tree])));
+  await note(await BinLog.load(session.dir), own);
   return signed;
 }
 

@@ -33,8 +33,8 @@ export const program: ProgramSpec = {
   commands: [
     ...[serve, serveStatic, start, submit, pendingList, pendingShow, pendingSign, pendingDrop],
     ...[reviewRequire, reviewListCommand, reviewShow, reviewApprove, reviewReject],
-    ...[status, fsck, check, backup, restore, importRepository, drill],
     ...[retentionShow, retentionCollect, holdAdd, holdList, holdRemove],
+    ...[status, fsck, check, backup, restore, importRepository, drill],
     ...operatorCommands,
   ],
 };
