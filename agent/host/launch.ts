@@ -21,6 +21,7 @@ import { type Call, type LaunchLimits, LISTENING, planLaunch } from '../sandbox/
 import { RUNTIME_PROFILE, STATIC_PROFILE } from '../sandbox/profiles.ts';
 import { KEY_BYTES } from '../sandbox/run-once.ts';
 import { type Cgroup, notEnded } from './cgroup.ts';
+import { JITLESS } from './jitless.ts';
 import { CALLS_VARIABLE, LAUNCHER, type LaunchFailure } from './launcher.ts';
 import { libc } from './libc.ts';
 import { endedEarly, refused, requireRunning } from './running.ts';
@@ -154,7 +155,7 @@ function spawnLauncher(options: Launch): Launcher {
     const child = spawn(
       process.execPath,
       // No compiler: the filter that is about to come allows none to a static program.
-      ['--jitless', '-e', LAUNCHER, koffi, String(first)],
+      [...JITLESS, '-e', LAUNCHER, koffi, String(first)],
       {
         cwd: '/',
         env: { [CALLS_VARIABLE]: calls },

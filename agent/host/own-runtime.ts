@@ -2,6 +2,7 @@
 
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import process from 'node:process';
+import { JITLESS } from './jitless.ts';
 import type { Runtime } from './launch.ts';
 
 /** Node ends at its start when it finds one of these and may not open it. */
@@ -29,7 +30,7 @@ export function openOwnRuntime(): OwnRuntime {
     return {
       fd: open(process.execPath),
       // Without a compiler: it makes no code, and needs less memory.
-      arguments: ['--jitless', '--preserve-symlinks-main'],
+      arguments: [...JITLESS, '--preserve-symlinks-main'],
       files: paths.map(open),
       close,
     };
