@@ -10,7 +10,7 @@ import { revocations, tree } from '../../shared/layout.ts';
 import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { isTemporaryName, readFileCapped } from '../../shared/node/files.ts';
 import { hashFile } from '../../shared/node/hash.ts';
-import { type Clock, formatInstant, type Instant } from '../../shared/time.ts';
+import type { Clock } from '../../shared/time.ts';
 import { type Delegations, isBin } from '../../shared/tuf/delegations.ts';
 import type { SignedCommon } from '../../shared/tuf/envelope.ts';
 import { isTopLevelRole, type TopLevelRole, vendorOfRole } from '../../shared/tuf/names.ts';
@@ -19,6 +19,7 @@ import { verifyThreshold } from '../../shared/tuf/role.ts';
 import { parseRoot, type Root } from '../../shared/tuf/root.ts';
 import { parseSnapshot, type Snapshot } from '../../shared/tuf/snapshot.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
+import { AbsentTargets } from '../retention/absent.ts';
 import { RolePromises } from '../retention/promises.ts';
 import { blobsOf, roleFiles } from '../storage/blobs.ts';
 import { type Imported, loadImported } from '../storage/imported.ts';
@@ -69,9 +70,7 @@ class TreeCheck {
   #imported: Imported | undefined;
   #metadata = 0;
   #bytes = 0;
-  #promises = new RolePromises(new Map(), new Map(), 0);
-  /** Places that are listed and not there, with until when their bytes were promised. */
-  readonly #absent = new Map<string, Instant>();
+  #absent = new AbsentTargets();
 
   constructor(folder: string, options: FsckOptions) {
     this.#folder = folder;
@@ -95,7 +94,8 @@ class TreeCheck {
     this.#demandRow('targets', targets, published?.targets.version);
     this.#demandSigned('snapshot', snapshots, [...roots.values()]);
     this.#demandSigned('targets', targets, [...roots.values()]);
-    this.#promises = new RolePromises(snapshots, targets, published?.snapshot.version ?? 0);
+    const promises = new RolePromises(snapshots, targets, published?.snapshot.version ?? 0);
+    this.#absent = new AbsentTargets(promises);
     const listed = new Set<string>();
     const there = new Set(files);
     const vendors = await this.#vendors([...targets.values()], published, listed, there);
@@ -103,7 +103,8 @@ class TreeCheck {
     vendors.set('targets', new Set(targets.keys()));
     this.#demandHistory(snapshots, vendors);
     const marks = new Set(files.filter((path) => path.startsWith(`${tree.collectedFolder}/`)));
-    const collected = this.#demandPromised(marks);
+    const absent = this.#absent.judge(marks, this.#options.clock());
+    for (const { at, what } of absent.findings) this.#found(at, what);
     const known = new Set([...listed].map(tree.mark));
     for (const path of files)
       if (!marks.has(path)) this.#demandKnown(path, listed);
@@ -117,7 +118,7 @@ class TreeCheck {
       findings: this.#findings,
       metadata: this.#metadata,
       targets: count,
-      collected,
+      collected: absent.collected,
       bytes: this.#bytes,
     };
   }
@@ -306,26 +307,11 @@ class TreeCheck {
     const blobs = await this.#guard(name, () => blobsOf(role, name));
     for (const { path, sha256, length } of blobs ?? []) {
       const place = tree.target(path, sha256);
-      if (!files.has(place)) {
-        const { until } = this.#promises.of(name, role.version);
-        this.#absent.set(place, Math.max(until, this.#absent.get(place) ?? until));
-      }
+      if (!files.has(place)) this.#absent.note(place, name, role.version);
       if (listed.has(place)) continue;
       listed.add(place);
       if (files.has(place)) await this.#measure(place, sha256, length);
     }
-  }
-
-  /** Bytes that are not there were collected, and not before they might be. Returns how many. */
-  #demandPromised(marks: ReadonlySet<string>): number {
-    let collected = 0;
-    for (const [place, until] of this.#absent) {
-      if (!marks.has(tree.mark(place) ?? '')) this.#found(place, 'it is listed and not there');
-      else if (until > this.#options.clock())
-        this.#found(place, `it was collected, and is promised ${promiseWords(until)}`);
-      else collected += 1;
-    }
-    return collected;
   }
 
   async #measure(path: string, sha256: string, length: number): Promise<void> {
@@ -397,8 +383,4 @@ class TreeCheck {
       }
     }
   }
-}
-
-function promiseWords(until: Instant): string {
-  return Number.isFinite(until) ? `until ${formatInstant(until)}` : 'for as long as it is listed';
 }
