@@ -46,13 +46,10 @@ export function handedDirect(
   dma: readonly DmaWindow[],
   vectors: number,
 ): HandedOver {
-  const { descriptors, memories, interrupts } = behind(FIRST + 2, dma, vectors);
+  const before = ['the device', 'leave to begin, to be read'];
+  const { descriptors, memories, interrupts } = numbered(before, dma, vectors);
   return {
-    descriptors: [
-      { fd: DEVICE_FD, what: 'the device' },
-      { fd: FIRST + 1, what: 'leave to begin, to be read' },
-      ...descriptors,
-    ],
+    descriptors,
     document: {
       schema: DIRECT_SCHEMA,
       device: DEVICE_FD,
@@ -73,13 +70,10 @@ export function handedTo(
   dma: readonly DmaWindow[],
   vectors: number,
 ): HandedOver {
-  const { descriptors, memories, interrupts } = behind(FIRST + 2, dma, vectors);
+  const before = ['requests to the broker, to be written', 'replies of the broker, to be read'];
+  const { descriptors, memories, interrupts } = numbered(before, dma, vectors);
   return {
-    descriptors: [
-      { fd: FIRST, what: 'requests to the broker, to be written' },
-      { fd: FIRST + 1, what: 'replies of the broker, to be read' },
-      ...descriptors,
-    ],
+    descriptors,
     document: {
       schema: DRIVER_SCHEMA,
       requests: FIRST,
@@ -93,18 +87,18 @@ export function handedTo(
   };
 }
 
-/** Memory and events, from descriptor `first` on. */
-function behind(first: number, dma: readonly DmaWindow[], vectors: number) {
+/** What comes first by its kind of driver, then memory and events: each with the next number. */
+function numbered(before: readonly string[], dma: readonly DmaWindow[], vectors: number) {
+  const first = FIRST + before.length;
   const ofVectors = first + dma.length;
   const indices = Array.from({ length: vectors }, (_, i) => i);
+  const whats = [
+    ...before,
+    ...dma.map(({ window }) => `memory that the device sees at ${hexU64(window.start)}`),
+    ...indices.map((i) => `interrupts of vector ${i}`),
+  ];
   return {
-    descriptors: [
-      ...dma.map(({ window }, i) => ({
-        fd: first + i,
-        what: `memory that the device sees at ${hexU64(window.start)}`,
-      })),
-      ...indices.map((i) => ({ fd: ofVectors + i, what: `interrupts of vector ${i}` })),
-    ],
+    descriptors: whats.map((what, i) => ({ fd: FIRST + i, what })),
     memories: dma.map(({ window, access }, i) => ({
       iova: hexU64(window.start),
       length: hexU64(windowLength(window)),
