@@ -14,7 +14,6 @@ import {
   MAP,
   notTogether,
   refuseRoots,
-  verifyAgreed,
   withMapped,
 } from './map-options.ts';
 import {
@@ -132,7 +131,8 @@ function fromMap(context: CommandContext): Promise<CommandResult> {
     );
   return withMapped(context, async (mapped) => {
     let progress: Progress | undefined;
-    const { verified, choice } = await verifyAgreed(context, mapped, name);
+    const policy = (await hostPolicy(context))?.policy;
+    const { verified, choice } = await verifyNamed(context, mapped, name, policy);
     if (choice !== undefined) context.ui.stage(`${verified.verdict.path} is chosen`);
     const gotten = await mapped.download(verified, out, {
       onStart: (path, length) => {

@@ -9,14 +9,7 @@ import { localSource, writeHandoff } from '../handoff/write.ts';
 import type { Repository } from '../repository.ts';
 import type { VerifiedTarget } from '../verify-target.ts';
 import { choiceData, DEVICE, HOST, SYSFS, verifyNamed } from './host-options.ts';
-import {
-  agreementData,
-  agreementText,
-  MAP,
-  refuseRoots,
-  verifyAgreed,
-  withMapped,
-} from './map-options.ts';
+import { agreementData, agreementText, MAP, refuseRoots, withMapped } from './map-options.ts';
 import {
   argument,
   hostPolicy,
@@ -96,7 +89,8 @@ function fromOne(context: CommandContext): Promise<CommandResult> {
 /** Of several repositories that must agree (TAP 4): what is handed over is one repository's. */
 function fromMap(context: CommandContext): Promise<CommandResult> {
   return withMapped(context, async (mapped) => {
-    const { verified, choice } = await verifyAgreed(context, mapped, nameOf(context));
+    const policy = (await hostPolicy(context))?.policy;
+    const { verified, choice } = await verifyNamed(context, mapped, nameOf(context), policy);
     context.ui.stage('metadata, evidence and hardware are verified, and the map is met');
     const { agreement } = verified;
     // A record names one root: the agent must have pinned that of the repository that it is from.

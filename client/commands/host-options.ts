@@ -9,8 +9,8 @@ import type { Choice } from '../../shared/product/choose.ts';
 import { type ProductPolicy, parseProductPolicy } from '../../shared/product/product-policy.ts';
 import { machineId } from '../find/bucket.ts';
 import { readDevice } from '../find/device.ts';
-import { type Host, parseProductName, verifyPolicy } from '../find/resolve.ts';
-import type { Repository } from '../repository.ts';
+import { type Host, type ProductName, parseProductName, verifyPolicy } from '../find/resolve.ts';
+import type { VerifyOptions } from '../repository.ts';
 import { stateFolder } from '../store/locate.ts';
 import type { VerifiedTarget } from '../verify-target.ts';
 
@@ -50,23 +50,32 @@ export async function loadHost(context: CommandContext): Promise<Host> {
   };
 }
 
+/** A repository, or several that must agree. */
+interface Verifies<T extends VerifiedTarget> {
+  verify(path: string, options: VerifyOptions): Promise<T>;
+  verifyProduct(
+    name: ProductName,
+    host: Host,
+    options: VerifyOptions,
+  ): Promise<T & { readonly choice: Choice }>;
+}
+
 /**
- * Verifies what NAME is on this host, by `policy` as for its evidence: a whole path as it is, unless
- * the product policy speaks against it;
- * of a product, the version that is chosen.
+ * Verifies what NAME is on this host, by its policy for evidence: a whole path as it is, unless the
+ * product policy speaks against it; of a product, the version that is chosen.
  */
-export async function verifyNamed(
+export async function verifyNamed<T extends VerifiedTarget>(
   context: CommandContext,
-  repository: Repository,
+  from: Verifies<T>,
   name: string,
   policy: HostPolicy | undefined,
-): Promise<{ readonly verified: VerifiedTarget; readonly choice: Choice | undefined }> {
+): Promise<{ readonly verified: T; readonly choice: Choice | undefined }> {
   const product = parseProductName(name);
   if (product !== undefined) {
-    const verified = await repository.verifyProduct(product, await loadHost(context), { policy });
+    const verified = await from.verifyProduct(product, await loadHost(context), { policy });
     return { verified, choice: verified.choice };
   }
-  const verified = await repository.verify(name, { policy });
+  const verified = await from.verify(name, { policy });
   verifyPolicy(verified, await loadProductPolicy(context));
   return { verified, choice: undefined };
 }

@@ -6,14 +6,11 @@ import { table } from '../../shared/cli/table.ts';
 import { IronError, isIronError } from '../../shared/errors.ts';
 import { MAP_LIMITS } from '../../shared/limits.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
-import type { Choice } from '../../shared/product/choose.ts';
 import { parseMapFile } from '../../shared/tuf/map-file.ts';
 import { type Agreement, inWords } from '../../shared/verify/agreement.ts';
-import { parseProductName, verifyPolicy } from '../find/resolve.ts';
-import { type AgreedTarget, type MappedRepositories, openMapped } from '../map/mapped.ts';
+import { type MappedRepositories, openMapped } from '../map/mapped.ts';
 import { loadRootFile } from '../open-repository.ts';
-import { loadHost, loadProductPolicy } from './host-options.ts';
-import { hostPolicy, limitRate, staleness } from './options.ts';
+import { limitRate, staleness } from './options.ts';
 
 export const MAP: readonly OptionSpec[] = [
   {
@@ -61,23 +58,6 @@ export async function withMapped<T>(
 /** What makes no sense beside `--map`, and what to do instead. */
 export function notTogether(what: string, hint: string): IronError {
   return new IronError('E_USAGE', `${what} and --map`, { hint });
-}
-
-/** As `verifyNamed` does with one repository, with several that must agree. */
-export async function verifyAgreed(
-  context: CommandContext,
-  mapped: MappedRepositories,
-  name: string,
-): Promise<{ readonly verified: AgreedTarget; readonly choice: Choice | undefined }> {
-  const policy = (await hostPolicy(context))?.policy;
-  const product = parseProductName(name);
-  if (product !== undefined) {
-    const verified = await mapped.verifyProduct(product, await loadHost(context), { policy });
-    return { verified, choice: verified.choice };
-  }
-  const verified = await mapped.verify(name, { policy });
-  verifyPolicy(verified, await loadProductPolicy(context));
-  return { verified, choice: undefined };
 }
 
 /** `--roots` without `--map`. `E_USAGE`. */

@@ -2,20 +2,21 @@
 
 import { toHex } from '../../shared/bytes.ts';
 import type { CommandContext, CommandSpec } from '../../shared/cli/command.ts';
+import {
+  OPERATOR_SIGNS,
+  readStatement,
+  type StatementKind,
+  signedWords,
+  signStatement,
+} from '../../shared/cli/operator-statement.ts';
 import { table } from '../../shared/cli/table.ts';
-import { CODES, IronError } from '../../shared/errors.ts';
-import { parseEnvelope, signEnvelope, writeEnvelope } from '../../shared/evidence/dsse.ts';
+import { CODES } from '../../shared/errors.ts';
 import { DEFAULT_WORDS, explainPolicy } from '../../shared/evidence/policy/explain.ts';
 import { parseHostPolicy } from '../../shared/evidence/policy/host-policy.ts';
 import { HOST_POLICY_PAYLOAD_TYPE } from '../../shared/evidence/policy/signed-policy.ts';
 import { passes } from '../../shared/evidence/policy/verdict.ts';
-import { Node } from '../../shared/json/decode.ts';
-import { parseJson } from '../../shared/json/read.ts';
 import { POLICY_LIMITS } from '../../shared/limits.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
-import { readFileCapped, writeFileAtomic } from '../../shared/node/files.ts';
-import { openSigner } from '../../shared/node/signers/uri.ts';
-import { keyId } from '../../shared/tuf/key.ts';
 import { argument, hostPolicy, POLICY, REPOSITORY, ROOT, withPinned } from './options.ts';
 import { policyData } from './show.ts';
 
@@ -101,6 +102,13 @@ export const policyTestCommand: CommandSpec = {
     }),
 };
 
+const POLICY_STATEMENT: StatementKind = {
+  payloadType: HOST_POLICY_PAYLOAD_TYPE,
+  what: 'policy',
+  limit: 2 * POLICY_LIMITS.file,
+  begin: (bytes) => bytes,
+};
+
 export const policySignCommand: CommandSpec = {
   name: 'policy sign',
   summary: "sign a policy as an operator of the fleet, or add one's signature to it",
@@ -108,64 +116,20 @@ export const policySignCommand: CommandSpec = {
     'FILE is a policy, or one that other operators signed already. What it demands is shown ' +
     'before the key is used.',
   arguments: [{ name: 'file', description: 'the policy' }],
-  options: [
-    { flags: '-k, --key <file>', description: 'key file of the operator', required: true },
-    { flags: '-o, --out <file>', description: 'file to write', required: true },
-    {
-      flags: '--passphrase-file <file>',
-      description: 'file with the passphrase of an encrypted key, or fd:N',
-      env: 'IRONPORT_PASSPHRASE_FILE',
-    },
-  ],
+  options: OPERATOR_SIGNS,
   examples: ['ironport-client policy sign policy.json --key operator-1.json --out signed.json'],
   schema: 'ironport-client/policy-sign/v1',
   async run(context) {
-    const file = argument(context, 0, 'FILE');
-    const bytes = await readFileCapped(file, 2 * POLICY_LIMITS.file);
-    const { payload, before } = readSignable(bytes);
-    show(context, payload);
-    const signer = await openSigner(context.need('key'), {
-      passphraseFile: context.text('passphrase-file'),
-      env: context.env,
-    });
-    const keyid = keyId(crypto, signer.key);
-    const own = await signEnvelope(HOST_POLICY_PAYLOAD_TYPE, payload, [{ signer, keyid }]);
-    const { signatures } = parseEnvelope(own);
-    const others = before.filter((signature) => signature.keyid !== keyid);
-    const out = context.need('out');
-    await writeFileAtomic(
-      out,
-      writeEnvelope({
-        payloadType: HOST_POLICY_PAYLOAD_TYPE,
-        payload,
-        signatures: [...others, ...signatures],
-      }),
-    );
-    const sha256 = toHex(crypto.sha256(payload));
-    const count = others.length + 1;
+    const statement = await readStatement(argument(context, 0, 'FILE'), POLICY_STATEMENT);
+    show(context, statement.payload);
+    const signed = await signStatement(context, POLICY_STATEMENT, statement);
+    const sha256 = toHex(crypto.sha256(statement.payload));
     return {
-      data: { out, sha256, keyid, signatures: count },
-      text: `${out} has ${count} signature${count === 1 ? '' : 's'}; policy sha256 ${sha256}`,
+      data: { ...signed, sha256 },
+      text: `${signedWords(signed)}; policy sha256 ${sha256}`,
     };
   },
 };
-
-/** A policy, bare or in an envelope; its signatures are for hosts to judge. */
-function readSignable(bytes: Uint8Array): {
-  readonly payload: Uint8Array;
-  readonly before: ReturnType<typeof parseEnvelope>['signatures'];
-} {
-  const node = new Node(parseJson(bytes, { length: 2 * POLICY_LIMITS.file }), 'policy');
-  if (node.maybe('payloadType') === undefined) return { payload: bytes, before: [] };
-  const { payloadType, payload, signatures } = parseEnvelope(bytes, 'policy');
-  if (payloadType !== HOST_POLICY_PAYLOAD_TYPE) {
-    throw new IronError('E_SCHEMA', 'the envelope holds no policy', {
-      why: `its payload type is not ${HOST_POLICY_PAYLOAD_TYPE}`,
-      hint: 'nothing was signed',
-    });
-  }
-  return { payload, before: signatures };
-}
 
 function show({ ui }: CommandContext, payload: Uint8Array): void {
   const { head, rules, otherwise } = explainPolicy(parseHostPolicy(payload));
