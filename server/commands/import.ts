@@ -16,7 +16,7 @@ export const importRepository: CommandSpec = {
   name: 'import',
   summary: 'take over a TUF repository of other tools, with its root and versions',
   description:
-    'Reads a folder or an address of a repository as python-tuf or tuftool make one, verifies all of it from the root that you give, as a client does, and puts it into a new folder: the chain of roots, the newest version of every role, and every target, each with its name and bytes, key ids and signatures as they are. Hosts that pinned an old root go on without noticing. What has no place here is said before anything is written. Versions older than the newest are left behind. It ends with the commands that follow: a root that names the keys of this service, signed by the old root keys.',
+    'Reads a folder or an address of a repository as python-tuf or tuftool make one, verifies all of it from the first root, which you give, as a client does, and puts it into a new folder: the chain of roots, the newest version of every role, and every target, each with its name and bytes, key ids and signatures as they are. Hosts that pinned an old root go on without noticing. What has no place here is said before anything is written. Versions older than the newest are left behind. It ends with the commands that follow: a root that names the keys of this service, signed by the old root keys.',
   options: [
     { ...DIR_OPTION, description: "the service's folder that will be; absent, or empty" },
     {
@@ -24,7 +24,7 @@ export const importRepository: CommandSpec = {
       description: 'the repository: a folder, or the address below which it lies',
       required: true,
     },
-    { flags: '--root <file>', description: 'a root of it that you trust', required: true },
+    { flags: '--root <file>', description: 'its root 1, as you trust it', required: true },
     {
       flags: '--metadata <path>',
       description: 'where metadata lies below it; . for the place itself',

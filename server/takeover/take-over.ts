@@ -32,7 +32,7 @@ export interface TakeOverOptions {
   readonly source: Source;
   /** The service's folder that will be: absent, or an empty folder. */
   readonly home: string;
-  /** The bytes of the root that is trusted. */
+  /** The bytes of the root 1 that is trusted. */
   readonly pinned: Uint8Array;
   readonly crypto: Crypto;
   readonly clock: Clock;
@@ -55,7 +55,7 @@ const AT_ONCE = 4;
 
 /**
  * Takes it over. Everything is verified before anything is at `home`. What a client would throw;
- * `E_POLICY` for what has no place here, `E_PIN_EXISTS`, `E_EXISTS`, `E_NO_SPACE`, `E_NETWORK`.
+ * `E_POLICY` for what has no place here, `E_NO_PIN`, `E_PIN_EXISTS`, `E_EXISTS`, `E_NO_SPACE`, `E_NETWORK`.
  */
 export async function takeOver(options: TakeOverOptions): Promise<TakeOverReport> {
   const { home, clock } = options;

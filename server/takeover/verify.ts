@@ -1,5 +1,5 @@
 /**
- * Verifies the metadata of a repository that other tools made, from a root that the caller trusts,
+ * Verifies the metadata of a repository that other tools made, from a root 1 that the caller trusts,
  * by the same workflow as every client; and says what of it has no place here. Reads only.
  */
 
@@ -43,7 +43,7 @@ export interface VerifyOptions {
   readonly source: Source;
   readonly crypto: Crypto;
   readonly now: Instant;
-  /** The bytes of the root that is trusted. */
+  /** The bytes of the root 1 that is trusted. */
   readonly pinned: Uint8Array;
 }
 
@@ -114,32 +114,29 @@ class Verification {
     };
   }
 
-  /** The whole chain from root 1, through the very root that is trusted. */
+  /**
+   * The whole chain from root 1, which is the one that is trusted. A later root says nothing about
+   * those before it: whoever writes a root 2 that names the keys of the true root 3 beside one of
+   * their own has a chain that leads to it, and what they wrote would be published from here.
+   */
   async #roots(): Promise<Uint8Array[]> {
     const { source, crypto, pinned } = this.#options;
-    const wanted = parseRoot(pinned).version;
-    const read = (version: number): Promise<Uint8Array | undefined> =>
-      source.metadata(nameOf('root', version), METADATA_LIMITS.root);
-    const first = wanted === 1 ? pinned : await read(1);
-    if (first === undefined)
-      throw new IronError('E_NOT_FOUND', 'the repository has no root 1', {
-        why: 'hosts that pinned it could not follow the chain any more, and ours begins there',
-        hint: 'nothing was written; put all roots back into the repository',
-      });
-    const trusted = new TrustedMetadata({ crypto, now: 0, root: first });
-    const roots = [first];
-    for (let bytes = first; roots.length < MOST_ROOTS; ) {
-      if (roots.length === wanted && !equalBytes(bytes, pinned)) throw otherRepository(wanted);
-      this.#files.set(tree.metadata('root', roots.length), bytes);
+    const { version } = parseRoot(pinned);
+    if (version !== 1) throw notTheFirst(version);
+    const read = (wanted: number): Promise<Uint8Array | undefined> =>
+      source.metadata(nameOf('root', wanted), METADATA_LIMITS.root);
+    const there = await read(1);
+    if (there !== undefined && !equalBytes(there, pinned)) throw otherRepository();
+    const trusted = new TrustedMetadata({ crypto, now: 0, root: pinned });
+    const roots = [pinned];
+    while (roots.length < MOST_ROOTS) {
       const next = await read(roots.length + 1);
       if (next === undefined) break;
       trusted.updateRoot(next); // TUF 5.3.4, 5.3.5
       roots.push(next);
-      bytes = next;
     }
-    const there = wanted === 1 ? await read(1) : first;
-    if (roots.length < wanted || (there !== undefined && !equalBytes(there, first)))
-      throw otherRepository(wanted);
+    for (const [at, bytes] of roots.entries())
+      this.#files.set(tree.metadata('root', at + 1), bytes);
     return roots;
   }
 
@@ -211,7 +208,7 @@ class Verification {
       if (succinct !== undefined || delegations.roles.length > 0)
         this.#obstacles.found(
           name,
-          `it delegates to roles that are no hash bins called ${name}.…: those have no place here`,
+          `it delegates to roles that are no hash bins called ${name}.…: roles nested in a vendor's are not taken over`,
         );
       return;
     }
@@ -266,12 +263,20 @@ function nameOf(role: string, version: number): string {
   return tree.metadata(role, version).slice(tree.metadataFolder.length + 1);
 }
 
-function otherRepository(version: number): IronError {
+function notTheFirst(version: number): IronError {
+  return new IronError('E_NO_PIN', `the given root has version ${version}, and root 1 is needed`, {
+    why: 'hosts that begin at root 1 are served the whole chain, and a later root cannot tell a true root 1 from a forged one: both may lead to it',
+    hint: 'nothing was written; take root 1 from whoever made the repository, or from a host that was set up with it, and compare its SHA-256 with them by another channel: 1.root.json of the repository itself is as good as the repository',
+    context: { version },
+  });
+}
+
+function otherRepository(): IronError {
   return new IronError(
     'E_PIN_EXISTS',
     'this is another repository than the one of the given root',
     {
-      why: `its chain does not lead through the root ${version} that was given`,
+      why: 'its root 1 has other bytes',
       hint: 'nothing was written; check which root, and which repository, is meant',
     },
   );
