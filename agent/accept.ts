@@ -21,6 +21,7 @@ import { type Accepted, formatAccepted, loadAccepted } from './entry.ts';
 import { HandedOver } from './handed-over.ts';
 import { judgeArtifact, judgeMetadata } from './judge.ts';
 import { type Hit, reportHits } from './revocations.ts';
+import { cutText } from './sound-text.ts';
 import { loadTrust, storeTrust } from './trust.ts';
 
 export interface AcceptOptions extends StreamOptions {
@@ -62,7 +63,7 @@ export function accept(
       return await acceptInto(agent, folder, spool, options);
     } catch (thrown) {
       const error = asIronError(thrown);
-      const message = error.message.slice(0, 1000);
+      const message = cutText(error.message, 1000);
       // Nothing changed, so that a log that takes no more must not hide why.
       await agent.audit
         .append({ event: 'accept-refused', code: error.code, message })

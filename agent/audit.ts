@@ -9,13 +9,14 @@
 
 import { createHash } from 'node:crypto';
 import { utf8 } from '../shared/bytes.ts';
-import { IronError } from '../shared/errors.ts';
+import { IronError, isIronError } from '../shared/errors.ts';
 import { Node } from '../shared/json/decode.ts';
 import { parseJson } from '../shared/json/read.ts';
 import type { JsonObject } from '../shared/json/value.ts';
 import { AGENT_LIMITS } from '../shared/limits.ts';
 import { type Clock, formatInstant } from '../shared/time.ts';
 import { appendLines, linesOf, readTail, type Tail } from './line-file.ts';
+import { soundObject } from './sound-text.ts';
 
 /** What was decided or done; `event` is its kind, the rest belongs to that kind. */
 export interface AuditEvent {
@@ -56,7 +57,10 @@ export class Audit {
     this.#clock = clock;
   }
 
-  /** Appends events, durably, in one write; returns their lines. `E_IO`, `E_NO_SPACE`, `E_STORE`. */
+  /**
+   * Appends events, durably, in one write; returns their lines. `E_IO`, `E_NO_SPACE`, `E_STORE`; and
+   * `E_TOO_LARGE`, `E_INTERNAL` for what could not be read again, of which nothing is written.
+   */
   async append(...events: readonly AuditEvent[]): Promise<LineName[]> {
     const names: LineName[] = [];
     if (events.length === 0) return names;
@@ -84,11 +88,32 @@ export class Audit {
 
   #format(head: LineName, event: AuditEvent): Uint8Array {
     const at = formatInstant(this.#clock());
-    const line = utf8(JSON.stringify({ seq: head.seq + 1, at, prev: head.sha256, ...event }));
+    const own = { seq: head.seq + 1, at, prev: head.sha256 };
+    const line = utf8(JSON.stringify({ ...own, ...soundObject(event) }));
     if (line.length > AGENT_LIMITS.auditLine)
       throw new IronError('E_TOO_LARGE', `an audit line of ${line.length} bytes`);
+    requireReadable(line, own);
     return line;
   }
+}
+
+/**
+ * One line that cannot be read ends the log for good: everything after it, and whether it was cut
+ * off, could be told by nobody. So it is read before it is written.
+ */
+function requireReadable(line: Uint8Array, own: { seq: number; prev: string }): void {
+  let why = 'it has fields that are those of the chain';
+  try {
+    const read = parseAuditLine(line, 'the audit log');
+    if (read.seq === own.seq && read.prev === own.prev) return;
+  } catch (cause) {
+    why = isIronError(cause) ? (cause.why ?? cause.message) : String(cause);
+  }
+  throw new IronError('E_INTERNAL', 'an event was not written into the audit log', {
+    why,
+    hint: 'nothing was written; this is a defect: report it with what you did',
+    context: { line: own.seq },
+  });
 }
 
 export interface AuditVerdict {

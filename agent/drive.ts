@@ -19,6 +19,7 @@ import {
   type Running,
   startDriver,
 } from './running.ts';
+import { cutText } from './sound-text.ts';
 import type { WatchEvent } from './watch/event.ts';
 
 export interface Driving {
@@ -111,7 +112,7 @@ export type Over =
 
 export function endedEvent(
   device: string,
-  running: Running,
+  running: Pick<Running, 'accesses' | 'interrupts' | 'output'>,
   over: Over,
   { status, signal }: DriverEnd,
 ): AuditEvent {
@@ -124,6 +125,6 @@ export function endedEvent(
     signal,
     accesses: Object.fromEntries(running.accesses),
     interrupts: running.interrupts().map(({ irqCalls, missed }) => ({ passed: irqCalls, missed })),
-    output: running.output().slice(0, AGENT_LIMITS.driverOutputAudited),
+    output: cutText(running.output(), AGENT_LIMITS.driverOutputAudited),
   };
 }

@@ -13,6 +13,7 @@ import { libc } from './host/libc.ts';
 import type { Sysfs } from './host/sysfs.ts';
 import { enterQuarantine } from './quarantine/enter.ts';
 import { watchQuarantine } from './quarantine/watch-store.ts';
+import { cutText } from './sound-text.ts';
 import { transitions } from './transitions.ts';
 import { noteCrash } from './watch/crashes.ts';
 import { actionFor, decide, type WatchEvent } from './watch/event.ts';
@@ -211,7 +212,7 @@ function watches({ agent, confined, named, resting }: Holding, log: Log, end: En
 
 function watchedEvent(device: string, event: WatchEvent): AuditEvent {
   const { kind, what } = event;
-  return { event: 'watch', device, kind, what: what.slice(0, 1000), decision: decide(event) };
+  return { event: 'watch', device, kind, what: cutText(what, 1000), decision: decide(event) };
 }
 
 async function untilLetGo({ confined, signal }: Holding): Promise<void> {

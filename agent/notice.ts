@@ -26,6 +26,7 @@ import { formatWithdrawal, listAccepted } from './entry.ts';
 import { HandedOver } from './handed-over.ts';
 import { judgeMetadata } from './judge.ts';
 import { type Hit, reportHits } from './revocations.ts';
+import { cutText } from './sound-text.ts';
 import { loadTrust, storeTrust } from './trust.ts';
 
 export interface Noticed {
@@ -49,7 +50,7 @@ export function takeNotice(agent: Agent, folder: string): Promise<Noticed> {
       const { code, message } = asIronError(thrown);
       // Nothing changed, so that a log that takes no more must not hide why.
       await agent.audit
-        .append({ event: 'notice-refused', code, message: message.slice(0, 1000) })
+        .append({ event: 'notice-refused', code, message: cutText(message, 1000) })
         .catch(() => {});
       throw thrown;
     } finally {

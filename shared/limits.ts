@@ -468,6 +468,8 @@ export const BROKER_LIMITS = {
 /** Devices that were taken out of service, and what lets them out. */
 export const QUARANTINE_LIMITS = {
   incident: 65_536,
+  /** Why, in UTF-16 units. */
+  reason: 500,
   /** An envelope with a statement of release. */
   statement: 262_144,
   /** How long such a statement may be good for. */

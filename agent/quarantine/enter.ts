@@ -2,6 +2,7 @@
 
 import { toHex } from '../../shared/bytes.ts';
 import { IronError } from '../../shared/errors.ts';
+import { QUARANTINE_LIMITS } from '../../shared/limits.ts';
 import { type DeviceName, LEVELS, type Level } from '../../shared/manifest/quarantine.ts';
 import type { Agent } from '../agent.ts';
 import { loadBinding } from '../binding.ts';
@@ -9,6 +10,7 @@ import type { BindingState } from '../binding-state.ts';
 import { readBinding } from '../host/inventory.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import { hostId } from '../identity.ts';
+import { cutText } from '../sound-text.ts';
 import { type HeldDown, holdDown } from './hold-down.ts';
 import type { Incident } from './incident.ts';
 import { incidentOf, loadIncidents, storeIncident } from './store.ts';
@@ -34,9 +36,10 @@ export async function enterQuarantine(
   sysfs: Sysfs,
   entering: Entering,
 ): Promise<Entered> {
-  const { device, level, reason } = entering;
+  const { device, level } = entering;
+  const reason = cutText(entering.reason, QUARANTINE_LIMITS.reason);
   const before = await incidentOf(agent, device);
-  const begun = before ?? (await begin(agent, sysfs, entering));
+  const begun = before ?? (await begin(agent, sysfs, { device, level, reason }));
   const isHigher = LEVELS.indexOf(level) > LEVELS.indexOf(begun.level);
   const incident = isHigher ? { ...begun, level } : begun;
   // Durable before anything is done, and before its line: a crash in between leaves it in quarantine.
@@ -59,7 +62,7 @@ async function begin(
   return {
     id: toHex(agent.random(16)),
     host: await hostId(agent),
-    ...{ device, level, reason: reason.slice(0, 500) },
+    ...{ device, level, reason },
     driver: binding?.driver ?? null,
     enteredAt: agent.clock(),
     found: binding?.found ?? (await look(sysfs, device.path)),

@@ -16,6 +16,7 @@ import {
 import { formatInstant, type Instant } from '../../shared/time.ts';
 import type { LineName } from '../audit.ts';
 import { type BindingState, parseState, stateJson } from '../binding-state.ts';
+import { soundObject } from '../sound-text.ts';
 
 export interface Incident {
   readonly id: string;
@@ -38,8 +39,15 @@ export interface Incident {
 const SCHEMA = 'ironport-agent.incident/v1';
 const DIGEST = /^[0-9a-f]{64}$/;
 
+/**
+ * The file of an incident. It is read once before anybody writes it, for one that cannot be read binds
+ * nothing: `E_JSON`, `E_SCHEMA`, `E_TOO_LARGE`.
+ */
 export function formatIncident(incident: Incident): Uint8Array {
-  return utf8(`${JSON.stringify({ schema: SCHEMA, ...incidentJson(incident) })}\n`);
+  const document = soundObject({ schema: SCHEMA, ...incidentJson(incident) });
+  const bytes = utf8(`${JSON.stringify(document)}\n`);
+  parseIncident(bytes);
+  return bytes;
 }
 
 /** As `--json` shows it too. */

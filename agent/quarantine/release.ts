@@ -12,6 +12,7 @@ import {
 import { keyId } from '../../shared/tuf/key.ts';
 import type { Agent } from '../agent.ts';
 import type { Sysfs } from '../host/sysfs.ts';
+import { cutText } from '../sound-text.ts';
 import { transitions } from '../transitions.ts';
 import { type HeldDown, letUp } from './hold-down.ts';
 import type { Incident } from './incident.ts';
@@ -39,7 +40,7 @@ export function releaseFromQuarantine(
       return await release(agent, sysfs, bytes, fleet);
     } catch (error) {
       const { code, message } = error instanceof IronError ? error : { code: '', message: '' };
-      const event = { event: 'quarantine-release-refused', code, message: message.slice(0, 1000) };
+      const event = { event: 'quarantine-release-refused', code, message: cutText(message, 1000) };
       await agent.audit.append(event).catch(() => {});
       throw error;
     }
