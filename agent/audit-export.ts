@@ -38,7 +38,8 @@ export async function verifyExport(
     crypto,
     {
       log: join(folder, auditExport.log),
-      heads: [join(folder, auditExport.heads), ...(given.heads ?? [])],
+      heads: join(folder, auditExport.heads),
+      kept: given.heads ?? [],
       key: await loadPublicKey(given.key ?? join(folder, auditExport.key)),
     },
     keep,

@@ -70,17 +70,20 @@ async function verify(context: CommandContext): Promise<VerifiedLog> {
   if (folder !== undefined) return await verifyExport(agent, folder, given);
   return await verifyAudit(agent.crypto, {
     log: agent.place(agentState.audit),
-    heads: [agent.heads.path, ...given.heads],
+    heads: agent.heads.path,
+    kept: given.heads,
     key: given.key === undefined ? await ownKey(agent) : await loadPublicKey(given.key),
   });
 }
 
-/** Undefined before the first head: then there is nothing that it signed. */
+/** Undefined before the first head: then there is nothing that it signed, nor its private half. */
 async function ownKey(agent: Agent): Promise<PublicKey | undefined> {
   try {
     return await loadPublicKey(agent.place(agentState.auditPublicKey));
   } catch (error) {
-    const isUnsigned = (await agent.heads.newest()) === undefined;
+    const isUnsigned =
+      (await agent.heads.newest()) === undefined &&
+      (await agent.read(agentState.auditKey)) === undefined;
     if (isIronError(error, 'E_NOT_FOUND') && isUnsigned) return undefined;
     throw error;
   }
@@ -105,7 +108,7 @@ export const auditTailCommand: CommandSpec = {
   async run(context) {
     const count = context.number('lines', 1) ?? 20;
     const agent = openAgent(context);
-    const places = { log: agent.audit.path, heads: [agent.heads.path], key: await ownKey(agent) };
+    const places = { log: agent.audit.path, heads: agent.heads.path, key: await ownKey(agent) };
     const { newest } = await verifyAudit(agent.crypto, places, count);
     return {
       data: { lines: newest.map(({ fields }) => fields) },

@@ -189,6 +189,70 @@ t.test('heads that are kept elsewhere from the start', async (t) => {
   t.equal(answer.data.signed_lines, answer.data.lines);
 });
 
+t.test('a log that is wiped, and heads that are gone', async (t) => {
+  const { agent, log, heads, work, verify } = logOf(t);
+  const key = agent.place('audit/key.pub.json');
+  const aside = t.testdir({});
+  const noted = join(aside, 'key.pub.json');
+  const kept = join(aside, 'heads.jsonl');
+  const nothing = join(aside, 'nothing.jsonl');
+  writeFileSync(nothing, '');
+  const fresh = new Agent({ state: join(aside, 'fresh') });
+  refused(
+    t,
+    await run('audit', 'verify', '--state', fresh.state),
+    'E_NOT_FOUND',
+    'a host that never did anything has no log, and says so',
+  );
+  await work('one', 'two');
+  copyFileSync(key, noted);
+  copyFileSync(heads, kept);
+  const given = ['--heads', kept];
+  t.equal((await verify(...given)).data.heads, 4, 'the control');
+
+  rmSync(log);
+  refused(t, await verify(), 'E_STORE', 'no log, and heads about one', 'truncated');
+  refused(t, await verify(...given), 'E_STORE', 'the same', 'truncated');
+  write(log, []);
+  refused(t, await verify(...given), 'E_STORE', 'an empty one', 'truncated');
+
+  // Begun anew, as if the host had never signed anything.
+  for (const path of [key, agent.place('audit/key.json'), heads, log]) rmSync(path);
+  refused(t, await verify(...given), 'E_NOT_FOUND', 'all of it wiped', 'no-audit-key');
+  write(log, []);
+  refused(t, await verify(...given), 'E_NOT_FOUND', 'and an empty log', 'no-audit-key');
+  refused(t, await verify(...given, '--key', noted), 'E_STORE', 'by the noted key', 'truncated');
+  await work('another');
+  refused(t, await verify(...given), 'E_STORE', 'by the new key of the host', 'broken-heads');
+  refused(t, await verify('--heads', nothing), 'E_STORE', 'heads that are empty', 'no-heads');
+  refused(t, await verify('--heads', `${nothing}.gone`), 'E_NOT_FOUND', 'heads that are not there');
+
+  for (const [name, take] of [
+    ['gone', () => rmSync(heads)],
+    ['emptied', () => writeFileSync(heads, '')],
+    ['half a head', () => writeFileSync(heads, '{"payload":"')],
+  ] as const) {
+    const whole = readFileSync(heads);
+    take();
+    refused(t, await verify(), 'E_STORE', `heads that are ${name}`, 'no-heads');
+    refused(t, await run('audit', 'tail', '--state', agent.state), 'E_STORE', name, 'no-heads');
+    const public_ = readFileSync(key);
+    rmSync(key);
+    refused(t, await verify(), 'E_NOT_FOUND', `and the public half of the key: ${name}`);
+    writeFileSync(key, public_);
+    writeFileSync(heads, whole);
+  }
+  t.equal((await verify()).exit, 0, 'the control');
+});
+
+t.test('a host whose first line was not signed yet', async (t) => {
+  const { agent, verify } = logOf(t);
+  await agent.audit.append({ event: 'one' });
+  const { data } = await verify();
+  t.match(data, { lines: 1, heads: 0, signed_lines: 0 });
+  t.match(data.not_checked, [/1 lines after the newest head/, /whose key/, /older copy/]);
+});
+
 t.test('an export is verified anywhere', async (t) => {
   const { agent, log, work } = logOf(t);
   await work('one', 'two');
