@@ -1,11 +1,12 @@
 /** Signers who finish one another's work: what another one made is shown, and then signed. */
 
 import { join } from 'node:path';
-import { type DraftReply, lacking } from '../shared/api/pending.ts';
+import { type DraftReply, lacking, shortDraftId } from '../shared/api/pending.ts';
 import type { CommandContext } from '../shared/cli/command.ts';
 import { confirm } from '../shared/cli/confirm.ts';
 import { IronError, isIronError } from '../shared/errors.ts';
 import { canonicalText } from '../shared/json/canonical.ts';
+import type { JsonObject } from '../shared/json/value.ts';
 import { vendorFolder } from '../shared/layout.ts';
 import { systemClock } from '../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
@@ -98,18 +99,23 @@ function demandNext(role: string, version: number, published: number): void {
   );
 }
 
-/** Says what a signature on the role would change; which role, where there are several. */
+/**
+ * Says what a signature on the role would change; which role, where there are several.
+ * @param entries what its targets are compared with, when not those of `before`
+ */
 export function showRole(
   { ui }: CommandContext,
   before: Targets | undefined,
   after: Targets,
   name = 'it',
+  entries?: JsonObject,
 ): TrustChange[] {
   const changes = trustDiff(
     crypto,
     before && { type: 'targets', file: before },
     { type: 'targets', file: after },
     systemClock(),
+    entries,
   );
   ui.stage(`this is what ${name} changes:\n${diffText(changes)}`);
   return changes;
@@ -177,7 +183,7 @@ export function waitingData({ file, draft }: Waiting): object {
 
 /** What the next signer is to do. */
 export function waitingText({ draft }: Waiting, { have, need }: SignedCount): string {
-  const id = draft.id.slice(0, 12);
+  const id = shortDraftId(draft);
   return [
     `${have} of the ${need} signatures that it needs are there; it waits at the service as ${id}, until ${draft.until}`,
     `the next signer: \`ironport pending sign ${id} --dir DIR --repository URL\``,

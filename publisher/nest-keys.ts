@@ -1,7 +1,7 @@
 /** Whose signatures a nested role is to have: keys that are named, made, or those that it has. */
 
 import { passphraseSource } from '../shared/cli/secret.ts';
-import type { PublicKey } from '../shared/crypto/key.ts';
+import { ed25519Key, type PublicKey } from '../shared/crypto/key.ts';
 import { IronError } from '../shared/errors.ts';
 import { ADMISSION_LIMITS, KEY_FILE_LIMITS } from '../shared/limits.ts';
 import { readFileCapped } from '../shared/node/files.ts';
@@ -15,13 +15,22 @@ import { makeKeys } from './new-keys.ts';
 import type { Session } from './session.ts';
 import { VendorSigners } from './signers.ts';
 
-/** Keys and threshold, and a session that can sign with those of them that are here. */
+/**
+ * Keys and threshold. Nothing is made or written until `keep`: what cannot be nested is refused before,
+ * by these keys or, for those that are to be made, by others in their place.
+ */
 export interface NestKeys extends RoleSpec {
+  /** Makes the keys that are to be made, and lets vendor.json name those that sign here. */
+  keep(): Promise<KeptKeys>;
+}
+
+/** The keys themselves, and a session that can sign with those of them that are here. */
+export interface KeptKeys extends RoleSpec {
   readonly session: Session;
 }
 
 /**
- * As the options say; vendor.json names from then on what was named or made. `E_USAGE`, `E_KEY`.
+ * As the options say. `E_USAGE`, `E_KEY`, `E_NOT_FOUND`.
  * @param before the delegation that is published of this role
  */
 export async function nestKeys(
@@ -39,16 +48,36 @@ export async function nestKeys(
   const isKept = named.length === 0 && count === undefined;
   if (isKept && before !== undefined) {
     const keys = before.keyids.flatMap((id) => before.table.get(id)?.publicKey ?? []);
-    return { session, keys, threshold: thresholdOf(session, keys, before.threshold) };
+    const spec = { keys, threshold: thresholdOf(session, keys, before.threshold) };
+    return { ...spec, keep: async () => ({ ...spec, session }) };
   }
   const known = isKept ? (config.nested?.get(role) ?? []) : [];
   const uris = [...named, ...known];
-  const found =
-    uris.length > 0 ? await opened(session, uris) : await made(session, role, count ?? 1);
-  const keys = found.map(({ key }) => key);
+  const found = uris.length > 0 ? await opened(session, uris) : undefined;
+  const keys = found?.map(({ key }) => key) ?? standIns(count ?? 1);
   const threshold = thresholdOf(session, keys, before?.threshold ?? 1);
-  const signing = found.filter(({ isPublic }) => !isPublic).map(({ uri }) => uri);
-  return { session: await withKeys(session, role, signing), keys, threshold };
+  return {
+    keys,
+    threshold,
+    async keep() {
+      const kept = found ?? (await made(session, role, keys.length));
+      const signing = kept.filter(({ isPublic }) => !isPublic).map(({ uri }) => uri);
+      return {
+        session: await withKeys(session, role, signing),
+        keys: kept.map(({ key }) => key),
+        threshold,
+      };
+    },
+  };
+}
+
+/** So many keys that nobody has, where those that will be made are not there yet. `E_USAGE`. */
+function standIns(count: number): PublicKey[] {
+  if (count > ADMISSION_LIMITS.keys)
+    throw new IronError('E_USAGE', `at most ${ADMISSION_LIMITS.keys} keys sign one role`, {
+      hint: 'nothing was changed',
+    });
+  return Array.from({ length: count }, (_, i) => ed25519Key(new Uint8Array(32).fill(i + 2)));
 }
 
 interface FoundKey {
@@ -70,8 +99,6 @@ async function opened({ context, dir }: Session, uris: readonly string[]): Promi
 }
 
 async function made({ context, dir }: Session, role: string, count: number): Promise<FoundKey[]> {
-  if (count > ADMISSION_LIMITS.keys)
-    throw new IronError('E_USAGE', `at most ${ADMISSION_LIMITS.keys} keys sign one role`);
   const source = passphraseSource(context);
   const passphrase = await newPassphrase('the new keys', source, context.flag('encrypt'));
   const keys = await makeKeys(

@@ -1,6 +1,5 @@
 /** The nested roles whose keys are in this folder, each with a new date and nothing else. */
 
-import { IronError } from '../shared/errors.ts';
 import type { JsonObject } from '../shared/json/value.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
 import { formatInstant, type Instant } from '../shared/time.ts';
@@ -15,6 +14,12 @@ import { type SignedBelow, signNested } from './sign-below.ts';
 import type { Api } from './upload/api.ts';
 import { BatchSender } from './upload/batch.ts';
 
+/** What was renewed, and the names of the roles that say what was not signed in this folder. */
+export interface RenewedNested {
+  readonly renewed: readonly Renewed[];
+  readonly strange: readonly string[];
+}
+
 /** What became of one role, for `--json` and for people. */
 export interface Renewed {
   readonly data: object;
@@ -23,33 +28,44 @@ export interface Renewed {
 
 /**
  * Renews those that can be signed here: the ones with all of their signatures in one snapshot, each
- * other one waits for its next signer. `E_CONFLICT` when one says something else than was signed here.
+ * other one waits for its next signer. One that says something else than was signed here, or on which
+ * none of the keys here counts, is warned of and left: the others must not expire for its sake.
  */
 export async function renewNested(
   session: Session,
   api: Api,
   base: Base,
   expires: Instant,
-): Promise<Renewed[]> {
+): Promise<RenewedNested> {
   const { context, config, dir } = session;
   const branch = publishedBranch(session, base);
   const log = await BinLog.load(dir);
   const trees = new Map<string, JsonObject>();
   const before = new Map<string, Instant>();
+  const strange: string[] = [];
   for (const { name } of base.role?.delegations?.roles ?? []) {
     if ((config.nested?.get(name) ?? []).length === 0) {
       context.ui.note(`no key of ${name} is in this folder: its own signers renew it`);
       continue;
     }
     const role = await branch.below(name);
-    if (!context.flag('adopt') && !log.knows(name, digestOf(crypto, role.envelope.tree)))
-      throw foreign(name);
+    if (!context.flag('adopt') && !log.knows(name, digestOf(crypto, role.envelope.tree))) {
+      context.ui.warn(
+        `${name} says what was not signed in this folder, and is left as it is: look at what is published, and give --adopt if it is yours`,
+      );
+      strange.push(name);
+      continue;
+    }
     trees.set(name, renewedRole(role, expires));
     before.set(name, role.expires);
   }
-  const signed = (await signNested(session, nestedRoles(base, trees))).filter(
-    ({ have }) => have > 0,
-  );
+  const all = await signNested(session, nestedRoles(base, trees));
+  for (const { role, have } of all)
+    if (have === 0)
+      context.ui.warn(
+        `no key that vendor.json names for ${role} is here and counts on it, and it is left as it is: they were exchanged, or are elsewhere`,
+      );
+  const signed = all.filter(({ have }) => have > 0);
   const whole = signed.filter((one) => isComplete({ own: undefined, nested: [one] }));
   if (whole.length > 0) {
     const sender = new BatchSender(api);
@@ -72,16 +88,9 @@ export async function renewNested(
     const text = `${one.role}: ${waitingText(waiting, countOf(together))}`;
     renewed.push({ data: { ...said, published: false, pending }, text });
   }
-  return renewed;
+  return { renewed, strange };
 }
 
 function dataOf({ role, version, expires }: SignedBelow, was: string): object {
   return { role, version, expires: formatInstant(expires), was };
-}
-
-function foreign(name: string): IronError {
-  return new IronError('E_CONFLICT', `${name} says what was not signed in this folder`, {
-    why: 'to renew it would be to vouch for what this machine has not seen before',
-    hint: 'look at what is published; give --adopt if it is yours',
-  });
 }

@@ -67,19 +67,22 @@ export async function signNested(
   return signed;
 }
 
-/** Adds the signatures of the keys that are here to a nested role that somebody else made. */
+/**
+ * Adds the signatures of the keys that are here to a nested role that somebody else made; says how
+ * many keys these were, of those that count.
+ */
 export async function coSignNested(
   session: Session,
   keys: DelegatedKeys,
   role: string,
   file: Targets,
-): Promise<SignedBelow> {
+): Promise<{ readonly signed: SignedBelow; readonly signers: number }> {
   const signers = await signersOf(session, keys, role);
   const signed = counted(keys, role, await addSignatures(crypto, file.envelope, signers));
   // What was only looked at here is not known here.
   if (signers.length > 0)
     await note(await BinLog.load(session.dir), new Map([[role, file.envelope.tree]]));
-  return signed;
+  return { signed, signers: signers.length };
 }
 
 /** The keys that are here of those that count: after an exchange vendor.json may name others. */

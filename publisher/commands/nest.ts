@@ -6,6 +6,7 @@ import { LIFETIMES } from '../../shared/limits.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { formatInstant } from '../../shared/time.ts';
+import type { RoleSpec } from '../../shared/tuf/build.ts';
 import type { DelegatedRole } from '../../shared/tuf/delegations.ts';
 import { keyId } from '../../shared/tuf/key.ts';
 import { nestedRole, patternsOf } from '../../shared/tuf/nested.ts';
@@ -21,7 +22,7 @@ import {
 } from '../co-sign.ts';
 import { handIn, signRole } from '../hand-in.ts';
 import { nestKeys } from '../nest-keys.ts';
-import { isNestedSo, type Nested, type NestInput, renest } from '../nest-role.ts';
+import { isNestedSo, type Nested, type NestInput, type Nesting, renest } from '../nest-role.ts';
 import type { Base } from '../rebase/base.ts';
 import { BinLog, digestOf } from '../rebase/bin-log.ts';
 import {
@@ -102,13 +103,17 @@ async function nestOne(session: Session): Promise<CommandResult> {
     throw new IronError('E_USAGE', `${role} is given no paths`, {
       hint: `nothing was signed; say which with --path: ${config.vendor}/PRODUCT/*/*`,
     });
-  const keyed = await nestKeys(session, role, before);
-  const nesting = { role, paths, keys: keyed.keys, threshold: keyed.threshold };
-  if (isNestedSo(before, nesting))
+  const planned = await nestKeys(session, role, before);
+  const nestingOf = ({ keys, threshold }: RoleSpec): Nesting => ({ role, paths, keys, threshold });
+  if (isNestedSo(before, nestingOf(planned)))
     throw new IronError('E_NOTHING_TO_DO', `${role} is nested just so already`, {
       hint: 'nothing was signed',
     });
-  const next = renest({ ...inputOf(session, base, own, role, file), nest: nesting });
+  const input = inputOf(session, base, own, role, file);
+  // What may not be nested is refused here, while this folder is as it was.
+  renest({ ...input, nest: nestingOf(planned) });
+  const keyed = await planned.keep();
+  const next = renest({ ...input, nest: nestingOf(keyed) });
   const facts = {
     nested_role: role,
     paths,

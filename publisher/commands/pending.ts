@@ -1,6 +1,13 @@
 /** `pending`: the vendor's changes that wait at the service for signatures. */
 
-import { type DraftReply, draftId, draftPart, lacking } from '../../shared/api/pending.ts';
+import {
+  type DraftReply,
+  demandSignedDigits,
+  draftId,
+  draftPart,
+  lacking,
+  shortDraftId,
+} from '../../shared/api/pending.ts';
 import { decodeFile, errorFromBody } from '../../shared/api/upload.ts';
 import type { CommandResult, CommandSpec } from '../../shared/cli/command.ts';
 import { confirm, YES_OPTION } from '../../shared/cli/confirm.ts';
@@ -9,21 +16,9 @@ import { IronError } from '../../shared/errors.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { writeFileExclusive } from '../../shared/node/files.ts';
 import { addSignatures } from '../../shared/tuf/build.ts';
-import type { DelegatedKeys } from '../../shared/tuf/delegations.ts';
-import type { TrustChange } from '../../shared/tuf/diff/change.ts';
 import { shortKeyId } from '../../shared/tuf/key.ts';
-import { keysBelow } from '../../shared/tuf/nested.ts';
-import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
-import { publishedBranch } from '../branch.ts';
-import {
-  countOf,
-  demandFollows,
-  demandNestedFile,
-  demandOwnRole,
-  type SignedTogether,
-  showRole,
-  waitingText,
-} from '../co-sign.ts';
+import { parseTargets } from '../../shared/tuf/targets.ts';
+import { countOf, type SignedTogether, waitingText } from '../co-sign.ts';
 import { countedSoFar, countSignatures, type SignedRole, seePublished } from '../hand-in.ts';
 import type { Base } from '../rebase/base.ts';
 import { remember } from '../rebase/floor.ts';
@@ -36,6 +31,7 @@ import {
   verifiedBase,
   withSession,
 } from '../session.ts';
+import { type DraftedFile, type ShownFile, showDraft } from '../show-draft.ts';
 import { coSignNested, counted, type SignedBelow } from '../sign-below.ts';
 import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
 import type { Api } from '../upload/api.ts';
@@ -43,6 +39,10 @@ import { bringRoles, findDraft, listDrafts } from '../upload/pending.ts';
 import { ask } from '../upload/submission.ts';
 
 const CHANGE = { name: 'change', description: 'its id, or 8 digits or more of it' } as const;
+const SIGNED_CHANGE = {
+  name: 'change',
+  description: 'its id, or 16 digits or more of it',
+} as const;
 const COMMON = [REPOSITORY_OPTION, DIR_OPTION, ROOT_OPTION, PASSPHRASE_OPTION] as const;
 
 export const pendingList: CommandSpec = {
@@ -110,9 +110,11 @@ export const pendingSign: CommandSpec = {
   summary: 'show a change that waits, sign it at home, and hand the signature in',
   description:
     'As `pending show`, then asks, signs with the TUF keys of this folder, and brings the signature to the service. With the last one the role is handed in, and the own client looks whether it is published.',
-  arguments: [CHANGE],
+  arguments: [SIGNED_CHANGE],
   options: [...COMMON, YES_OPTION],
-  examples: ['ironport pending sign 5f0c9a31 --dir acme-second --repository http://127.0.0.1:8080'],
+  examples: [
+    'ironport pending sign 5f0c9a317d2be846 --dir acme-second --repository http://127.0.0.1:8080',
+  ],
   schema: 'ironport/pending-sign/v1',
   run: (context) => withSession(context, signDraft),
 };
@@ -120,13 +122,14 @@ export const pendingSign: CommandSpec = {
 async function signDraft(session: Session): Promise<CommandResult> {
   const { config, context } = session;
   const { vendor } = config;
+  demandSignedDigits(context.args[0] as string);
   const api = await apiOf(session);
-  const { files } = await load(session, api);
+  const { draft, files } = await load(session, api);
   const base = await verifiedBase(session);
   const shown = await showDraft(session, base, files);
   const changes = shown.flatMap(({ changes }) => changes);
   const names = files.map(({ role, file }) => `${role} ${file.version}`).join(' and ');
-  await confirm(context, `sign ${names}?`);
+  await confirm(context, `sign ${names} (${shortDraftId(draft)})?`);
   const signed = await signShown(session, base, shown);
   const { own, nested } = signed;
   const reply = await bringRoles(api, vendor, own?.bytes, nested);
@@ -144,49 +147,6 @@ async function signDraft(session: Session): Promise<CommandResult> {
     data: { ...said(reply), state: 'published', changes, published: { snapshot, timestamp } },
     text: `${names} ${files.length === 1 ? 'has all of its' : 'have all of their'} signatures and ${files.length === 1 ? 'is' : 'are'} published, in snapshot ${snapshot}`,
   };
-}
-
-/** A file of a draft, with the role that the service says it is of. */
-interface DraftedFile {
-  readonly role: string;
-  readonly bytes: Uint8Array;
-  readonly file: Targets;
-}
-
-/** One that was found to be a role of this vendor, and what it changes. */
-interface ShownFile extends DraftedFile {
-  /** Whose signatures count on a nested role; undefined for the vendor's own. */
-  readonly keys: DelegatedKeys | undefined;
-  readonly changes: readonly TrustChange[];
-}
-
-/** Says what each file changes, against what is published. Nothing of what the service says counts. */
-async function showDraft(
-  session: Session,
-  base: Base,
-  files: readonly DraftedFile[],
-): Promise<ShownFile[]> {
-  const { context, config } = session;
-  const { vendor } = config;
-  const own = files.find(({ role }) => role === vendor)?.file ?? base.role;
-  const branch = publishedBranch(session, base);
-  const shown: ShownFile[] = [];
-  for (const one of files) {
-    const { role, file } = one;
-    const name = files.length === 1 ? 'it' : role;
-    if (role === vendor) {
-      demandOwnRole(file, base.role, vendor);
-      demandFollows(file, base, vendor);
-      const changes = showRole(context, base.role, file, name);
-      shown.push({ ...one, keys: undefined, changes });
-    } else {
-      const keys = demandNestedFile(base, own, vendor, role, file);
-      const before =
-        keysBelow(base.role, role) === undefined ? undefined : await branch.below(role);
-      shown.push({ ...one, keys, changes: showRole(context, before, file, name) });
-    }
-  }
-  return shown;
 }
 
 function countedTogether(base: Base, vendor: string, files: readonly ShownFile[]): SignedTogether {
@@ -222,9 +182,9 @@ async function signShown(
       isSigned ||= here.length > 0;
       if (here.length > 0) await remember(dir, 'lastSigned', signedBytes);
     } else {
-      const one = await coSignNested(session, keys, role, file);
-      nested.push(one);
-      isSigned ||= (await signers.ofNested(role)).length > 0;
+      const { signed, signers } = await coSignNested(session, keys, role, file);
+      nested.push(signed);
+      isSigned ||= signers > 0;
     }
   }
   if (!isSigned)
@@ -247,7 +207,10 @@ interface Loaded {
   readonly files: readonly DraftedFile[];
 }
 
-/** The draft that the command line names; one that ended is an error that says how. */
+/**
+ * The draft that the command line names; one that ended is an error that says how. `E_MIX_AND_MATCH`
+ * when the service gives another one.
+ */
 async function load(session: Session, api: Api): Promise<Loaded> {
   const { vendor } = session.config;
   const given = session.context.args[0] as string;
@@ -269,11 +232,12 @@ async function load(session: Session, api: Api): Promise<Loaded> {
   });
   // Its name is a digest of what it says: a service that shows another change is found out.
   const parts = files.map(({ role, file }) => draftPart(vendor, role, file.envelope.signedBytes()));
-  if (draftId(crypto, vendor, parts) !== draft.id)
-    throw new IronError('E_MIX_AND_MATCH', `the service shows another change than ${draft.id}`, {
+  // What it calls its answer says nothing: the command line named a change, and this must be that one.
+  if (draftId(crypto, vendor, parts) !== found.id)
+    throw new IronError('E_MIX_AND_MATCH', `the service shows another change than ${found.id}`, {
       hint: 'nothing was signed; ask who runs the repository',
     });
-  return { draft, files };
+  return { draft: { ...draft, id: found.id }, files };
 }
 
 function endedError({ state, error }: DraftReply): IronError {
@@ -284,7 +248,7 @@ function endedError({ state, error }: DraftReply): IronError {
 function row(draft: DraftReply): string[] {
   const isOpen = draft.state === 'open';
   return [
-    draft.id.slice(0, 12),
+    shortDraftId(draft),
     draft.files.map(({ role, version }) => `${role} ${version}`).join(', '),
     draft.files
       .flatMap(({ signed_by }) => signed_by)

@@ -77,7 +77,7 @@ async function renewRole(session: Session): Promise<CommandResult> {
   if (signed.have < signed.need) {
     const { role } = signed;
     const waiting = await leaveWaiting(session, api, { own: signed, nested: [] });
-    const nested = await renewNested(session, api, base, expires);
+    const { renewed: nested } = await renewNested(session, api, base, expires);
     return {
       data: {
         role: config.vendor,
@@ -92,7 +92,7 @@ async function renewRole(session: Session): Promise<CommandResult> {
     };
   }
   const published = await handIn(session, api, signed);
-  const nested = await renewNested(session, api, base, expires);
+  const { renewed: nested } = await renewNested(session, api, base, expires);
   const succinct = binsOf(base);
   // The delegation to them is the same: they are renewed after it, some at a time.
   const bins =
@@ -124,14 +124,23 @@ async function hasOwnKeys({ signers, config }: Session): Promise<boolean> {
 
 async function renewNestedOnly(session: Session, base: Base): Promise<CommandResult> {
   const expires = systemClock() + LIFETIMES.vendor;
-  const nested = await renewNested(session, await apiOf(session), base, expires);
-  if (nested.length === 0)
+  const { renewed, strange } = await renewNested(session, await apiOf(session), base, expires);
+  if (renewed.length === 0 && strange.length > 0)
+    throw new IronError(
+      'E_CONFLICT',
+      `what ${strange.join(' and ')} says was not signed in this folder last`,
+      {
+        why: 'to renew it would be to vouch for what this machine has not seen before',
+        hint: 'nothing was signed; look at what is published, and give --adopt if it is yours',
+      },
+    );
+  if (renewed.length === 0)
     throw new IronError('E_KEY', 'there is no key here that signs anything of this vendor', {
       hint: 'nothing was signed; vendor.json names the keys of this folder',
     });
   return {
-    data: { role: null, nested: nested.map(({ data }) => data) },
-    text: nested.map(({ text }) => text).join('\n'),
+    data: { role: null, nested: renewed.map(({ data }) => data) },
+    text: renewed.map(({ text }) => text).join('\n'),
   };
 }
 

@@ -48,7 +48,7 @@ export async function listDrafts(api: Api): Promise<DraftReply[]> {
   return drafts;
 }
 
-/** One of them, with its file while it waits. `E_NOT_FOUND`. */
+/** One of them, with its files while it waits; whether it is this one is for the caller to see. `E_NOT_FOUND`. */
 export function findDraft(api: Api, id: string): Promise<DraftReply> {
   return ask(api, 200, draftReply, { method: 'GET', path: `pending/${encodeURIComponent(id)}` });
 }

@@ -1,6 +1,12 @@
 /** What the commands of `pending` and `submit` have in common: the service's drafts, in words. */
 
-import { type DraftReply, draftList, draftReply, lacking } from '../../shared/api/pending.ts';
+import {
+  type DraftReply,
+  draftList,
+  draftReply,
+  lacking,
+  shortDraftId,
+} from '../../shared/api/pending.ts';
 import type { CommandContext, OptionSpec } from '../../shared/cli/command.ts';
 import { IronError } from '../../shared/errors.ts';
 import { api } from '../../shared/layout.ts';
@@ -20,6 +26,12 @@ export const DRAFT_ARGUMENT = {
   description: 'its id, or 8 digits or more of it',
 } as const;
 
+/** What is to be signed is named by more of its id than what is to be looked at. */
+export const SIGNED_DRAFT_ARGUMENT = {
+  name: 'change',
+  description: 'its id, or 16 digits or more of it',
+} as const;
+
 /** The service at `--url`, or the one that runs over the folder. `E_NOT_FOUND` when none does. */
 export async function reachOf(context: CommandContext): Promise<Reach> {
   const url = context.has('url') ? context.text('url') : undefined;
@@ -37,15 +49,27 @@ export async function listDrafts(context: CommandContext, reach: Reach): Promise
   return (await askService(context, reach, question)).drafts;
 }
 
-/** One draft with its files, by its id or the beginning of it. `E_NOT_FOUND`, `E_USAGE`. */
+/**
+ * One draft with its files, by its id or the beginning of it. `E_NOT_FOUND`, `E_USAGE`; `E_HASH` when
+ * the service answers with another one than it was asked for.
+ */
 export async function findDraft(
   context: CommandContext,
   reach: Reach,
   id: string,
 ): Promise<DraftReply> {
   const drafts = await listDrafts(context, reach);
-  const path = api.operatorDraft(resolveDraft(drafts, id).id);
-  return await askService(context, reach, { path, answer: draftReply });
+  const wanted = resolveDraft(drafts, id).id;
+  const path = api.operatorDraft(wanted);
+  const found = await askService(context, reach, { path, answer: draftReply });
+  if (found.id === wanted) return found;
+  throw new IronError(
+    'E_HASH',
+    `the service answers with ${found.id} where ${wanted} was asked for`,
+    {
+      hint: 'nothing was signed; tell the other operators: the service may be in strange hands',
+    },
+  );
 }
 
 /** The one draft whose id begins so. */
@@ -89,7 +113,7 @@ export function draftWords({ files }: DraftReply): string {
 export function draftRow(draft: DraftReply): string[] {
   const missing = lacking(draft);
   return [
-    draft.id.slice(0, 12),
+    shortDraftId(draft),
     draftWords(draft),
     signersWords(draft),
     draft.state === 'open' ? `lacks ${missing}` : draft.state,
@@ -110,8 +134,9 @@ export function draftText(draft: DraftReply): string {
       standingText(signatures).replaceAll(/^/gm, `${role} ${version}: `),
     );
   const isWhole = draft.files.every(({ signatures }) => isComplete(signatures));
+  const id = shortDraftId(draft);
   const step = isWhole
     ? `${draftWords(draft)} has all of its signatures`
-    : `${draftWords(draft)} waits for signatures as ${draft.id.slice(0, 12)}, until ${draft.until}; the others: \`ironport-repo pending sign ${draft.id.slice(0, 12)}\``;
+    : `${draftWords(draft)} waits for signatures as ${id}, until ${draft.until}; the others: \`ironport-repo pending sign ${id}\``;
   return [...counted, step].join('\n');
 }

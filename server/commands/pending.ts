@@ -2,7 +2,13 @@
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type DraftReply, draftReply, lacking } from '../../shared/api/pending.ts';
+import {
+  type DraftReply,
+  demandSignedDigits,
+  draftReply,
+  lacking,
+  shortDraftId,
+} from '../../shared/api/pending.ts';
 import { errorFromBody } from '../../shared/api/upload.ts';
 import type { CommandContext, CommandResult, CommandSpec } from '../../shared/cli/command.ts';
 import { YES_OPTION } from '../../shared/cli/confirm.ts';
@@ -36,6 +42,7 @@ import {
   listDrafts,
   reachOf,
   resolveDraft,
+  SIGNED_DRAFT_ARGUMENT,
   URL_OPTION,
 } from './drafts.ts';
 import { settled, submission } from './hand-in.ts';
@@ -101,19 +108,21 @@ export const pendingSign: CommandSpec = {
   summary: 'show a change that waits, sign it at home, and hand the signature in',
   description:
     'As `pending show`, then asks, signs with the keys that are here, and brings the signature to the service. With the last one it is published.',
-  arguments: [DRAFT_ARGUMENT],
+  arguments: [SIGNED_DRAFT_ARGUMENT],
   options: [ROOT, KEY_OPTION, DIR_OPTION, URL_OPTION, YES_OPTION, PASSPHRASE_OPTION],
   examples: [
-    'ironport-repo pending sign 5f0c9a31 --root 1.root.json --key root-2.json --url https://drivers.example',
+    'ironport-repo pending sign 5f0c9a317d2be846 --root 1.root.json --key root-2.json --url https://drivers.example',
   ],
   schema: 'ironport-repo/pending-sign/v1',
   async run(context) {
+    demandSignedDigits(context.args[0] as string);
     const reach = await reachOf(context);
-    const { draft } = await load(context, reach);
+    const { reply: asked, draft } = await load(context, reach);
     const signers = await signersOf(context);
     demandUseful(draft, signers);
     const changes = showParts(context, draft);
-    await confirmSigning(context, draft.parts.map(partWords).join(' and '), signers);
+    const words = draft.parts.map(partWords).join(' and ');
+    await confirmSigning(context, `${words} (${shortDraftId(asked)})`, signers);
     const files = await signParts(draft, signers);
     const reply = await bringDraft(context, reach, files);
     return await outcome(context, reach, reply, changes);

@@ -13,6 +13,7 @@
 import * as z from 'zod';
 import { concatBytes, toHex, utf8 } from '../bytes.ts';
 import type { Crypto } from '../crypto/crypto.ts';
+import { IronError } from '../errors.ts';
 import { revocations } from '../layout.ts';
 import { METADATA_LIMITS, NESTED_LIMITS, SERVER_LIMITS } from '../limits.ts';
 import { isListFile } from '../revocation/signed-list.ts';
@@ -110,6 +111,26 @@ export function draftId(
   return toHex(
     crypto.sha256(concatBytes(utf8(`draft\n${owner ?? ''}\n${digests.join('\n')}\n`))),
   ).slice(0, 32);
+}
+
+/**
+ * So many digits of an id, 64 bits, name one change for a signature. A service that makes up changes
+ * until two of them begin alike finds eight digits that do in a minute, and these in no useful time.
+ */
+const SIGNED_DIGITS = 16;
+
+/** As lists show the id of a change, and as `pending sign` takes it. */
+export function shortDraftId({ id }: { readonly id: string }): string {
+  return id.slice(0, SIGNED_DIGITS);
+}
+
+/** What is signed is named by enough of its id. `E_USAGE`. */
+export function demandSignedDigits(given: string): void {
+  if (given.length >= SIGNED_DIGITS) return;
+  throw new IronError('E_USAGE', `${JSON.stringify(given)} is too little of an id to sign by`, {
+    why: `other changes can be made that begin so; ${SIGNED_DIGITS} digits are enough`,
+    hint: 'nothing was signed; take the id from whoever began the change, and look with `pending show`',
+  });
 }
 
 /** What the name of a vendor's draft is made from: its own role's signed bytes, and others by name. */

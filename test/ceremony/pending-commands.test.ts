@@ -4,6 +4,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { program } from '../../server/main.ts';
+import { collecting, draftId } from '../../shared/api/pending.ts';
+import { platformCrypto } from '../../shared/node/crypto.ts';
 import { run } from '../cli/support.ts';
 import { type Answer, operator, Scene } from '../publisher/support.ts';
 import { temporaryHome } from '../server/support.ts';
@@ -90,6 +92,8 @@ t.test(
     t.match(shown.stderr, /root version 2, against version 1, says:/);
     t.strictSame(shown.data.written, [scene.at('carry', '2.root.json')]);
 
+    const eight = await scene.pending('sign', id.slice(0, 8), '--key', scene.key('r3'), '--yes');
+    t.match(eight.error, { code: 'E_USAGE', message: /too little of an id to sign by/ });
     const strange = await scene.pending('sign', id, '--key', scene.key('stranger'), '--yes');
     t.equal(strange.error?.code, 'E_NOT_AUTHORISED');
     const wrong = await scene.pending('sign', id, '--key', scene.key('t1'), '--yes');
@@ -99,7 +103,7 @@ t.test(
     const again = await scene.pending('sign', id, '--key', scene.key('r1'), '--yes');
     t.match(again.data, { state: 'open', lacking: 2 }, 'the same key twice is one');
 
-    const last = await scene.pending('sign', id, '--key', scene.key('r3'), '--yes');
+    const last = await scene.pending('sign', id.slice(0, 16), '--key', scene.key('r3'), '--yes');
     t.match(last.data, { state: 'published', lacking: 0, published: {} });
     t.strictSame((await scene.pending('list')).data.changes, []);
     t.match((await scene.pending('list', '--all')).data.changes, [{ id, state: 'published' }]);
@@ -199,6 +203,8 @@ t.test('a service that shows another change under the id is found out', async (t
   const { data } = await submit(scene, await scene.renewed('2.root.json', 'r1'));
   const { createServer } = process.getBuiltinModule('node:http');
   const evil = await scene.renewed('evil.json', 'r1', 200).then((path) => readFileSync(path));
+  // The other change under the name that was asked for, or under its own.
+  let isConsistent = false;
   const liar = createServer(async (request, response) => {
     const real = await fetch(new URL(request.url ?? '', scene.url));
     const text = Buffer.from(await real.arrayBuffer());
@@ -208,14 +214,19 @@ t.test('a service that shows another change under the id is found out', async (t
     const { signed } = JSON.parse(evil.toString('utf8'));
     const other = JSON.stringify({ signatures: [], signed: { ...signed, version: 2, extra: 1 } });
     const contents = [Buffer.from(other).toString('base64')];
-    return response.end(JSON.stringify({ ...reply, contents }));
+    if (!isConsistent) return response.end(JSON.stringify({ ...reply, contents }));
+    const said = collecting(Buffer.from(other))?.signedBytes() ?? Buffer.from(other);
+    const id = draftId(platformCrypto, undefined, [said]);
+    return response.end(JSON.stringify({ ...reply, contents, id }));
   });
   await new Promise<void>((resolve) => liar.listen(0, '127.0.0.1', resolve));
   t.teardown(() => liar.close());
   const { port } = liar.address() as { port: number };
-  const ran = await run(program, [
-    ...['pending', 'sign', data.id, '--url', `http://127.0.0.1:${port}`, '--yes', '--json'],
-    ...['--key', scene.key('r2'), '--root', join(scene.folder, 'signed', '1.root.json')],
-  ]);
-  t.equal(JSON.parse(ran.stdout).error.code, 'E_HASH');
+  for (isConsistent of [false, true]) {
+    const ran = await run(program, [
+      ...['pending', 'sign', data.id, '--url', `http://127.0.0.1:${port}`, '--yes', '--json'],
+      ...['--key', scene.key('r2'), '--root', join(scene.folder, 'signed', '1.root.json')],
+    ]);
+    t.equal(JSON.parse(ran.stdout).error.code, 'E_HASH');
+  }
 });

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { program as clientProgram } from '../../client/main.ts';
+import { vendorFolder } from '../../shared/layout.ts';
 import { parseSnapshot } from '../../shared/tuf/snapshot.ts';
 import { parseTargets } from '../../shared/tuf/targets.ts';
 import { run } from '../cli/support.ts';
@@ -53,6 +54,8 @@ await vendor(...publishing('edu', '1.0.0'), ...scene.root);
 await vendor(...publishing('wifi6', '1.0.0'));
 
 t.test('nest: entries and index of the paths move, all in one snapshot', async (t) => {
+  const keysBefore = await readdir(scene.at('acme', 'keys'));
+  const configBefore = await readFile(scene.at('acme', 'vendor.json'), 'utf8');
   for (const [what, wanted, ...argv] of [
     ['no path', 'E_USAGE', 'wifi'],
     ["a bin's name", 'E_NAME', 'b2-0', '--path', 'acme/wifi6/*/*'],
@@ -60,8 +63,17 @@ t.test('nest: entries and index of the paths move, all in one snapshot', async (
     ['single files', 'E_DELEGATION', 'wifi', '--path', 'acme/wifi6/*/driver.bin'],
     ['both', 'E_USAGE', 'wifi', '--path', 'acme/wifi6/*/*', '--key', 'x', '--make-keys', '1'],
     ['no such key', 'E_NOT_FOUND', 'wifi', '--path', 'acme/wifi6/*/*', '--key', 'x'],
+    ['keys too few', 'E_USAGE', 'wifi', '--path', 'acme/wifi6/*/*', '--threshold', '2'],
+    ['keys too many', 'E_USAGE', 'wifi', '--path', 'acme/wifi6/*/*', '--make-keys', '65'],
+    ['overlapping paths', 'E_DELEGATION', 'wifi', '--path', 'a/b/*/*', '--make-keys', '2'],
   ] as const)
     t.equal(await code('nest', ...argv, ...to()), wanted, what);
+  t.same(
+    await readdir(scene.at('acme', 'keys')),
+    keysBefore,
+    'no key was made for what is refused',
+  );
+  t.equal(await readFile(scene.at('acme', 'vendor.json'), 'utf8'), configBefore);
   t.equal(await versionOf('acme.wifi'), 0, 'nothing was published');
   const { data } = await vendor('nest', 'wifi', '--path', 'acme/wifi*/*/*', ...to());
   t.match(data, {
@@ -199,6 +211,37 @@ t.test('renew: each folder what it can sign', async (t) => {
   await vendor('pending', 'sign', drafts[0].id, '--yes', ...to('team1'));
   t.equal(await versionOf('acme.wifi'), before + 1);
   t.same(await findings(), []);
+});
+
+t.test('renew: what others signed last is left, and the rest goes on', async (t) => {
+  const [own, nested] = [await versionOf('acme'), await versionOf('acme.wifi')];
+  // A folder with the vendor's keys and one of the team's, which did not sign the nested role last.
+  await cp(scene.at('acme'), scene.at('both'), { recursive: true });
+  const path = scene.at('both', 'vendor.json');
+  const config = JSON.parse(await readFile(path, 'utf8'));
+  const withKey = (key: string) =>
+    writeFile(path, JSON.stringify({ ...config, nested: { wifi: [scene.at(key)] } }));
+  await withKey('team-1.json');
+  const renewed = await vendor('renew', ...to('both'));
+  t.match(renewed.data, { role: 'acme', nested: [] });
+  t.match(
+    renewed.stderr,
+    'acme.wifi says what was not signed in this folder, and is left as it is',
+  );
+  // One whose key never counted.
+  await operator('key', 'make', '--out', scene.at('stranger.json'));
+  await withKey('stranger.json');
+  const useless = await vendor('renew', '--adopt', ...to('both'));
+  t.match(useless.data, { role: 'acme', nested: [] });
+  t.match(useless.stderr, 'no key that vendor.json names for acme.wifi is here and counts on it');
+  t.same([await versionOf('acme'), await versionOf('acme.wifi')], [own + 2, nested]);
+  // The folder of the vendor has seen neither.
+  t.match((await vendor('renew', '--adopt', ...to())).data, { role: 'acme' });
+  // A team that sees it for the first time has nothing else to renew.
+  await cp(scene.at('team1'), scene.at('newcomer'), { recursive: true });
+  await rm(scene.at('newcomer', vendorFolder.signedBins));
+  t.equal(await code('renew', ...to('newcomer')), 'E_CONFLICT');
+  t.equal(await versionOf('acme.wifi'), nested);
 });
 
 t.test('one key more, by those who can sign alone', async (t) => {

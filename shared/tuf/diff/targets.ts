@@ -31,6 +31,7 @@ export function targetsDiff(
   crypto: Crypto,
   before: Targets | undefined,
   after: Targets,
+  entries = before && objectMember(before.envelope.tree, 'targets'),
 ): TrustChange[] {
   const signed = after.envelope.tree;
   const old = before?.envelope.tree;
@@ -43,7 +44,7 @@ export function targetsDiff(
     ...reviewersDiff(crypto, before, after),
     ...retentionDiff(before, after),
     ...evidenceKeysDiff(crypto, before, after),
-    ...entriesDiff(old && objectMember(old, 'targets'), objectMember(signed, 'targets')),
+    ...entriesDiff(entries, objectMember(signed, 'targets')),
     ...otherMembers(old, signed, [
       '_type',
       'version',

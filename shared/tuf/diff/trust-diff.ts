@@ -6,6 +6,7 @@
 
 import type { Crypto } from '../../crypto/crypto.ts';
 import { IronError } from '../../errors.ts';
+import type { JsonObject } from '../../json/value.ts';
 import { METADATA_LIMITS } from '../../limits.ts';
 import { formatInstant, formatSpan, type Instant } from '../../time.ts';
 import { parseEnvelope } from '../envelope.ts';
@@ -32,12 +33,15 @@ export function parseRoleFile(bytes: Uint8Array, name: string): RoleFile {
 /**
  * What `after` changes against `before`; without `before`, all that it says. `E_USAGE` when they
  * are not two states of one kind of file.
+ * @param entries what the targets of `after` are compared with, where that is not what `before`
+ *   lists: entries move between the roles of a vendor
  */
 export function trustDiff(
   crypto: Crypto,
   before: RoleFile | undefined,
   after: RoleFile,
   now: Instant,
+  entries?: JsonObject,
 ): TrustChange[] {
   if (before !== undefined && before.type !== after.type) {
     throw new IronError(
@@ -48,7 +52,7 @@ export function trustDiff(
   const said =
     after.type === 'root'
       ? rootDiff(crypto, before?.file as Root | undefined, after.file)
-      : targetsDiff(crypto, before?.file as Targets | undefined, after.file);
+      : targetsDiff(crypto, before?.file as Targets | undefined, after.file, entries);
   return [...said, ...commonDiff(before, after, now)];
 }
 

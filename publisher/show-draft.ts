@@ -1,0 +1,107 @@
+/** What a change that waits would change: each of its roles, shown against what is published. */
+
+import { type JsonObject, type JsonValue, jsonObject } from '../shared/json/value.ts';
+import { objectMember } from '../shared/tuf/build.ts';
+import type { DelegatedKeys } from '../shared/tuf/delegations.ts';
+import type { TrustChange } from '../shared/tuf/diff/change.ts';
+import { keysBelow } from '../shared/tuf/nested.ts';
+import type { Targets } from '../shared/tuf/targets.ts';
+import { publishedBranch } from './branch.ts';
+import { demandFollows, demandNestedFile, demandOwnRole, showRole } from './co-sign.ts';
+import type { Base } from './rebase/base.ts';
+import type { Session } from './session.ts';
+
+/** A file of a draft, with the role that the service says it is of. */
+export interface DraftedFile {
+  readonly role: string;
+  readonly bytes: Uint8Array;
+  readonly file: Targets;
+}
+
+/** One that was found to be a role of this vendor, and what it changes. */
+export interface ShownFile extends DraftedFile {
+  /** Whose signatures count on a nested role; undefined for the vendor's own. */
+  readonly keys: DelegatedKeys | undefined;
+  readonly changes: readonly TrustChange[];
+}
+
+/**
+ * Says what each file changes, against what is published. Nothing of what the service says counts:
+ * `E_NOT_AUTHORISED`, `E_VERSION` for a file that is no role of this vendor, or not its next.
+ */
+export async function showDraft(
+  session: Session,
+  base: Base,
+  files: readonly DraftedFile[],
+): Promise<ShownFile[]> {
+  const { context, config } = session;
+  const { vendor } = config;
+  const own = files.find(({ role }) => role === vendor)?.file ?? base.role;
+  const judged = files.map((one) => {
+    if (one.role !== vendor)
+      return { ...one, keys: demandNestedFile(base, own, vendor, one.role, one.file) };
+    demandOwnRole(one.file, base.role, vendor);
+    demandFollows(one.file, base, vendor);
+    return { ...one, keys: undefined };
+  });
+  const published = await publishedRoles(session, base, own, files);
+  const before = listed([...published.values()]);
+  const after = listed(files.map(({ file }) => file));
+  const drafted = new Set(files.map(({ role }) => role));
+  const ended = [...published].flatMap(([name, file]) => (drafted.has(name) ? [] : [file]));
+  return judged.map((one) => {
+    const { role, file } = one;
+    const old = published.get(role);
+    // The loss of entries is told at the role that listed them; of a role that ends, at the vendor's own.
+    const gone = [...(old === undefined ? [] : [old]), ...(role === vendor ? ended : [])];
+    // The first role of a vendor is shown as a whole.
+    const entries = before.size === 0 ? undefined : compared(before, after, gone, file);
+    const name = files.length === 1 ? 'it' : role;
+    return { ...one, changes: showRole(context, old, file, name, entries) };
+  });
+}
+
+/** What is published of the roles of a draft, and of those that end with it. */
+async function publishedRoles(
+  session: Session,
+  base: Base,
+  own: Targets | undefined,
+  files: readonly DraftedFile[],
+): Promise<Map<string, Targets>> {
+  const { vendor } = session.config;
+  const branch = publishedBranch(session, base);
+  const published = new Map<string, Targets>();
+  if (base.role !== undefined && files.some(({ role }) => role === vendor))
+    published.set(vendor, base.role);
+  for (const { name } of base.role?.delegations?.roles ?? []) {
+    const isDrafted = files.some(({ role }) => role === name);
+    if (isDrafted || keysBelow(own, name) === undefined)
+      published.set(name, await branch.below(name));
+  }
+  return published;
+}
+
+function listed(roles: readonly Targets[]): Map<string, JsonValue> {
+  return new Map(
+    roles.flatMap(({ envelope }) => Object.entries(objectMember(envelope.tree, 'targets'))),
+  );
+}
+
+/**
+ * What the entries of a file are compared with: the same paths wherever they are published, so that
+ * one that only moves says nothing and one that is exchanged on the way is told; and what its role
+ * listed and no file lists any more.
+ */
+function compared(
+  before: ReadonlyMap<string, JsonValue>,
+  after: ReadonlyMap<string, JsonValue>,
+  gone: readonly Targets[],
+  file: Targets,
+): JsonObject {
+  const known = file.paths().flatMap((path): [string, JsonValue][] => {
+    const entry = before.get(path);
+    return entry === undefined ? [] : [[path, entry]];
+  });
+  const lost = [...listed(gone)].filter(([path]) => !after.has(path));
+  return jsonObject([...known, ...lost]);
+}
