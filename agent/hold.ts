@@ -1,18 +1,20 @@
 /** Holding a confined device in the foreground, until somebody wants it back or its driver ends. */
 
-import { asIronError } from '../shared/errors.ts';
+import { asIronError, IronError } from '../shared/errors.ts';
 import { AGENT_LIMITS } from '../shared/limits.ts';
 import type { HostState } from '../shared/manifest/host-lifecycle.ts';
 import type { DeviceName, Level } from '../shared/manifest/quarantine.ts';
+import { fromErrno, isErrno } from '../shared/node/errno.ts';
 import type { Agent } from './agent.ts';
 import type { AuditEvent } from './audit.ts';
 import type { Confined } from './confine.ts';
 import { endedEvent, type Over, refusedEvent } from './drive.ts';
+import { type End, first, type Listen } from './first-end.ts';
 import type { DriverEnd } from './host/launch.ts';
 import { libc } from './host/libc.ts';
 import type { Sysfs } from './host/sysfs.ts';
 import { enterQuarantine } from './quarantine/enter.ts';
-import { watchQuarantine } from './quarantine/watch-store.ts';
+import { type Heard, watchQuarantine } from './quarantine/watch-store.ts';
 import { cutText } from './sound-text.ts';
 import { transitions } from './transitions.ts';
 import { noteCrash } from './watch/crashes.ts';
@@ -63,28 +65,52 @@ function levelOf(over: Over): Level | undefined {
 /**
  * Waits, then brakes and gives everything back. The kernel asks when somebody unbinds or removes the
  * device, and waits until we let go: `ironport-agent release` in another process works by this. What
- * goes into the audit log meanwhile waits for whoever works on the state, and holds up nothing.
+ * goes into the audit log meanwhile waits for whoever works on the state, and holds up nothing. When
+ * listening or watching cannot begin, nobody would stop the device: it is stopped at once, all of it is
+ * given back, and this throws (`E_IO`, `E_NO_SPACE`, or the cause's own code).
  */
 export async function hold(holding: Holding): Promise<HoldEnd> {
   const { confined } = holding;
   const { device, running } = confined;
   const log = new Log(holding);
-  running?.onRefusal((report) => log.write(refusedEvent(device, report)));
-  const end = await untilOver(holding, log);
+  const end = await untilOver(holding, log).catch((error) => giveUp(holding, log, error));
   log.brake();
   if (end.why === 'device-error') log.write({ event: 'device-error', device });
   else if (end.why === 'watched') log.seen(end.event);
   log.quarantine(end);
   // Frozen, and let alone for whoever wants to look at it: until it is wanted back.
-  if (end.why === 'quarantined' && end.level === 'soft') await untilLetGo(holding);
+  if (end.why === 'quarantined' && end.level === 'soft')
+    await untilLetGo(holding).catch((error) => log.lost('not held any longer', error));
   const undone = await confined.end();
   const driver = await running?.end();
   if (running !== undefined && driver !== undefined)
     log.write(endedEvent(device, running, end, driver));
   log.letGo(end);
-  if (end.why === 'driver-ended' && driver?.status !== 0) log.crash();
+  if (isCrash(end, driver)) log.crash();
   await log.written;
   return { why: end.why, undone, driver };
+}
+
+/** It ended badly by itself, or took its broker along. */
+function isCrash({ why }: Over, driver: DriverEnd | undefined): boolean {
+  return why === 'broker-ended' || (why === 'driver-ended' && driver?.status !== 0);
+}
+
+/** What nobody would stop is not left to run. It is bound still, as after every other end. */
+async function giveUp({ confined }: Holding, log: Log, error: unknown): Promise<never> {
+  const { device, running } = confined;
+  log.brake();
+  await confined.end().catch((problem) => log.lost('not all was given back', problem));
+  await running?.end().catch((problem) => log.lost('the driver was not seen to end', problem));
+  const cause = isErrno(error) ? fromErrno(error) : asIronError(error);
+  log.notHeld(cause);
+  await log.written;
+  throw new IronError(cause.code, `${device} is not held: ${cause.message}`, {
+    ...(cause.why === undefined ? {} : { why: cause.why }),
+    hint: `driver and device were stopped; the device is bound still, and reaches nothing: ironport-agent release --device ${device}`,
+    cause,
+    context: { ...cause.context, device },
+  });
 }
 
 /** What is written down while a device is held, in its order. */
@@ -101,7 +127,7 @@ class Log {
     try {
       this.#holding.confined.brake();
     } catch (error) {
-      this.#lost('the brake met a failure, and went on', error);
+      this.lost('the brake met a failure, and went on', error);
     }
   }
 
@@ -157,6 +183,15 @@ class Log {
     this.#alone('not in the audit log', () => agent.audit.append(...events), 'now');
   }
 
+  /** It was bound and confined, and nobody could hold it. */
+  notHeld({ code, message }: IronError): void {
+    const { agent, confined } = this.#holding;
+    const { device } = confined;
+    const event = { event: 'not-held', device, code, message: cutText(message, 1000) };
+    const states = transitions(device, stateOf(confined), 'claimed');
+    this.#alone('not in the audit log', () => agent.audit.append(...states, event), 'now');
+  }
+
   #alone(problem: string, act: () => Promise<unknown>, signs: 'now' | 'due'): void {
     const { agent } = this.#holding;
     const waitMs = 1000 * AGENT_LIMITS.auditWaitSeconds;
@@ -164,12 +199,12 @@ class Log {
       try {
         await agent.alone(act, { waitMs, signs });
       } catch (error) {
-        this.#lost(problem, error);
+        this.lost(problem, error);
       }
     });
   }
 
-  #lost(problem: string, error: unknown): void {
+  lost(problem: string, error: unknown): void {
     this.#holding.onLost(`${problem}: ${asIronError(error).message}`);
   }
 }
@@ -178,36 +213,44 @@ function stateOf({ running }: Confined): HostState {
   return running === undefined ? 'confined' : 'active';
 }
 
-type End = (over: Over) => void;
-
-function untilOver(holding: Holding, log: Log): Promise<Over> {
-  const { agent, confined, signal, named } = holding;
-  const { events, running } = confined;
-  return first((end, fail) => {
+async function untilOver(holding: Holding, log: Log): Promise<Over> {
+  const { agent, confined, named } = holding;
+  const { device, events, running } = confined;
+  running?.onRefusal((report) => log.write(refusedEvent(device, report)));
+  const { error } = events;
+  return await first([
+    (end, fail) => {
+      running?.over.then(end, fail);
+      return () => {};
+    },
+    ...letGo(holding),
     // The kernel recovers a device from an error that is not fatal, without asking whether it still
     // does what it was told (Documentation/PCI/pci-error-recovery.rst): it is not left to run.
-    const { error } = events;
-    running?.over.then(end, fail);
-    return [
-      ...letGo(events.request, signal, end),
-      ...(error === undefined ? [] : [libc().watch(error, () => end({ why: 'device-error' }))]),
-      ...watches(holding, log, end),
-      ...(named === undefined
-        ? []
-        : [watchQuarantine(agent, named.device, (heard) => end({ why: 'quarantined', ...heard }))]),
-    ];
-  });
+    ...(error === undefined
+      ? []
+      : [(end: End) => libc().watch(error, () => end({ why: 'device-error' }))]),
+    ...watches(holding, log),
+    ...(named === undefined
+      ? []
+      : [
+          (end: End) =>
+            watchQuarantine(agent, named.device, (heard) => end({ why: 'quarantined', ...heard })),
+        ]),
+  ]);
 }
 
 /** Watching as long as it is held: what stops it ends the wait, the rest is written down. */
-function watches({ agent, confined, named, resting }: Holding, log: Log, end: End): (() => void)[] {
+function watches({ agent, confined, named, resting }: Holding, log: Log): Listen[] {
   if (named === undefined || resting === undefined) return [];
   const { device, vfio } = confined;
-  const onEvent = (event: WatchEvent): void => {
-    if (actionFor(decide(event)) === undefined) log.seen(event);
-    else end({ why: 'watched', event });
+  const begin: Listen = (end) => {
+    const onEvent = (event: WatchEvent): void => {
+      if (actionFor(decide(event)) === undefined) log.seen(event);
+      else end({ why: 'watched', event });
+    };
+    return watchDevice({ agent, sysfs: named.sysfs, device, vfio, resting, onEvent });
   };
-  return [watchDevice({ agent, sysfs: named.sysfs, device, vfio, resting, onEvent })];
+  return [begin];
 }
 
 function watchedEvent(device: string, event: WatchEvent): AuditEvent {
@@ -215,30 +258,31 @@ function watchedEvent(device: string, event: WatchEvent): AuditEvent {
   return { event: 'watch', device, kind, what: cutText(what, 1000), decision: decide(event) };
 }
 
-async function untilLetGo({ confined, signal }: Holding): Promise<void> {
-  await first((end) => letGo(confined.events.request, signal, end));
+/** Until somebody wants it back, or it goes further into quarantine than to be frozen. */
+async function untilLetGo(holding: Holding): Promise<void> {
+  const { agent, named } = holding;
+  await first([
+    ...letGo(holding),
+    ...(named === undefined
+      ? []
+      : [
+          (end: End) => {
+            const then = (heard: Heard): void => end({ why: 'quarantined', ...heard });
+            return watchQuarantine(agent, named.device, then, 'hard');
+          },
+        ]),
+  ]);
 }
 
 /** The kernel asks for the device, or we are told to stop. */
-function letGo(request: number, signal: AbortSignal, end: End): (() => void)[] {
-  const stop = (): void => end({ why: 'stopped' });
-  if (signal.aborted) stop();
-  else signal.addEventListener('abort', stop, { once: true });
-  return [libc().watch(request, () => end({ why: 'asked' }))];
-}
-
-/** The first end that is told, once; then all that `begin` began is ended. */
-function first(begin: (end: End, fail: (error: unknown) => void) => (() => void)[]): Promise<Over> {
-  return new Promise((resolve, reject) => {
-    let over: Over | undefined;
-    let watches: (() => void)[] = [];
-    watches = begin((told) => {
-      if (over !== undefined) return;
-      over = told;
-      for (const unwatch of watches) unwatch();
-      resolve(told);
-    }, reject);
-    // Told of while it was begun.
-    if (over !== undefined) for (const unwatch of watches) unwatch();
-  });
+function letGo({ confined, signal }: Holding): Listen[] {
+  return [
+    (end) => {
+      const stop = (): void => end({ why: 'stopped' });
+      if (signal.aborted) stop();
+      else signal.addEventListener('abort', stop, { once: true });
+      return () => signal.removeEventListener('abort', stop);
+    },
+    (end) => libc().watch(confined.events.request, () => end({ why: 'asked' })),
+  ];
 }

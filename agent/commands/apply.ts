@@ -118,7 +118,19 @@ function runOf(context: CommandContext, holds: boolean): RunRequest | undefined 
   });
 }
 
-async function holdIt(
+/** What comes between confining and holding must not leave the device running, either. */
+async function holdIt(...held: Parameters<typeof tellAndHold>): Promise<HoldEnd> {
+  const [, , confined] = held;
+  try {
+    return await tellAndHold(...held);
+  } catch (error) {
+    // Nothing, where holding gave it back.
+    await confined.end();
+    throw error;
+  }
+}
+
+async function tellAndHold(
   { ui, signal }: CommandContext,
   agent: Agent,
   confined: Confined,

@@ -3,7 +3,12 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { asIronError } from '../../shared/errors.ts';
 import { agentState } from '../../shared/layout.ts';
-import { type DeviceName, isSameDevice, type Level } from '../../shared/manifest/quarantine.ts';
+import {
+  type DeviceName,
+  isSameDevice,
+  LEVELS,
+  type Level,
+} from '../../shared/manifest/quarantine.ts';
 import type { Agent } from '../agent.ts';
 import { loadIncidents } from './store.ts';
 
@@ -13,13 +18,14 @@ export interface Heard {
 }
 
 /**
- * Calls `then` once, when the device is in quarantine: now, or later. A store that cannot be read
- * counts as that. Returns how to stop listening.
+ * Calls `then` once, when the device is in quarantine, at this level at least: now, or later. A store
+ * that cannot be read counts as that. Returns how to stop listening.
  */
 export function watchQuarantine(
   agent: Agent,
   device: DeviceName,
   then: (heard: Heard) => void,
+  least: Level = 'soft',
 ): () => void {
   let isOver = false;
   let watcher: FSWatcher | undefined;
@@ -34,7 +40,9 @@ export function watchQuarantine(
   };
   const look = async (): Promise<void> => {
     try {
-      const found = (await loadIncidents(agent)).find((one) => isSameDevice(one.device, device));
+      const found = (await loadIncidents(agent)).find(
+        (one) => isAtLeast(one.level, least) && isSameDevice(one.device, device),
+      );
       if (found !== undefined) tell({ level: found.level, reason: found.reason });
     } catch (error) {
       tell({ level: 'hard', reason: asIronError(error).message });
@@ -45,4 +53,8 @@ export function watchQuarantine(
   // What was written between binding and now.
   void look();
   return stop;
+}
+
+function isAtLeast(level: Level, least: Level): boolean {
+  return LEVELS.indexOf(level) >= LEVELS.indexOf(least);
 }

@@ -363,6 +363,34 @@ t.test('somebody else puts it there while it is held', async (t) => {
   t.equal((await hard.end).why, 'quarantined', 'what is in quarantine already is braked at once');
 });
 
+t.test('a device that goes further into quarantine while it is frozen', async (t) => {
+  const place = await placeOf(t);
+  await apply(place);
+  const { calls, end } = await held(place);
+  await place.enter('--level', 'soft');
+  while (calls.length === 0) await new Promise((next) => setTimeout(next, 5));
+  await place.enter('--level', 'hard');
+  t.equal((await end).why, 'quarantined', 'nobody had to ask for it');
+  t.strictSame(calls, ['brake', 'end'], 'and its driver is ended');
+});
+
+t.test('a device that nobody can listen for is stopped at once', async (t) => {
+  const place = await placeOf(t);
+  await apply(place);
+  rmSync(join(place.state, 'quarantine'), { recursive: true });
+  const { calls, end } = await held(place);
+  await t.rejects(end, { code: 'E_IO', message: /is not held/, context: { device: BDF } });
+  t.strictSame(calls, ['brake', 'end']);
+  t.match(
+    eventsOf(place).slice(-2),
+    [
+      { event: 'state', to: 'claimed' },
+      { event: 'not-held', code: 'E_IO' },
+    ],
+    'and that is written down',
+  );
+});
+
 t.test('a device that is let go by its holder is as before', async (t) => {
   const place = await placeOf(t);
   await apply(place);

@@ -346,15 +346,16 @@ t.test('a driver that crashes again and again takes its device out of service', 
   const place = await scene(t);
   await apply(place);
   const crashed = { status: 1, signal: null };
-  const running = {
-    ...{ over: Promise.resolve({ why: 'driver-ended', end: crashed }), accesses: new Map() },
+  const ending = (why: string) => ({
+    ...{ over: Promise.resolve({ why, end: crashed }), accesses: new Map() },
     ...{ onRefusal: () => {}, end: async () => crashed, interrupts: () => [], output: () => '' },
-  };
-  for (let i = 0; i < 4; i++) {
-    const { agent, end } = await holdOnce(place, { running });
-    t.equal(end.why, 'driver-ended');
-    t.strictSame(await loadIncidents(agent), [], `not after ${i + 1}`);
+  });
+  // One that takes its broker along crashed as well.
+  for (const why of ['driver-ended', 'broker-ended', 'driver-ended', 'broker-ended']) {
+    const { agent, end } = await holdOnce(place, { running: ending(why) });
+    t.equal(end.why, why);
+    t.strictSame(await loadIncidents(agent), [], 'not yet');
   }
-  const { agent } = await holdOnce(place, { running });
+  const { agent } = await holdOnce(place, { running: ending('broker-ended') });
   t.match(await loadIncidents(agent), [{ reason: /crashes again and again/ }]);
 });
