@@ -14,7 +14,7 @@ import { type HostFacts, readHostFacts } from './host/host-facts.ts';
 import { readInUse } from './host/in-use.ts';
 import { type DeviceSnapshot, readDevice, snapshotJson } from './host/inventory.ts';
 import type { Sysfs } from './host/sysfs.ts';
-import { incidentOf } from './quarantine/store.ts';
+import { incidentOf } from './quarantine/find.ts';
 
 export interface Assessment {
   readonly device: DeviceSnapshot;
@@ -31,7 +31,7 @@ export async function assess(
 ): Promise<Assessment> {
   const device = await readDevice(sysfs, bdf, await readInUse(sysfs, agent.proc));
   const host = await readHostFacts(sysfs, agent.proc);
-  const incident = await incidentOf(agent, device);
+  const incident = await incidentOf(agent, sysfs, device);
   const decisions = askGates({ device, host, incident, ...(driver && { driver }) });
   return { device, host, decisions };
 }

@@ -234,7 +234,7 @@ async function untilOver(holding: Holding, log: Log): Promise<Over> {
       ? []
       : [
           (end: End) =>
-            watchQuarantine(agent, named.device, (heard) => end({ why: 'quarantined', ...heard })),
+            watchQuarantine(agent, named, (heard) => end({ why: 'quarantined', ...heard })),
         ]),
   ]);
 }
@@ -268,7 +268,7 @@ async function untilLetGo(holding: Holding): Promise<void> {
       : [
           (end: End) => {
             const then = (heard: Heard): void => end({ why: 'quarantined', ...heard });
-            return watchQuarantine(agent, named.device, then, 'hard');
+            return watchQuarantine(agent, named, then, 'hard');
           },
         ]),
   ]);

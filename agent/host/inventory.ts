@@ -6,6 +6,7 @@ import { AGENT_LIMITS } from '../../shared/limits.ts';
 import { type DeviceFacts, identityJson } from '../../shared/manifest/device.ts';
 import { hexId, hexU64 } from '../../shared/manifest/numbers.ts';
 import { parseInterrupts, parseResourceFile } from '../../shared/manifest/pci.ts';
+import type { DeviceName } from '../../shared/manifest/quarantine.ts';
 import type { BindingState } from '../binding-state.ts';
 import { isBdf } from './bdf.ts';
 import { deviceSerial, headerType } from './config.ts';
@@ -35,13 +36,24 @@ export async function listDevices(sysfs: Sysfs): Promise<string[]> {
   return (await sysfs.names('bus/pci/devices')).filter(isBdf);
 }
 
-/** `E_NOT_FOUND` when there is no such device; `E_SCHEMA` when an attribute is not as documented. */
-export async function readDevice(sysfs: Sysfs, bdf: string, inUse: InUse): Promise<DeviceSnapshot> {
+/** What tells a device from all others. `E_NOT_FOUND`, `E_SCHEMA`. */
+export async function readName(sysfs: Sysfs, bdf: string): Promise<DeviceName> {
   const folder = await sysfs.deviceFolder(bdf);
+  return await nameOf(sysfs, bdf, folder, await readConfig(sysfs, folder));
+}
+
+async function readConfig(sysfs: Sysfs, folder: string): Promise<Uint8Array> {
+  return (await sysfs.bytes(`${folder}/config`, AGENT_LIMITS.config)) ?? new Uint8Array();
+}
+
+async function nameOf(
+  sysfs: Sysfs,
+  bdf: string,
+  folder: string,
+  config: Uint8Array,
+): Promise<DeviceName> {
   const id = async (name: string, digits: 2 | 4 | 6): Promise<number> =>
     parseId(`${bdf}/${name}`, await sysfs.text(`${folder}/${name}`), digits);
-  const config = (await sysfs.bytes(`${folder}/config`, AGENT_LIMITS.config)) ?? new Uint8Array();
-  const group = await readGroup(sysfs, folder);
   return {
     path: bdf,
     vendor: await id('vendor', 4),
@@ -51,6 +63,16 @@ export async function readDevice(sysfs: Sysfs, bdf: string, inUse: InUse): Promi
     class: await id('class', 6),
     revision: await id('revision', 2),
     serial: deviceSerial(config),
+  };
+}
+
+/** `E_NOT_FOUND` when there is no such device; `E_SCHEMA` when an attribute is not as documented. */
+export async function readDevice(sysfs: Sysfs, bdf: string, inUse: InUse): Promise<DeviceSnapshot> {
+  const folder = await sysfs.deviceFolder(bdf);
+  const config = await readConfig(sysfs, folder);
+  const group = await readGroup(sysfs, folder);
+  return {
+    ...(await nameOf(sysfs, bdf, folder, config)),
     headerType: headerType(config),
     bars: parseResourceFile((await sysfs.text(`${folder}/resource`)) ?? ''),
     interrupts: parseInterrupts(config),

@@ -3,7 +3,12 @@
 import { toHex } from '../../shared/bytes.ts';
 import { IronError } from '../../shared/errors.ts';
 import { QUARANTINE_LIMITS } from '../../shared/limits.ts';
-import { type DeviceName, LEVELS, type Level } from '../../shared/manifest/quarantine.ts';
+import {
+  type DeviceName,
+  LEVELS,
+  type Level,
+  tellingName,
+} from '../../shared/manifest/quarantine.ts';
 import type { Agent } from '../agent.ts';
 import { loadBinding } from '../binding.ts';
 import type { BindingState } from '../binding-state.ts';
@@ -11,9 +16,11 @@ import { readBinding } from '../host/inventory.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import { hostId } from '../identity.ts';
 import { cutText } from '../sound-text.ts';
+import { incidentOf } from './find.ts';
 import { type HeldDown, holdDown } from './hold-down.ts';
 import type { Incident } from './incident.ts';
-import { incidentOf, loadIncidents, storeIncident } from './store.ts';
+import { readPresent } from './present.ts';
+import { loadIncidents, storeIncident } from './store.ts';
 
 export interface Entering {
   readonly device: DeviceName;
@@ -38,7 +45,7 @@ export async function enterQuarantine(
 ): Promise<Entered> {
   const { device, level } = entering;
   const reason = cutText(entering.reason, QUARANTINE_LIMITS.reason);
-  const before = await incidentOf(agent, device);
+  const before = await incidentOf(agent, sysfs, device);
   const begun = before ?? (await begin(agent, sysfs, { device, level, reason }));
   const isHigher = LEVELS.indexOf(level) > LEVELS.indexOf(begun.level);
   const incident = isHigher ? { ...begun, level } : begun;
@@ -62,7 +69,8 @@ async function begin(
   return {
     id: toHex(agent.random(16)),
     host: await hostId(agent),
-    ...{ device, level, reason },
+    device: tellingName(device, await readPresent(sysfs).catch(() => [])),
+    ...{ level, reason },
     driver: binding?.driver ?? null,
     enteredAt: agent.clock(),
     found: binding?.found ?? (await look(sysfs, device.path)),

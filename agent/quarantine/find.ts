@@ -1,13 +1,15 @@
 /** Which incident the device at an address is in, whatever can be read of that device. */
 
 import { IronError } from '../../shared/errors.ts';
+import type { DeviceName } from '../../shared/manifest/quarantine.ts';
 import type { Agent } from '../agent.ts';
-import { readInUse } from '../host/in-use.ts';
-import { readDevice } from '../host/inventory.ts';
+import { readName } from '../host/inventory.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import type { Incident } from './incident.ts';
-import { incidentOf, loadIncidents } from './store.ts';
+import { incidentsOf } from './present.ts';
+import { loadIncidents } from './store.ts';
 
+/** The incident of the device at `bdf`; the first, when there are several. `E_STORE`. */
 export async function findIncident(
   agent: Agent,
   sysfs: Sysfs,
@@ -15,15 +17,20 @@ export async function findIncident(
 ): Promise<Incident | undefined> {
   const incidents = await loadIncidents(agent);
   if (incidents.length === 0) return undefined;
-  try {
-    return await incidentOf(
-      agent,
-      await readDevice(sysfs, bdf, await readInUse(sysfs, agent.proc)),
-    );
-  } catch {
-    // One that cannot be read is told by its address alone.
-    return incidents.find(({ device }) => device.path === bdf);
-  }
+  const name = await readName(sysfs, bdf).catch(() => undefined);
+  const [first] = await incidentsOf(sysfs, incidents, { path: bdf, name });
+  return first;
+}
+
+/** The same of a device that was read already. */
+export async function incidentOf(
+  agent: Agent,
+  sysfs: Sysfs,
+  device: DeviceName,
+): Promise<Incident | undefined> {
+  const named = { path: device.path, name: device };
+  const [first] = await incidentsOf(sysfs, await loadIncidents(agent), named);
+  return first;
 }
 
 /** `E_QUARANTINED` when it is in one: then it is nobody's to give back, either. */

@@ -5,6 +5,7 @@
  */
 
 import { asIronError, isIronError } from '../../shared/errors.ts';
+import { heldPlacesOf, type Present } from '../../shared/manifest/quarantine.ts';
 import type { Agent } from '../agent.ts';
 import type { AuditEvent } from '../audit.ts';
 import { type BindingState, VFIO_DRIVER } from '../binding-state.ts';
@@ -14,6 +15,7 @@ import type { Sysfs } from '../host/sysfs.ts';
 import { findWriters, type Written, writeAttribute } from '../host/write.ts';
 import { type Action, describeAction, effectOf, route } from '../plan.ts';
 import type { Incident } from './incident.ts';
+import { readPresent } from './present.ts';
 
 export interface HeldDown {
   readonly device: string;
@@ -28,21 +30,64 @@ function heldState({ driver }: BindingState): BindingState {
   return { driver: driver === VFIO_DRIVER ? VFIO_DRIVER : null, override: VFIO_DRIVER };
 }
 
-/** Brings the device there from whatever is found; one that is gone needs nothing. Throws nothing. */
-export async function holdDown(agent: Agent, sysfs: Sysfs, incident: Incident): Promise<HeldDown> {
-  const { path: device } = incident.device;
-  const work = new Work(agent, sysfs, device);
-  await work.bring(heldState);
-  if (incident.level === 'tomb') await work.remove();
-  return { device, done: work.done, problems: work.problems };
+/**
+ * Brings the device there from whatever is found, wherever it is now; one that is gone needs nothing.
+ * Throws nothing.
+ */
+export function holdDown(agent: Agent, sysfs: Sysfs, incident: Incident): Promise<HeldDown> {
+  return atItsPlaces(agent, sysfs, incident, async (work) => {
+    await work.bring(heldState);
+    if (incident.level === 'tomb') await work.remove();
+  });
 }
 
-/** The override as it was when the incident began; the driver stays as it is. Throws nothing. */
-export async function letUp(agent: Agent, sysfs: Sysfs, incident: Incident): Promise<HeldDown> {
-  const { path: device } = incident.device;
-  const work = new Work(agent, sysfs, device);
-  await work.bring(({ driver }) => ({ driver, override: incident.found?.override ?? null }));
-  return { device, done: work.done, problems: work.problems };
+/**
+ * The override as it was when the incident began; the driver stays as it is, and so does what `others`,
+ * the incidents that are not over, are about. Throws nothing.
+ */
+export function letUp(
+  agent: Agent,
+  sysfs: Sysfs,
+  incident: Incident,
+  others: readonly Incident[],
+): Promise<HeldDown> {
+  return atItsPlaces(agent, sysfs, incident, async (work, present) => {
+    const other = others.find(({ device }) => heldPlacesOf(device, present).includes(work.device));
+    if (other === undefined)
+      await work.bring(({ driver }) => ({ driver, override: incident.found?.override ?? null }));
+    else work.done.push(`nothing: it is in quarantine by incident ${other.id} still`);
+  });
+}
+
+type Act = (work: Work, present: readonly Present[]) => Promise<void>;
+
+/** Does it to the device wherever it is: what is at its old address may be another one by now. */
+async function atItsPlaces(
+  agent: Agent,
+  sysfs: Sysfs,
+  { device }: Incident,
+  act: Act,
+): Promise<HeldDown> {
+  let present: Present[];
+  try {
+    present = await readPresent(sysfs);
+  } catch (error) {
+    // Not even which devices there are: its address is all that is known.
+    present = [{ path: device.path, name: undefined }];
+    const work = new Work(agent, sysfs, device.path);
+    await act(work, present);
+    return { ...work.told(device.path), problems: [...work.problems, asIronError(error).message] };
+  }
+  const places = heldPlacesOf(device, present);
+  const told: Pick<HeldDown, 'done' | 'problems'>[] = [];
+  for (const place of places) {
+    const work = new Work(agent, sysfs, place);
+    await act(work, present);
+    told.push(work.told(device.path));
+  }
+  const done = told.flatMap((one) => one.done);
+  if (places.length === 0) done.push('nothing: the device is not there');
+  return { device: device.path, done, problems: told.flatMap((one) => one.problems) };
 }
 
 class Work {
@@ -50,18 +95,25 @@ class Work {
   readonly problems: string[] = [];
   readonly #agent: Agent;
   readonly #sysfs: Sysfs;
-  readonly #device: string;
+  readonly device: string;
 
   constructor(agent: Agent, sysfs: Sysfs, device: string) {
     this.#agent = agent;
     this.#sysfs = sysfs;
-    this.#device = device;
+    this.device = device;
+  }
+
+  /** In words that name its address, where that is not `usual`. */
+  told(usual: string): HeldDown {
+    const where = (text: string): string =>
+      this.device === usual ? text : `${this.device}: ${text}`;
+    return { device: usual, done: this.done.map(where), problems: this.problems.map(where) };
   }
 
   async bring(to: (now: BindingState) => BindingState): Promise<void> {
     await this.#attempt(async (folder) => {
       let state = await readBinding(this.#sysfs, folder);
-      const hands = handsOn(this.#agent, this.#sysfs, this.#device);
+      const hands = handsOn(this.#agent, this.#sysfs, this.device);
       for (const action of order(route(state, to(state)))) {
         const what = describeAction(action);
         const isSo = await this.#note(what, 'sysfs-write', () => hands.act(action));
@@ -73,19 +125,19 @@ class Work {
   async remove(): Promise<void> {
     await this.#attempt((folder) =>
       this.#note('remove the device', 'sysfs-write', () =>
-        writeAttribute(this.#sysfs, this.#device, `${folder}/remove`, '1', this.#agent.writeMs),
+        writeAttribute(this.#sysfs, this.device, `${folder}/remove`, '1', this.#agent.writeMs),
       ),
     );
   }
 
   async #attempt(act: (folder: string) => Promise<unknown>): Promise<void> {
     try {
-      const [writer] = await findWriters(this.#sysfs, this.#device, this.#agent.proc);
+      const [writer] = await findWriters(this.#sysfs, this.device, this.#agent.proc);
       if (writer !== undefined) {
         this.problems.push(`process ${writer} still waits in the kernel for it`);
         return;
       }
-      await act(await this.#sysfs.deviceFolder(this.#device));
+      await act(await this.#sysfs.deviceFolder(this.device));
     } catch (error) {
       if (isIronError(error, 'E_NOT_FOUND')) this.done.push('nothing: the device is not there');
       else this.problems.push(asIronError(error).message);
@@ -95,7 +147,7 @@ class Work {
   async #note(what: string, kind: string, act: () => Promise<Written>): Promise<boolean> {
     const written = await act();
     const outcome = written.outcome === 'refused' ? written.errno : written.outcome;
-    const event: AuditEvent = { event: kind, device: this.#device, what, outcome };
+    const event: AuditEvent = { event: kind, device: this.device, what, outcome };
     // A log that takes no more must not keep a device from being held down.
     await this.#agent.audit.append(event).catch(() => {});
     if (written.outcome === 'written') this.done.push(what);

@@ -71,7 +71,8 @@ async function release(
   );
   const over = { ...incident, released: { at: agent.clock(), statementSha256 } };
   await endIncident(agent, over);
-  return { incident: over, signers, letUp: await letUp(agent, sysfs, over) };
+  const others = await loadIncidents(agent);
+  return { incident: over, signers, letUp: await letUp(agent, sysfs, over, others) };
 }
 
 async function find(agent: Agent, id: string): Promise<Incident> {

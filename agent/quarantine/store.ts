@@ -8,7 +8,6 @@ import { readdir } from 'node:fs/promises';
 import { asIronError, IronError, isIronError } from '../../shared/errors.ts';
 import { agentState } from '../../shared/layout.ts';
 import { QUARANTINE_LIMITS } from '../../shared/limits.ts';
-import { type DeviceName, isSameDevice } from '../../shared/manifest/quarantine.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import { writeFileAtomic } from '../../shared/node/files.ts';
@@ -59,11 +58,6 @@ async function read(agent: Agent, path: string, id: string): Promise<Incident | 
       context: { incident: id },
     });
   }
-}
-
-/** The incident that a device is in; the first, when there are several. */
-export async function incidentOf(agent: Agent, device: DeviceName): Promise<Incident | undefined> {
-  return (await loadIncidents(agent)).find((one) => isSameDevice(one.device, device));
 }
 
 /** By its id. `E_NOT_FOUND`. */

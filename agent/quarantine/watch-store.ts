@@ -3,13 +3,10 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { asIronError } from '../../shared/errors.ts';
 import { agentState } from '../../shared/layout.ts';
-import {
-  type DeviceName,
-  isSameDevice,
-  LEVELS,
-  type Level,
-} from '../../shared/manifest/quarantine.ts';
+import { type DeviceName, LEVELS, type Level } from '../../shared/manifest/quarantine.ts';
 import type { Agent } from '../agent.ts';
+import type { Sysfs } from '../host/sysfs.ts';
+import { incidentsOf } from './present.ts';
 import { loadIncidents } from './store.ts';
 
 export interface Heard {
@@ -23,7 +20,7 @@ export interface Heard {
  */
 export function watchQuarantine(
   agent: Agent,
-  device: DeviceName,
+  { device, sysfs }: { readonly device: DeviceName; readonly sysfs: Sysfs },
   then: (heard: Heard) => void,
   least: Level = 'soft',
 ): () => void {
@@ -40,9 +37,8 @@ export function watchQuarantine(
   };
   const look = async (): Promise<void> => {
     try {
-      const found = (await loadIncidents(agent)).find(
-        (one) => isAtLeast(one.level, least) && isSameDevice(one.device, device),
-      );
+      const incidents = (await loadIncidents(agent)).filter(({ level }) => isAtLeast(level, least));
+      const [found] = await incidentsOf(sysfs, incidents, { path: device.path, name: device });
       if (found !== undefined) tell({ level: found.level, reason: found.reason });
     } catch (error) {
       tell({ level: 'hard', reason: asIronError(error).message });

@@ -28,15 +28,67 @@ export interface DeviceName extends DeviceIdentity {
   readonly serial: string | null;
 }
 
-/**
- * Whether what was found is the device that was quarantined. Two serial numbers decide, wherever the
- * device is; without both of them whatever is at its address counts as it, with other ids too.
- */
-export function isSameDevice(quarantined: DeviceName, found: DeviceName): boolean {
-  if (quarantined.serial === null || found.serial === null) return quarantined.path === found.path;
-  if (quarantined.serial !== found.serial) return false;
-  return quarantined.vendor === found.vendor || quarantined.path === found.path;
+/** What is at an address; `name` is undefined when it could not be read. */
+export interface Present {
+  readonly path: string;
+  readonly name: DeviceName | undefined;
 }
+
+/**
+ * Where the device that was quarantined is, among all that are there: every address that must count as
+ * it. Its serial number goes with it into another slot. Whatever is at its old address counts too, with
+ * another serial number or other ids as well, since a device can lie about all of them; unless the one that
+ * was quarantined is seen in another slot, whole, so that this is certainly another.
+ */
+export function placesOf(quarantined: DeviceName, present: readonly Present[]): string[] {
+  const hasMoved = present.some(({ name }) => name !== undefined && isMoved(quarantined, name));
+  return present
+    .filter(({ path, name }) => {
+      if (name !== undefined && isSameSerial(quarantined, name)) return true;
+      return path === quarantined.path && !hasMoved;
+    })
+    .map(({ path }) => path);
+}
+
+/**
+ * Those of them that are taken from the host: not the other functions of the same card, which show its
+ * serial number too, and may be the host's own way to its network or disk.
+ */
+export function heldPlacesOf(quarantined: DeviceName, present: readonly Present[]): string[] {
+  const own = functionOf(quarantined.path);
+  return placesOf(quarantined, present).filter((path) => functionOf(path) === own);
+}
+
+/**
+ * The device by what tells it from others here. Many vendors give all cards of a kind one serial number, or
+ * zeros: one that another slot shows too, or that is no number, is left out, and the address counts alone.
+ */
+export function tellingName(device: DeviceName, present: readonly Present[]): DeviceName {
+  const isNone = /^(?:00-){7}00$|^(?:ff-){7}ff$/.test(device.serial ?? '');
+  const isShared = present.some(
+    ({ path, name }) =>
+      name !== undefined && slotOf(path) !== slotOf(device.path) && isSameSerial(device, name),
+  );
+  return isNone || isShared ? { ...device, serial: null } : device;
+}
+
+/** The serial number is one for all functions of a device (PCIe 7.9.3); vendors number by themselves. */
+function isSameSerial(a: DeviceName, b: DeviceName): boolean {
+  return a.serial !== null && a.serial === b.serial && a.vendor === b.vendor;
+}
+
+/** The very function, with the same ids, in another slot. */
+function isMoved(quarantined: DeviceName, found: DeviceName): boolean {
+  return (
+    slotOf(quarantined.path) !== slotOf(found.path) &&
+    functionOf(quarantined.path) === functionOf(found.path) &&
+    isSameSerial(quarantined, found) &&
+    isEqual({ ...quarantined, path: found.path }, found)
+  );
+}
+
+const slotOf = (path: string): string => path.slice(0, path.indexOf('.'));
+const functionOf = (path: string): string => path.slice(path.indexOf('.') + 1);
 
 export function deviceNameJson(device: DeviceName): JsonObject {
   return { path: device.path, ...identityJson(device), serial: device.serial };

@@ -12,6 +12,7 @@ import { enterQuarantine } from '../../agent/quarantine/enter.ts';
 import { formatIncident, parseIncident } from '../../agent/quarantine/incident.ts';
 import { loadIncidents } from '../../agent/quarantine/store.ts';
 import { recoverDevice } from '../../agent/recover.ts';
+import { BRIDGE, EDU_DEVICE, type PlayedDevice } from '../../scripts/demo/kernel/devices.ts';
 import { utf8 } from '../../shared/bytes.ts';
 import { signEnvelope } from '../../shared/evidence/dsse.ts';
 import type { DeviceName } from '../../shared/manifest/quarantine.ts';
@@ -40,8 +41,12 @@ interface Place extends Scene {
   state_(): { driver: string | null; override: string };
 }
 
-async function placeOf(t: Test, faults: string[] = []): Promise<Place> {
-  const place = await scene(t, { faults });
+async function placeOf(
+  t: Test,
+  faults: string[] = [],
+  devices: readonly PlayedDevice[] = [BRIDGE, EDU_DEVICE],
+): Promise<Place> {
+  const place = await scene(t, { faults, devices });
   const keys = operators.map(({ key }) => keyObject(key));
   const fleet = join(place.folder, 'fleet-keys.json');
   writeFileSync(fleet, JSON.stringify({ schema: 'ironport.fleet-keys/v1', threshold: 2, keys }), {
@@ -222,6 +227,60 @@ t.test('a start of the machine, and a device that comes back', async (t) => {
   await enforce();
   t.equal(readFileSync(join(folder, 'remove'), 'utf8'), '1');
   refused(t, await apply(place), 'E_QUARANTINED', 'brought back it is in quarantine still');
+});
+
+/** Configuration space that shows a serial number (PCIe 7.9.3), below the header that is there. */
+function showSerial(place: Scene, bdf: string, last: number): void {
+  const file = join(place.sysfs, 'devices/pci0000:00', bdf, 'config');
+  const config = Buffer.alloc(4096);
+  readFileSync(file).copy(config, 0, 0, 256);
+  config.writeUInt32LE(0x0003 | (1 << 16), 0x100);
+  config.writeUInt8(last, 0x104);
+  writeFileSync(file, config);
+}
+
+t.test('a device that was put into another slot, and one that came into its own', async (t) => {
+  const OTHER = '0000:00:06.0';
+  const devices = [BRIDGE, EDU_DEVICE, { ...EDU_DEVICE, bdf: OTHER, group: 8 }];
+  const place = await placeOf(t, [], devices);
+  const enforce = (): ReturnType<typeof run> =>
+    run('quarantine', 'enforce', '--state', place.state, '--sysfs-root', place.sysfs);
+  const override = (bdf: string): string =>
+    readFileSync(join(place.sysfs, 'devices/pci0000:00', bdf, 'driver_override'), 'utf8').trim();
+  showSerial(place, BDF, 1);
+  showSerial(place, OTHER, 2);
+  const { incident, device } = (await place.enter()).data;
+  t.equal(device.serial, '00-00-00-00-00-00-00-01');
+
+  // It shows another number at its own address: nobody can tell, and it is held.
+  showSerial(place, BDF, 3);
+  refused(t, await apply(place), 'E_QUARANTINED', 'one that changed its number');
+  t.match((await enforce()).data.incidents, [{ done: [], problems: [] }]);
+
+  showSerial(place, OTHER, 1);
+  writeFileSync(join(place.sysfs, 'devices/pci0000:00', BDF, 'driver_override'), '(null)\n');
+  const [held] = (await enforce()).data.incidents;
+  t.match(held.done, [`${OTHER}: set the override to vfio-pci`, /^0000:00:06.0: unbind/]);
+  t.strictSame([override(BDF), override(OTHER)], ['(null)', 'vfio-pci'], 'it alone is held');
+  const other = [...place.device.slice(0, -1), OTHER, '--policy', POLICY];
+  refused(t, await run('apply', NAME, ...other), 'E_QUARANTINED', 'in its new slot');
+  t.equal((await apply(place)).exit, 0, 'what is in its old one is another device');
+
+  const released = await place.release(await statementOf(place, incident));
+  t.strictSame(released.data.done, [`${OTHER}: clear the override`]);
+  t.strictSame([override(BDF), override(OTHER)], ['(null)', '(null)']);
+});
+
+t.test('a serial number that all cards of a kind show tells none of them', async (t) => {
+  const OTHER = '0000:00:06.0';
+  const devices = [BRIDGE, EDU_DEVICE, { ...EDU_DEVICE, bdf: OTHER, group: 8 }];
+  const place = await placeOf(t, [], devices);
+  for (const bdf of [BDF, OTHER]) showSerial(place, bdf, 7);
+  const { device, done } = (await place.enter()).data;
+  t.equal(device.serial, null);
+  t.equal(done.length, 2, 'and its neighbour is left alone');
+  const other = [...place.device.slice(0, -1), OTHER, '--policy', POLICY];
+  t.equal((await run('apply', NAME, ...other)).exit, 0);
 });
 
 t.test('what cannot be held down is told, and is in quarantine all the same', async (t) => {

@@ -6,14 +6,16 @@ import { signEnvelope } from '../../shared/evidence/dsse.ts';
 import { HOST_POLICY_PAYLOAD_TYPE } from '../../shared/evidence/policy/signed-policy.ts';
 import {
   type DeviceName,
-  isSameDevice,
+  heldPlacesOf,
   type Named,
   parseRelease,
   parseReleaseDraft,
+  placesOf,
   RELEASE_PAYLOAD_TYPE,
   releaseDraft,
   releasePayload,
   requireAbout,
+  tellingName,
   verifyRelease,
 } from '../../shared/manifest/quarantine.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
@@ -45,14 +47,57 @@ const verify = (bytes: Uint8Array, now = NOW) => verifyRelease(platformCrypto, b
 t.test('which device is meant', async (t) => {
   const named = { ...DEVICE, serial: SERIAL };
   const moved = { ...named, path: '0000:81:00.0' };
-  t.ok(isSameDevice(DEVICE, DEVICE));
-  t.ok(isSameDevice(named, moved), 'its serial number goes with it');
-  t.notOk(isSameDevice(DEVICE, { ...DEVICE, path: '0000:00:06.0' }), 'its neighbour of one kind');
-  t.ok(isSameDevice(DEVICE, { ...DEVICE, device: 1 }), 'other ids at its address');
-  t.ok(isSameDevice(named, DEVICE), 'one that hides its serial number');
-  t.ok(isSameDevice(DEVICE, named), 'one that shows it later');
-  t.notOk(isSameDevice(named, { ...DEVICE, serial: SERIAL.replace('77', '78') }), 'another card');
-  t.notOk(isSameDevice(named, { ...moved, vendor: 1 }), 'a number of another vendor');
+  const other = { ...named, serial: SERIAL.replace('77', '78') };
+  const neighbour = { ...DEVICE, path: '0000:00:06.0' };
+  const places = (quarantined: DeviceName, ...found: DeviceName[]): string[] =>
+    placesOf(
+      quarantined,
+      found.map((name) => ({ path: name.path, name })),
+    );
+  const [here, there] = [DEVICE.path, moved.path];
+  t.strictSame(places(DEVICE, DEVICE, neighbour), [here], 'not its neighbour of one kind');
+  t.strictSame(places(DEVICE, { ...DEVICE, device: 1 }), [here], 'other ids at its address');
+  t.strictSame(places(named, DEVICE), [here], 'one that hides its serial number');
+  t.strictSame(places(DEVICE, named), [here], 'one that shows it later');
+  t.strictSame(places(named, other), [here], 'one that shows another one');
+  t.strictSame(places(named, moved), [there], 'its serial number goes with it');
+  t.strictSame(places(named, { ...moved, device: 1 }), [there], 'with another device id too');
+  t.strictSame(places(named, { ...moved, vendor: 1 }), [], 'a number of another vendor');
+  t.strictSame(places(named, moved, other), [there], 'what came to its slot is another card');
+  t.strictSame(places(named, moved, DEVICE), [there], 'without a serial number too');
+  const second = { ...named, path: '0000:00:05.1' };
+  t.strictSame(
+    places(named, second, other),
+    [second.path, here],
+    'the other function is not it moved',
+  );
+  const odd = { ...moved, revision: 9 };
+  t.strictSame(places(named, odd, other), [there, here], 'nor is what only claims its number');
+  const unread = [
+    { path: here, name: undefined },
+    { path: there, name: undefined },
+  ];
+  t.strictSame(placesOf(named, unread), [here], 'what cannot be read is told by its address');
+  t.strictSame(places(named), [], 'gone');
+});
+
+t.test('which of them are taken from the host, and by what they are told', async (t) => {
+  const named = { ...DEVICE, serial: SERIAL };
+  const present = (...found: DeviceName[]) => found.map((name) => ({ path: name.path, name }));
+  const sibling = { ...named, path: '0000:00:05.1', device: 1 };
+  const moved = { ...named, path: '0000:81:00.0' };
+  t.strictSame(placesOf(named, present(named, sibling)), [named.path, sibling.path]);
+  t.strictSame(heldPlacesOf(named, present(named, sibling)), [named.path], 'not its other port');
+  t.strictSame(heldPlacesOf(named, present(moved, { ...sibling, path: '0000:81:00.1' })), [
+    moved.path,
+  ]);
+  t.equal(tellingName(named, present(named, sibling)).serial, SERIAL, 'one for all its functions');
+  t.equal(tellingName(named, present(named, moved)).serial, null, 'one for all cards of a kind');
+  t.equal(tellingName(named, present({ ...moved, vendor: 1 })).serial, SERIAL);
+  for (const byte of ['00', 'ff']) {
+    const none = { ...DEVICE, serial: Array(8).fill(byte).join('-') };
+    t.equal(tellingName(none, []).serial, null, `no number: ${byte}`);
+  }
 });
 
 t.test('what enough operators signed is taken, until its hour is over', async (t) => {
