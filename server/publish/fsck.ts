@@ -94,7 +94,10 @@ class TreeCheck {
     this.#demandRow('targets', targets, published?.targets.version);
     this.#demandSigned('snapshot', snapshots, [...roots.values()]);
     this.#demandSigned('targets', targets, [...roots.values()]);
-    const promises = new RolePromises(snapshots, targets, published?.snapshot.version ?? 0);
+    const promises = new RolePromises(snapshots, targets, {
+      first: this.#imported?.first.snapshot ?? 1,
+      current: published?.snapshot.version ?? 0,
+    });
     this.#absent = new AbsentTargets(promises);
     const listed = new Set<string>();
     const there = new Set(files);

@@ -15,7 +15,7 @@ export class AbsentTargets {
   /** By place, until when the bytes were promised. */
   readonly #until = new Map<string, Instant>();
 
-  constructor(promises = new RolePromises(new Map(), new Map(), 0)) {
+  constructor(promises = new RolePromises(new Map(), new Map(), { first: 1, current: 0 })) {
     this.#promises = promises;
   }
 
@@ -45,5 +45,7 @@ export class AbsentTargets {
 }
 
 function promiseWords(until: Instant): string {
-  return Number.isFinite(until) ? `until ${formatInstant(until)}` : 'for as long as it is listed';
+  return Number.isFinite(until)
+    ? `until ${formatInstant(until)}`
+    : 'without an end: it is listed, or no window that can be read ends it';
 }

@@ -2,7 +2,8 @@
  * Until when readers were promised the bytes of what a role listed. Each snapshot names the targets
  * that stood with it, and these the window: so each snapshot carries its own promise, and a window
  * that is shortened later takes nothing from those who were promised more. All of it is signed, and
- * reads the same on every copy of the tree and after each restore; no time of a file counts.
+ * reads the same on every copy of the tree and after each restore; no time of a file counts. What
+ * cannot be read ended no promise: a file that was lost takes nothing from anybody.
  */
 
 import type { Instant } from '../../shared/time.ts';
@@ -17,35 +18,58 @@ export interface RolePromise {
   readonly until: Instant;
 }
 
-const LIVE: RolePromise = {
+export interface RoleVersion {
+  readonly role: string;
+  readonly version: number;
+}
+
+const FOR_EVER: RolePromise = {
   listed: Number.POSITIVE_INFINITY,
   until: Number.POSITIVE_INFINITY,
 };
 /** No snapshot ever listed it, so nobody was sent to its targets. */
 const NEVER: RolePromise = { listed: 0, until: 0 };
 
+/** Where history begins and ends: versions of the first snapshot of the tree and of the one that stands. */
+export interface SnapshotRange {
+  readonly first: number;
+  readonly current: number;
+}
+
 export class RolePromises {
   readonly #roles = new Map<string, Map<number, RolePromise>>();
+  /** Versions that some snapshot may have listed which cannot be read, from the first to the last. */
+  readonly #unknown = new Map<string, (readonly [number, number])[]>();
+  readonly #lost: number[] = [];
   readonly #current: Snapshot | undefined;
 
   /**
-   * @param snapshots every snapshot, by version
-   * @param targets every file of the operators' targets, by version
-   * @param current the version of the snapshot that stands
+   * @param snapshots every snapshot that can be read, by version
+   * @param targets every file of the operators' targets that can be read, by version
    */
   constructor(
     snapshots: ReadonlyMap<number, Snapshot>,
     targets: ReadonlyMap<number, Targets>,
-    current: number,
+    { first, current }: SnapshotRange,
   ) {
     this.#current = snapshots.get(current);
-    const ordered = [...snapshots].sort(([a], [b]) => b - a).map(([, snapshot]) => snapshot);
+    const ordered = [...snapshots.keys()].sort((a, b) => b - a);
     /** The window that the next later snapshot promises, and what it is counted from before that. */
     let next: number | undefined;
     let from = Number.NEGATIVE_INFINITY;
-    for (const snapshot of ordered) {
-      const own = windowOf(targets.get(snapshot.roles.get('targets')?.version ?? 0));
-      if (own !== undefined) [next, from] = [own, Number.NEGATIVE_INFINITY];
+    for (const [at, version] of ordered.entries()) {
+      const snapshot = snapshots.get(version);
+      if (snapshot === undefined) continue;
+      const newer = ordered[at - 1];
+      if (newer !== undefined && newer - version > 1) {
+        this.#miss(version + 1, snapshot, snapshots.get(newer));
+        // What these promised may be the window of those before.
+        [next, from] = [undefined, Number.NEGATIVE_INFINITY];
+      }
+      const file = targets.get(snapshot.roles.get('targets')?.version ?? 0);
+      const own = file && parseRetention(file.envelope.signed)?.window;
+      if (file === undefined) [next, from] = [undefined, Number.NEGATIVE_INFINITY];
+      else if (own !== undefined) [next, from] = [own, Number.NEGATIVE_INFINITY];
       // Without a window of its own, it has the first that was published after it, which counts
       // from the last snapshot that had none: nobody is surprised by a rule made later.
       else from = Math.max(from, snapshot.expires);
@@ -53,9 +77,11 @@ export class RolePromises {
         next === undefined
           ? Number.POSITIVE_INFINITY
           : Math.max(snapshot.expires, own === undefined ? from : snapshot.expires) + next;
-      for (const [role, { version }] of snapshot.roles)
-        this.#take(role, version, { listed: snapshot.expires, until });
+      for (const [role, { version: listed }] of snapshot.roles)
+        this.#take(role, listed, { listed: snapshot.expires, until });
     }
+    const oldest = ordered.at(-1);
+    if (oldest !== undefined && oldest > first) this.#miss(first, undefined, snapshots.get(oldest));
   }
 
   #take(role: string, version: number, { listed, until }: RolePromise): void {
@@ -68,15 +94,33 @@ export class RolePromises {
     });
   }
 
+  /** Snapshots from `version` on are not there; versions only rise (TUF 5.5.5) from one to the other. */
+  #miss(version: number, before: Snapshot | undefined, after: Snapshot | undefined): void {
+    this.#lost.push(version);
+    for (const [role, { version: last }] of after?.roles ?? []) {
+      const range = [before?.roles.get(role)?.version ?? 0, last] as const;
+      this.#unknown.set(role, [...(this.#unknown.get(role) ?? []), range]);
+    }
+  }
+
   /** What was promised of this version of a role; of one that will be listed, for ever. */
   of(role: string, version: number): RolePromise {
     const standing = this.#current?.roles.get(role)?.version;
-    if (this.#current === undefined || standing === undefined || version >= standing) return LIVE;
+    if (this.#current === undefined || standing === undefined || version >= standing)
+      return FOR_EVER;
+    if (this.#unknown.get(role)?.some(([from, to]) => from <= version && version <= to) === true)
+      return FOR_EVER;
     return this.#roles.get(role)?.get(version) ?? NEVER;
   }
-}
 
-/** Targets that cannot be read promise nothing, which is for ever. */
-function windowOf(targets: Targets | undefined): number | undefined {
-  return targets === undefined ? undefined : parseRetention(targets.envelope.signed)?.window;
+  /** Snapshots that are not there: of several in a row the first. */
+  get lost(): readonly number[] {
+    return this.#lost;
+  }
+
+  /** Every version of a role that some snapshot lists. */
+  *listed(): Generator<RoleVersion> {
+    for (const [role, versions] of this.#roles)
+      for (const version of versions.keys()) yield { role, version };
+  }
 }

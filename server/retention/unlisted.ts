@@ -1,12 +1,14 @@
 /** Targets that no live snapshot lists, and until when their bytes must stay. */
 
 import { join } from 'node:path';
+import { IronError, isIronError } from '../../shared/errors.ts';
 import { tree } from '../../shared/layout.ts';
 import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
 import { parseSnapshot, type Snapshot } from '../../shared/tuf/snapshot.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
-import { blobsOf, roleFiles } from '../storage/blobs.ts';
+import { blobsOf, mayList, roleFiles } from '../storage/blobs.ts';
+import { loadImported } from '../storage/imported.ts';
 import type { Published } from '../storage/published.ts';
 import { type RolePromise, RolePromises } from './promises.ts';
 
@@ -18,14 +20,18 @@ export interface Unlisted extends RolePromise {
 
 type RoleFile = Awaited<ReturnType<typeof roleFiles>>[number];
 
-/** By place in the tree, whether the bytes are there still or not. Reads all of the history. */
+/**
+ * By place in the tree, whether the bytes are there still or not. Reads all of the history, every role
+ * that may list targets. `E_STORE` when a part of it cannot be read: what it listed, and for how
+ * long, nobody knows.
+ */
 export async function unlistedTargets(published: Published): Promise<Map<string, Unlisted>> {
   const { folder } = published;
   const files = await roleFiles(folder);
   const promises = await readPromises(published, files);
   const roles = new Map<string, RoleFile[]>();
   for (const file of files)
-    if (!file.isTopLevel) roles.set(file.role, [...(roles.get(file.role) ?? []), file]);
+    if (mayList(file)) roles.set(file.role, [...(roles.get(file.role) ?? []), file]);
   const unlisted = new Map<string, Unlisted>();
   const live: RoleFile[] = [];
   for (const [role, versions] of roles) {
@@ -62,11 +68,9 @@ export async function unlistedTargets(published: Published): Promise<Map<string,
   return unlisted;
 }
 
-async function blobsIn(folder: string, { path, role }: RoleFile) {
-  const bytes = await readFileCapped(join(folder, path), METADATA_LIMITS.targets, {
-    nofollow: true,
-  });
-  return blobsOf(parseTargets(bytes, role), role);
+async function blobsIn(folder: string, file: RoleFile) {
+  const { role } = file;
+  return blobsOf(await readRole(folder, file, (bytes) => parseTargets(bytes, role)), role);
 }
 
 async function readPromises(
@@ -75,13 +79,54 @@ async function readPromises(
 ): Promise<RolePromises> {
   const snapshots = new Map<number, Snapshot>();
   const targets = new Map<number, Targets>();
-  for (const { path, role, version } of files) {
-    if (role !== 'snapshot' && role !== 'targets') continue;
-    const bytes = await readFileCapped(join(folder, path), METADATA_LIMITS.targets, {
-      nofollow: true,
-    });
-    if (role === 'targets') targets.set(version, parseTargets(bytes, 'targets'));
-    else if (version <= current) snapshots.set(version, parseSnapshot(bytes));
+  for (const file of files) {
+    const { role, version } = file;
+    if (role === 'targets')
+      targets.set(version, await readRole(folder, file, (bytes) => parseTargets(bytes, role)));
+    else if (role === 'snapshot' && version <= current)
+      snapshots.set(version, await readRole(folder, file, parseSnapshot));
   }
-  return new RolePromises(snapshots, targets, current);
+  const first = (await loadImported(folder))?.first.snapshot ?? 1;
+  const promises = new RolePromises(snapshots, targets, { first, current });
+  demandWhole(promises, files);
+  return promises;
+}
+
+/** Metadata is never collected, so whatever a snapshot lists is there, and so are all snapshots. */
+function demandWhole(promises: RolePromises, files: readonly RoleFile[]): void {
+  for (const version of promises.lost)
+    throw unreadable(tree.metadata('snapshot', version), 'it is not there');
+  const there = new Set(files.map(({ path }) => path));
+  for (const { role, version } of promises.listed()) {
+    const path = tree.metadata(role, version);
+    if (!there.has(path)) throw unreadable(path, 'a snapshot lists it, and it is not there');
+  }
+}
+
+async function readRole<T extends { readonly version: number }>(
+  folder: string,
+  { path, version }: RoleFile,
+  parse: (bytes: Uint8Array) => T,
+): Promise<T> {
+  const options = { nofollow: true };
+  const bytes = await readFileCapped(join(folder, path), METADATA_LIMITS.targets, options);
+  let file: T;
+  try {
+    file = parse(bytes);
+  } catch (error) {
+    if (!isIronError(error, 'E_JSON', 'E_SCHEMA', 'E_TOO_LARGE', 'E_NAME')) throw error;
+    throw unreadable(path, error.message, error);
+  }
+  if (file.version !== version)
+    throw unreadable(path, `it says that it is version ${file.version}`);
+  return file;
+}
+
+function unreadable(path: string, why: string, cause?: unknown): IronError {
+  return new IronError('E_STORE', `what ${path} promised cannot be read`, {
+    why,
+    hint: 'nothing was collected; put the file back from a backup or a mirror. `ironport-repo fsck` lists all that is wrong',
+    cause,
+    context: { path },
+  });
 }

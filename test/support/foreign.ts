@@ -57,6 +57,7 @@ export interface ForeignOptions {
     readonly snapshot: number;
     readonly timestamp: number;
     readonly targets: number;
+    readonly acme?: number;
   };
 }
 
@@ -163,10 +164,16 @@ export async function writeForeign(
     targets: listed(false),
     delegations: { keys: tableOf(keys.acme), roles: [delegation] },
   };
+  const { acme = 5 } = options.versions ?? {};
   const meta = {
     'targets.json': await make('targets', versions.targets, targets, keys.targets),
     'acme.json': await make(
-      ...(['acme', 5, { ...common('targets', 5), targets: listed(true) }, keys.acme] as const),
+      ...([
+        'acme',
+        acme,
+        { ...common('targets', acme), targets: listed(true) },
+        keys.acme,
+      ] as const),
     ),
   };
   const snapshot = { ...common('snapshot', versions.snapshot), meta };
