@@ -62,7 +62,8 @@ async function rebuild(home: string, folder: string): Promise<number> {
       const published = await loadPublished(folder, platformCrypto).catch(() => undefined);
       const standing = published?.timestamp.version ?? 0;
       const gone = await collectedNames(folder);
-      return await new BlobIndex(db).rebuild(everyBlob(folder), standing, gone);
+      // What cannot be read was among the findings.
+      return await new BlobIndex(db).rebuild(everyBlob(folder, true), standing, gone);
     } finally {
       db.close();
     }

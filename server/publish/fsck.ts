@@ -256,7 +256,10 @@ class TreeCheck {
           if (name === vendor && file.delegations !== undefined)
             own.set(vendor, [...(own.get(vendor) ?? []), file.delegations]);
           const delegators = name === vendor ? top : (own.get(vendor) ?? []);
-          const isLeft = this.#imported?.unreachable.includes(name) === true;
+          // What nothing delegated to came along in one version; what follows it is published here.
+          const isLeft =
+            this.#imported?.unreachable.includes(name) === true &&
+            this.#imported.first[name] === version;
           if (!isLeft && !delegators.some((one) => this.#covers(one, name, file)))
             this.#found(tree.metadata(name, version), 'no delegation ever covered it');
           await this.#targets(name, file, listed, files);

@@ -10,6 +10,7 @@ import { readFileCapped } from '../../shared/node/files.ts';
 import { vendorOfRole } from '../../shared/tuf/names.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
 import type { PublishedBlob } from '../db/blob-index.ts';
+import { loadImported } from './imported.ts';
 import { decodeRoleFile, type RoleFileName } from './role-files.ts';
 
 /** The targets that a vendor's role file lists. */
@@ -28,8 +29,14 @@ export function mayList({ role, isTopLevel }: Pick<RoleFileName, 'role' | 'isTop
   return !isTopLevel || role === 'targets';
 }
 
-/** What any version of any role ever listed, file by file. */
-export async function* everyBlob(folder: string): AsyncGenerator<PublishedBlob[]> {
+/**
+ * What any version of any role ever listed, file by file. `E_STORE` when one of them cannot be read: a
+ * name that only it listed could be given other bytes (invariant 6). What our operators signed lists no
+ * artifact, and is left out then, unless the repository was taken over.
+ * @param isTold leave out damaged targets of the top level of any repository: somebody was told of them
+ */
+export async function* everyBlob(folder: string, isTold = false): AsyncGenerator<PublishedBlob[]> {
+  const mayLack = isTold || (await loadImported(folder)) === undefined;
   for (const file of await roleFiles(folder)) {
     const { path, role } = file;
     if (!mayList(file)) continue;
@@ -37,10 +44,15 @@ export async function* everyBlob(folder: string): AsyncGenerator<PublishedBlob[]
     let targets: Targets;
     try {
       targets = parseTargets(bytes, role);
-    } catch (error) {
-      // fsck has told of it; what our operators signed lists no artifact, and the rest is still known.
-      if (file.isTopLevel && isIronError(error)) continue;
-      throw error;
+    } catch (cause) {
+      if (!isIronError(cause)) throw cause;
+      if (file.isTopLevel && mayLack) continue;
+      throw new IronError('E_STORE', `${path} cannot be read`, {
+        why: `${cause.message}; names that only it lists could be given other bytes`,
+        hint: `nothing published was changed; put it back from a backup or a mirror, \`ironport-repo fsck\` lists all that is wrong${file.isTopLevel ? '; `fsck --rebuild` goes on without what it lists' : ''}`,
+        cause,
+        context: { path },
+      });
     }
     yield blobsOf(targets, vendorOfRole(role));
   }
