@@ -33,6 +33,8 @@ interface Outcome {
   readonly record: HandoffRecord;
   readonly choice: Choice | undefined;
   readonly agreement: Agreement | undefined;
+  /** Of the map, by its name there: the one that it is from. */
+  readonly from: string | undefined;
 }
 
 export const handoffCommand: CommandSpec = {
@@ -82,7 +84,7 @@ function fromOne(context: CommandContext): Promise<CommandResult> {
     const { verified, choice } = await verifyNamed(context, repository, nameOf(context), policy);
     context.ui.stage('metadata, evidence and hardware are verified');
     const record = await handOver(context, { repository, verified });
-    return result(context, { verified, record, choice, agreement: undefined });
+    return result(context, { verified, record, choice, agreement: undefined, from: undefined });
   });
 }
 
@@ -94,8 +96,12 @@ function fromMap(context: CommandContext): Promise<CommandResult> {
     context.ui.stage('metadata, evidence and hardware are verified, and the map is met');
     const { agreement } = verified;
     // A record names one root: the agent must have pinned that of the repository that it is from.
-    const record = await mapped.fromSources(verified, (source) => handOver(context, source));
-    return result(context, { verified, record, choice, agreement });
+    const { record, source } = await mapped.fromSources(verified, async (source) => ({
+      record: await handOver(context, source),
+      source,
+    }));
+    const from = source.name;
+    return result(context, { verified: source.verified, record, choice, agreement, from });
   });
 }
 
@@ -127,7 +133,7 @@ function handOver(
 
 function result(
   context: CommandContext,
-  { verified, record, choice, agreement }: Outcome,
+  { verified, record, choice, agreement, from }: Outcome,
 ): CommandResult {
   const folder = argument(context, 1, 'FOLDER');
   const { path } = verified.verdict;
@@ -138,10 +144,14 @@ function result(
       ...verdictData(verified),
       choice: choice === undefined ? null : choiceData(choice),
       agreement: agreement === undefined ? null : agreementData(agreement),
+      repository: from ?? null,
     },
     text: [
       `handed over: ${folder}, ${path} and ${record.sidecars.length} sidecars`,
       ...(agreement === undefined ? [] : [agreementText(agreement)]),
+      ...(from === undefined
+        ? []
+        : [`it is from ${from}: the agent must have pinned the root of that one`]),
     ].join('\n'),
   };
 }

@@ -42,6 +42,8 @@ export interface AgreedProduct extends AgreedTarget {
 }
 
 export interface Source {
+  /** Its name in the map. */
+  readonly name: string;
   readonly repository: Repository;
   readonly verified: VerifiedTarget;
 }
@@ -54,7 +56,7 @@ interface Listing<T> {
 }
 
 /** How one repository is asked; undefined when nobody in it who may speak for the path lists it. */
-type Question<T> = (repository: Repository) => Promise<Listing<T> | undefined>;
+type Question<T> = (repository: Repository, name: string) => Promise<Listing<T> | undefined>;
 
 /** An answer, with what it rests on when it is a listing. */
 interface Asked<T> {
@@ -87,18 +89,19 @@ export class MappedRepositories {
    * enough of them agree: `E_NOT_AGREED`, `E_TARGET_UNKNOWN`, and what one of them denied it with.
    */
   async verify(path: string, options: Judged = {}): Promise<AgreedTarget> {
-    const { agreement, values: sources } = await this.#agreeOn(path, async (repository) => {
+    const { agreement, values: sources } = await this.#agreeOn(path, async (repository, name) => {
       const verified = await repository.verify(path, options);
       const { target, updater } = verified;
-      return { entry: target, updater, value: { repository, verified } };
+      return { entry: target, updater, value: { name, repository, verified } };
     });
-    const first = (sources[0] as Source).verified;
     const { agreed, mapping } = agreement;
-    first.checks.push({
-      rule: 'TAP 4',
-      what: `${agreed.length} of ${mapping.repositories.length} repositories give it the same length and hashes: ${agreed.join(', ')}; the map asks for ${mapping.threshold}`,
-    });
-    return { ...first, agreement, sources };
+    // Any of them may be the one that delivers, and what was checked is said of that one.
+    for (const { verified } of sources)
+      verified.checks.push({
+        rule: 'TAP 4',
+        what: `${agreed.length} of ${mapping.repositories.length} repositories give it the same length and hashes: ${agreed.join(', ')}; the map asks for ${mapping.threshold}`,
+      });
+    return { ...(sources[0] as Source).verified, agreement, sources };
   }
 
   /**
@@ -114,7 +117,8 @@ export class MappedRepositories {
     });
     const choice = chooseOne(values[0] as ProductIndex, name, host);
     const verified = await this.verify(choice.only.path, options);
-    verifyChosen(verified, choice, host);
+    // The length and the digests are the same in all of them; the ceilings need not be.
+    for (const source of verified.sources) verifyChosen(source.verified, choice, host);
     return { ...verified, choice };
   }
 
@@ -200,7 +204,7 @@ export class MappedRepositories {
 
   async #ask<T>(name: string, question: Question<T>): Promise<Asked<T>> {
     try {
-      const listing = await question(this.#of(name));
+      const listing = await question(this.#of(name), name);
       if (listing === undefined) return { word: { kind: 'absent' }, value: undefined };
       const { root } = await listing.updater.trusted();
       const { length, hashes } = listing.entry;

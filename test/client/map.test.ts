@@ -8,7 +8,7 @@ import { isIronError, openMapped, parseMapFile } from '../../client/index.ts';
 import { program } from '../../client/main.ts';
 import { utf8 } from '../../shared/bytes.ts';
 import { systemClock } from '../../shared/node/clock.ts';
-import { addArtifact, addVendor, EDU } from '../support/artifact.ts';
+import { addArtifact, addVendor, CEILING, EDU } from '../support/artifact.ts';
 import { TODAY } from '../support/clock.ts';
 import { addProduct } from '../support/product.ts';
 import { documentOf, runInProcess } from '../support/program.ts';
@@ -226,6 +226,45 @@ t.test('a product is chosen by an index that they agree on', async (t) => {
   t.equal(absent.error.code, 'E_NOT_AGREED', 'one cannot be asked');
 });
 
+t.test('an index is held against what each of those that agree on it lists', async (t) => {
+  const product = async (name: string, bend: object = {}): Promise<Simulator> => {
+    const sim = await repository(name, null);
+    await addProduct(sim, [{ version: '1.0.0', ...bend }]);
+    return sim;
+  };
+  const refused = async (vendors: Simulator, fleet: Simulator): Promise<string> => {
+    for (const sim of [vendors, fleet]) sim.publish('targets');
+    const { run, place } = await scene(t, { vendors, fleet });
+    const answer = documentOf(await run('get-verified', 'acme/edu', place('edu.js'), '--json'));
+    t.equal(existsSync(place('edu.js')), answer.error === undefined);
+    return answer.error?.code;
+  };
+  const lie = { sha256: 'ab'.repeat(32) };
+  t.equal(await refused(await product('v', lie), await product('f', lie)), 'E_CONFLICT');
+  // The same bytes and the same index; in the second, under a ceiling that is none of the index's.
+  const other = await product('f');
+  const path = 'acme/edu/1.0.0/edu.js';
+  const ceilingPredicate = { ...CEILING, generation: 2 };
+  const bytes = utf8(`export const driver = '${path}';\n`);
+  await addArtifact(other, path, bytes, { generation: 2, ceilingPredicate });
+  t.equal(await refused(await product('v'), other), 'E_CONFLICT');
+  t.equal(await refused(await product('v'), await product('f')), undefined);
+});
+
+t.test('the policy for products speaks, whoever agrees', async (t) => {
+  const sims = { vendors: await repository('v', null), fleet: await repository('f', null) };
+  for (const sim of Object.values(sims)) {
+    await addProduct(sim, [{ version: '1.0.0' }, { version: '1.1.0' }]);
+    sim.publish('targets');
+  }
+  const { run, place } = await scene(t, sims);
+  const policy = { schema: 'ironport.product-policy/v1', hold: { 'acme/edu': '1.0.0' } };
+  await writeFile(place('policy.json'), JSON.stringify(policy));
+  const by = ['--product-policy', place('policy.json'), '--json'];
+  const held = documentOf(await run('get-verified', 'acme/edu', place('edu.js'), ...by));
+  t.equal(held.data?.path, 'acme/edu/1.0.0/edu.js');
+});
+
 t.test('a hand-over is of a repository that agreed', async (t) => {
   const sims = { vendors: await repository('v'), fleet: await repository('f') };
   const { run, place, served } = await scene(t, sims);
@@ -238,6 +277,8 @@ t.test('a hand-over is of a repository that agreed', async (t) => {
   const { data, error } = documentOf(await run('handoff', EDU, place('handed'), '--json'));
   t.equal(error?.message, undefined);
   t.strictSame(data.agreement.agreed, ['vendors', 'fleet']);
+  t.equal(data.repository, 'fleet', 'and it is said which');
+  t.ok(data.checks.some(({ rule }: { rule: string }) => rule === 'TAP 4'));
   const verify = async (name: string): Promise<number | null | undefined> => {
     const store = ['--store', place('store', 'repositories', name)];
     const argv = [served.get(name)?.url ?? '', 'verify', place('handed'), ...store];
