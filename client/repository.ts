@@ -7,7 +7,6 @@ import { resolve } from 'node:path';
 import type { Crypto } from '../shared/crypto/crypto.ts';
 import { IronError } from '../shared/errors.ts';
 import type { HostPolicy } from '../shared/evidence/policy/host-policy.ts';
-import { indexPath } from '../shared/layout.ts';
 import { systemClock } from '../shared/node/clock.ts';
 import { platformCrypto } from '../shared/node/crypto.ts';
 import type { Choice } from '../shared/product/choose.ts';
@@ -24,9 +23,9 @@ import type { RateLimit } from './fetch/rate.ts';
 import {
   type FoundIndex,
   type FoundIndexes,
+  findIndex,
   type IndexSource,
   loadIndexes,
-  read,
   readIndexes,
 } from './find/indexes.ts';
 import { chooseProduct, type Host, type ProductName, verifyChosen } from './find/resolve.ts';
@@ -266,12 +265,9 @@ export class Repository {
 
   /** A product's index with the entry by which it is signed, or undefined when nobody lists one. */
   productIndex({ vendor, product }: ProductName): Promise<FoundIndex | undefined> {
-    return this.fromMirrors(async (mirror) => {
-      const source = await mirror.#indexSource();
-      const found = await source.updater.find(indexPath(vendor, product));
-      if (found === undefined) return undefined;
-      return { found, index: await read(source, found), updater: source.updater };
-    });
+    return this.fromMirrors(async (mirror) =>
+      findIndex(await mirror.#indexSource(), vendor, product),
+    );
   }
 
   /** Every target that somebody may speak for, with the indexes among them read. */

@@ -29,14 +29,24 @@ export interface FoundIndex {
   readonly updater: Updater;
 }
 
+/** The index of a product with the entry by which it is signed, or undefined when nobody lists one. */
+export async function findIndex(
+  source: IndexSource,
+  vendor: string,
+  product: string,
+): Promise<FoundIndex | undefined> {
+  const { updater } = source;
+  const found = await updater.find(indexPath(vendor, product));
+  return found === undefined ? undefined : { found, index: await read(source, found), updater };
+}
+
 /** The index of a product, or undefined when its vendor publishes none. */
 export async function loadIndex(
   source: IndexSource,
   vendor: string,
   product: string,
 ): Promise<ProductIndex | undefined> {
-  const found = await source.updater.find(indexPath(vendor, product));
-  return found === undefined ? undefined : read(source, found);
+  return (await findIndex(source, vendor, product))?.index;
 }
 
 /** A found index with its bytes read. `E_NOT_AUTHORISED` when it is not its vendor's own word. */

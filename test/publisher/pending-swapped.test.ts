@@ -126,25 +126,132 @@ t.test('entries that move into a nested role are shown only when they change', a
   t.match(honest.stderr, /wifi/);
 
   // The one who begins the change also exchanges a driver on its way.
-  const real = await draftOf(id);
   const path = 'acme/edu/1.0.0/edu.js';
-  const at = real.files.findIndex(({ role }) => role === 'acme.wifi');
-  const contents = [...(real.contents ?? [])];
-  const file = JSON.parse(Buffer.from(contents[at] ?? '', 'base64').toString('utf8'));
-  file.signed.targets[path].hashes.sha256 = 'ab'.repeat(32);
-  file.signed.targets['acme/edu/6.6.6/edu.js'] = file.signed.targets[path];
-  contents[at] = Buffer.from(JSON.stringify(file)).toString('base64');
-  const parts = real.files.map(({ role }, i) => {
-    const bytes = utf8(Buffer.from(contents[i] ?? '', 'base64').toString('utf8'));
-    return draftPart('acme', role, parseTargets(bytes, role).envelope.signedBytes());
+  const forged = forge(await draftOf(id), 'acme.wifi', ({ targets }) => {
+    targets[path].hashes.sha256 = 'ab'.repeat(32);
+    targets['acme/edu/6.6.6/edu.js'] = targets[path];
   });
-  const forged = { ...real, contents, id: draftId(platformCrypto, 'acme', parts) };
-  liar.bend = (asked) => (asked.endsWith('/pending') ? { drafts: [forged] } : forged);
-  const { stderr } = await vendor('pending', 'show', forged.id, ...second);
+  const { stderr } = await vendor('pending', 'show', show(forged), ...second);
   t.match(stderr, `~ ${path} stands for other bytes`);
   t.match(stderr, '+ acme/edu/6.6.6/edu.js is listed');
   t.notMatch(stderr, 'no longer listed');
 });
+
+t.test('what is no role of this vendor is neither shown nor signed', async (t) => {
+  liar.bend = (_path, reply) => reply;
+  const [listed] = (await vendor('pending', 'list', ...second)).data.changes.filter(
+    ({ files }: DraftReply) => files.length === 2,
+  );
+  const real = await draftOf(listed.id);
+  const entry = { length: 1, hashes: { sha256: 'ab'.repeat(32) } };
+  const cases: readonly [string, string, RegExp, Bend][] = [
+    [
+      'acme',
+      "another vendor's path",
+      /lists other\/edu/,
+      ({ targets }) => {
+        targets['other/edu/1.0.0/edu.js'] = entry;
+      },
+    ],
+    [
+      'acme',
+      'a delegation to another vendor',
+      /delegates to others/,
+      ({ delegations }) => {
+        delegations.roles[0].name = 'other';
+      },
+    ],
+    [
+      'acme',
+      "a delegation of another vendor's paths",
+      /delegates to others/,
+      ({ delegations }) => {
+        delegations.roles[0].paths = ['other/edu/*/*'];
+      },
+    ],
+    [
+      'acme',
+      'a delegation that does not end the search',
+      /delegates to others/,
+      ({ delegations }) => {
+        delegations.roles[0].terminating = false;
+      },
+    ],
+    [
+      'acme',
+      'a threshold that no keys reach',
+      /delegates to others/,
+      ({ delegations }) => {
+        delegations.roles[0].threshold = 3;
+      },
+    ],
+    [
+      'acme',
+      'nobody delegates to it',
+      /delegates to no acme\.wifi/,
+      (signed) => {
+        delete signed.delegations;
+      },
+    ],
+    [
+      'acme.wifi',
+      'paths that it was not given',
+      /lists acme\/net/,
+      ({ targets }) => {
+        targets['acme/net/1.0.0/net.js'] = entry;
+      },
+    ],
+    [
+      'acme.wifi',
+      'delegations of its own',
+      /delegates to others/,
+      (signed) => {
+        signed.delegations = { keys: {}, roles: [] };
+      },
+    ],
+  ];
+  for (const [role, name, why, bend] of cases) {
+    const id = show(forge(real, role, bend));
+    for (const verb of ['show', 'sign']) {
+      const yes = verb === 'sign' ? ['--yes'] : [];
+      const { error } = await ironport('pending', verb, id, ...yes, ...second);
+      t.match(error, { code: 'E_NOT_AUTHORISED', why }, `${verb}: ${name}`);
+    }
+  }
+  for (const role of ['acme', 'acme.wifi']) {
+    const id = show(forge(real, role, (signed) => (signed.version += 1)));
+    t.equal(
+      (await ironport('pending', 'sign', id, '--yes', ...second)).error?.code,
+      'E_VERSION',
+      role,
+    );
+  }
+});
+
+// biome-ignore lint/suspicious/noExplicitAny: what a document holds is what a test bends
+type Bend = (signed: any) => unknown;
+
+/** The draft with other contents of one role, under the id that these have. */
+function forge(real: DraftReply, role: string, bend: Bend): DraftReply {
+  const contents = real.files.map(({ role: one }, i) => {
+    const text = Buffer.from(real.contents?.[i] ?? '', 'base64').toString('utf8');
+    const file = JSON.parse(text);
+    if (one === role) bend(file.signed);
+    return utf8(JSON.stringify(file));
+  });
+  const parts = contents.map((bytes, i) => {
+    const { role: one = '' } = real.files[i] ?? {};
+    return draftPart('acme', one, parseTargets(bytes, one).envelope.signedBytes());
+  });
+  const id = draftId(platformCrypto, 'acme', parts);
+  return { ...real, id, contents: contents.map((bytes) => Buffer.from(bytes).toString('base64')) };
+}
+
+/** Lets the liar show it, and nothing else; returns its id. */
+function show(draft: DraftReply): string {
+  liar.bend = (path) => (path.endsWith('/pending') ? { drafts: [draft] } : draft);
+  return draft.id;
+}
 
 /** As the service says it. */
 async function draftOf(id: string): Promise<DraftReply> {
