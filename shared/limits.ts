@@ -440,6 +440,8 @@ export const AGENT_LIMITS = {
   crashSeconds: 600,
   /** How long what is audited while a device is held may wait for the state. */
   auditWaitSeconds: 600,
+  /** How long what was held down by `quarantine enforce` waits to be written down: a start waits too. */
+  enforceWaitSeconds: 60,
 } as const;
 
 /** What a fleet policy may say about drivers that are run. */

@@ -12,7 +12,8 @@ import { readFileCapped, writeFileAtomic } from '../../shared/node/files.ts';
 import { readOwned } from '../../shared/node/host-policy.ts';
 import { formatInstant } from '../../shared/time.ts';
 import { assess } from '../assess.ts';
-import { type Entered, enforceQuarantine, enterQuarantine } from '../quarantine/enter.ts';
+import { enforce } from '../quarantine/enforce.ts';
+import { type Entered, enterQuarantine } from '../quarantine/enter.ts';
 import type { HeldDown } from '../quarantine/hold-down.ts';
 import { type Incident, incidentJson } from '../quarantine/incident.ts';
 import { named, releaseFromQuarantine } from '../quarantine/release.ts';
@@ -175,30 +176,26 @@ export const quarantineEnforceCommand: CommandSpec = {
   summary: 'hold down what is in quarantine: early in a start, and when devices come back',
   description:
     'Sets the override of each device that is in quarantine, so that no driver of the host binds it, ' +
-    'takes one off that did, and removes again what belongs into the tomb. Run by a unit of systemd ' +
-    'before devices are probed.',
+    'takes one off that did, and removes again what belongs into the tomb. Waits for nobody to do that; ' +
+    'what it writes into the state waits for whoever works there. Run by a unit of systemd before ' +
+    'devices are probed.',
   options: [STATE, SYSFS, ...TIMEOUTS],
   examples: ['ironport-agent quarantine enforce'],
   schema: 'ironport-agent/quarantine-enforce/v1',
   async run(context) {
     const agent = openAgent(context, { timeouts: true });
     const sysfs = await openSysfs(context);
-    // A state that cannot be locked, because its disk cannot be written yet, is read all the same.
-    const enforced = await agent
-      .alone(() => enforceQuarantine(agent, sysfs))
-      .catch((error) => {
-        context.ui.warn(error instanceof Error ? error.message : String(error));
-        return enforceQuarantine(agent, sysfs);
-      });
-    const problems = enforced.flatMap(({ held }) => held.problems);
+    const { entered, unwritten } = await enforce(agent, sysfs, context.signal);
+    if (unwritten !== undefined) context.ui.warn(`not in the audit log: ${unwritten.message}`);
+    const problems = entered.flatMap(({ held }) => held.problems);
     for (const problem of problems) context.ui.warn(problem);
     return {
-      data: { incidents: enforced.map(enteredJson) },
+      data: { incidents: entered.map(enteredJson) },
       ...(problems.length === 0 ? {} : { exit: NOT_ALL_HELD }),
       text:
-        enforced.length === 0
+        entered.length === 0
           ? 'nothing is in quarantine'
-          : enforced.map(({ held }) => heldText(held)).join('\n'),
+          : entered.map(({ held }) => heldText(held)).join('\n'),
     };
   },
 };

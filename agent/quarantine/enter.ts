@@ -20,7 +20,7 @@ import { incidentOf } from './find.ts';
 import { type HeldDown, holdDown } from './hold-down.ts';
 import type { Incident } from './incident.ts';
 import { readPresent } from './present.ts';
-import { loadIncidents, storeIncident } from './store.ts';
+import { storeIncident } from './store.ts';
 
 export interface Entering {
   readonly device: DeviceName;
@@ -88,8 +88,10 @@ async function look(sysfs: Sysfs, path: string): Promise<BindingState | null> {
   }
 }
 
-/** Its line in the audit log, once; without room for one it stays to be written. */
-async function writeLine(agent: Agent, incident: Incident): Promise<Incident> {
+/**
+ * Its line in the audit log, once; without room for one it stays to be written. The caller holds the lock.
+ */
+export async function writeLine(agent: Agent, incident: Incident): Promise<Incident> {
   if (incident.audit !== null) return incident;
   const { id, device, level, reason, driver } = incident;
   try {
@@ -110,17 +112,4 @@ async function writeLine(agent: Agent, incident: Incident): Promise<Incident> {
     if (error instanceof IronError) return incident;
     throw error;
   }
-}
-
-/**
- * Holds down all that is in quarantine, for early in a start and for devices that come back. Writes
- * what it can: a disk that cannot be written yet holds nothing up. The caller holds the lock, if it can.
- */
-export async function enforceQuarantine(agent: Agent, sysfs: Sysfs): Promise<Entered[]> {
-  const all: Entered[] = [];
-  for (const incident of await loadIncidents(agent)) {
-    const held = await holdDown(agent, sysfs, incident);
-    all.push({ incident: await writeLine(agent, incident), held });
-  }
-  return all;
 }

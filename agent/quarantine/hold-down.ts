@@ -32,14 +32,22 @@ function heldState({ driver }: BindingState): BindingState {
 
 /**
  * Brings the device there from whatever is found, wherever it is now; one that is gone needs nothing.
- * Throws nothing.
+ * Throws nothing. `record` takes down what is done: into the audit log, which is for who has the lock.
  */
-export function holdDown(agent: Agent, sysfs: Sysfs, incident: Incident): Promise<HeldDown> {
-  return atItsPlaces(agent, sysfs, incident, async (work) => {
+export function holdDown(
+  agent: Agent,
+  sysfs: Sysfs,
+  incident: Incident,
+  record: Record = (event) => agent.audit.append(event),
+): Promise<HeldDown> {
+  const act: Act = async (work) => {
     await work.bring(heldState);
     if (incident.level === 'tomb') await work.remove();
-  });
+  };
+  return atItsPlaces({ agent, sysfs, incident, record }, act);
 }
+
+type Record = (event: AuditEvent) => Promise<unknown>;
 
 /**
  * The override as it was when the incident began; the driver stays as it is, and so does what `others`,
@@ -51,7 +59,8 @@ export function letUp(
   incident: Incident,
   others: readonly Incident[],
 ): Promise<HeldDown> {
-  return atItsPlaces(agent, sysfs, incident, async (work, present) => {
+  const record: Record = (event) => agent.audit.append(event);
+  return atItsPlaces({ agent, sysfs, incident, record }, async (work, present) => {
     const other = others.find(({ device }) => heldPlacesOf(device, present).includes(work.device));
     if (other === undefined)
       await work.bring(({ driver }) => ({ driver, override: incident.found?.override ?? null }));
@@ -59,29 +68,33 @@ export function letUp(
   });
 }
 
+interface Holding {
+  readonly agent: Agent;
+  readonly sysfs: Sysfs;
+  readonly incident: Incident;
+  readonly record: Record;
+}
+
 type Act = (work: Work, present: readonly Present[]) => Promise<void>;
 
 /** Does it to the device wherever it is: what is at its old address may be another one by now. */
-async function atItsPlaces(
-  agent: Agent,
-  sysfs: Sysfs,
-  { device }: Incident,
-  act: Act,
-): Promise<HeldDown> {
+async function atItsPlaces(holding: Holding, act: Act): Promise<HeldDown> {
+  const { sysfs, incident } = holding;
+  const { device } = incident;
   let present: Present[];
   try {
     present = await readPresent(sysfs);
   } catch (error) {
     // Not even which devices there are: its address is all that is known.
     present = [{ path: device.path, name: undefined }];
-    const work = new Work(agent, sysfs, device.path);
+    const work = new Work(holding, device.path);
     await act(work, present);
     return { ...work.told(device.path), problems: [...work.problems, asIronError(error).message] };
   }
   const places = heldPlacesOf(device, present);
   const told: Pick<HeldDown, 'done' | 'problems'>[] = [];
   for (const place of places) {
-    const work = new Work(agent, sysfs, place);
+    const work = new Work(holding, place);
     await act(work, present);
     told.push(work.told(device.path));
   }
@@ -95,11 +108,13 @@ class Work {
   readonly problems: string[] = [];
   readonly #agent: Agent;
   readonly #sysfs: Sysfs;
+  readonly #record: Record;
   readonly device: string;
 
-  constructor(agent: Agent, sysfs: Sysfs, device: string) {
+  constructor({ agent, sysfs, record }: Holding, device: string) {
     this.#agent = agent;
     this.#sysfs = sysfs;
+    this.#record = record;
     this.device = device;
   }
 
@@ -149,7 +164,7 @@ class Work {
     const outcome = written.outcome === 'refused' ? written.errno : written.outcome;
     const event: AuditEvent = { event: kind, device: this.device, what, outcome };
     // A log that takes no more must not keep a device from being held down.
-    await this.#agent.audit.append(event).catch(() => {});
+    await this.#record(event).catch(() => {});
     if (written.outcome === 'written') this.done.push(what);
     else this.problems.push(`${what}: ${outcome}`);
     return written.outcome === 'written';

@@ -10,7 +10,7 @@ import { libc } from '../../agent/host/libc.ts';
 import { Sysfs } from '../../agent/host/sysfs.ts';
 import { enterQuarantine } from '../../agent/quarantine/enter.ts';
 import { formatIncident, parseIncident } from '../../agent/quarantine/incident.ts';
-import { loadIncidents } from '../../agent/quarantine/store.ts';
+import { endIncident, loadIncidents } from '../../agent/quarantine/store.ts';
 import { recoverDevice } from '../../agent/recover.ts';
 import { BRIDGE, EDU_DEVICE, type PlayedDevice } from '../../scripts/demo/kernel/devices.ts';
 import { utf8 } from '../../shared/bytes.ts';
@@ -227,6 +227,53 @@ t.test('a start of the machine, and a device that comes back', async (t) => {
   await enforce();
   t.equal(readFileSync(join(folder, 'remove'), 'utf8'), '1');
   refused(t, await apply(place), 'E_QUARANTINED', 'brought back it is in quarantine still');
+});
+
+t.test('somebody works on the state while devices are to be held down', async (t) => {
+  const place = await placeOf(t);
+  const { incident } = (await place.enter()).data;
+  const tree = ['--state', place.state, '--sysfs-root', place.sysfs];
+  const folder = join(place.sysfs, 'devices/pci0000:00', BDF);
+  writeFileSync(join(folder, 'driver_override'), '(null)\n');
+  const log = (): string => readFileSync(join(place.state, 'audit.jsonl'), 'utf8');
+  const agent = new Agent({ state: place.state });
+  const { enforcing, before, during } = await agent.alone(async () => {
+    const before = log();
+    const enforcing = run('quarantine', 'enforce', ...tree);
+    while (place.state_().override !== 'vfio-pci') await new Promise((next) => setTimeout(next, 5));
+    const during = log();
+    // As whoever has the lock goes on: its line follows from the one it knows.
+    await agent.audit.append({ event: 'test' });
+    return { enforcing: { answer: enforcing }, before, during };
+  });
+  t.equal(during, before, 'held down at once, and the log is left to who has the lock');
+  const { data, exit } = await enforcing.answer;
+  t.equal(exit, 0);
+  t.match(data.incidents, [{ incident, done: ['set the override to vfio-pci'], problems: [] }]);
+  const lines = eventsOf(place).slice(-2);
+  t.match(lines, [{ event: 'test' }, { event: 'sysfs-write' }], 'and written down after');
+  t.equal((await run('audit', 'verify', '--state', place.state)).exit, 0, 'the chain holds');
+});
+
+t.test('a device that is released while it is held down without the lock', async (t) => {
+  const place = await placeOf(t);
+  const { incident } = (await place.enter()).data;
+  const tree = ['--state', place.state, '--sysfs-root', place.sysfs];
+  const agent = new Agent({ state: place.state });
+  writeFileSync(join(place.sysfs, 'devices/pci0000:00', BDF, 'driver_override'), '(null)\n');
+  const { enforcing } = await agent.alone(async () => {
+    const enforcing = run('quarantine', 'enforce', ...tree);
+    while (place.state_().override !== 'vfio-pci') await new Promise((next) => setTimeout(next, 5));
+    const [found] = await loadIncidents(agent);
+    if (found === undefined) throw new Error(`${incident} is gone`);
+    await endIncident(agent, {
+      ...found,
+      released: { at: agent.clock(), statementSha256: '0'.repeat(64) },
+    });
+    return { enforcing: { answer: enforcing } };
+  });
+  t.match((await enforcing.answer).data.incidents, []);
+  t.equal(place.state_().override, '(null)', 'it is not held by a record that is over');
 });
 
 /** Configuration space that shows a serial number (PCIe 7.9.3), below the header that is there. */
