@@ -34,6 +34,7 @@ import { giveReceipt } from './receipt.ts';
 import { recoverDevice } from './recover.ts';
 import { loadInForce, subjectOf } from './revocations.ts';
 import { transitions } from './transitions.ts';
+import { type Baseline, takeBaseline } from './watch/baseline.ts';
 
 export interface BindRequest {
   /** Target path of an accepted driver. */
@@ -61,6 +62,8 @@ export interface Bound {
   readonly plan: Plan;
   /** What holds the device inside its grant; whoever asked for it ends it. */
   readonly confined: Confined | undefined;
+  /** Taken before the confined device could reach anything; whoever watches it closes it. */
+  readonly baseline: Baseline | undefined;
 }
 
 /** What confining a device needs beside its grant. */
@@ -101,11 +104,11 @@ export function bind(agent: Agent, sysfs: Sysfs, request: BindRequest): Promise<
       run && prepareRun(agent, driver, policy.policy, assessment.device, grant, run.cgroup);
     try {
       const confinement = await prepareConfinement(agent, plan, grant, prepared, request);
-      const { binding, confined } = await carryOut(
+      const { binding, confined, baseline } = await carryOut(
         { agent, sysfs, plan, driver, grant, request },
         confinement,
       );
-      return { binding, grant, plan, confined };
+      return { binding, grant, plan, confined, baseline };
     } finally {
       prepared?.close();
     }
@@ -145,7 +148,7 @@ interface Carrying {
 async function carryOut(
   carrying: Carrying,
   confinement: Confinement | undefined,
-): Promise<Pick<Bound, 'binding' | 'confined'>> {
+): Promise<Pick<Bound, 'binding' | 'confined' | 'baseline'>> {
   const { agent, sysfs, plan, driver, grant, request } = carrying;
   const { device } = plan;
   const domain = grant.manifest.iommuDomain;
@@ -156,6 +159,7 @@ async function carryOut(
   const journal = await Journal.begin(path, { ...head, from: plan.from, to: plan.to });
   let binding: Binding;
   let confined: Confined | undefined;
+  let baseline: Baseline | undefined;
   try {
     // After the journal began, so that a grant without a binding is found and taken back.
     const grantSha256 = await giveGrant(agent, grant);
@@ -163,7 +167,10 @@ async function carryOut(
     await applyPlan(plan, applying);
     binding = bindingOf(agent, plan, driver, { domain, grantSha256, boot });
     try {
-      if (confinement !== undefined) confined = await confineIt(carrying, confinement, journal);
+      if (confinement !== undefined)
+        confined = await confineIt(carrying, confinement, journal, async () => {
+          baseline = await takeBaseline(sysfs, device);
+        });
       // From the write of the binding on the device is bound, whatever happens to the journal. A disk that is full
       // must not leave a device that is bound and counts for nothing.
       await giveReceipt(agent, binding, { grant, driver, confined });
@@ -171,6 +178,7 @@ async function carryOut(
     } catch (error) {
       // Before it is unbound: the kernel waits for whoever holds the device.
       await confined?.end();
+      baseline?.close();
       await undo(stations, applying);
       throw error;
     }
@@ -191,9 +199,10 @@ async function carryOut(
   } catch (error) {
     // It counts as bound; what nobody would hold is not left to run.
     await confined?.end();
+    baseline?.close();
     throw error;
   }
-  return { binding, confined };
+  return { binding, confined, baseline };
 }
 
 function statesOf(confined: Confined | undefined): HostState[] {
@@ -205,6 +214,7 @@ async function confineIt(
   { agent, sysfs, plan: { device }, grant, request }: Carrying,
   { backend, steps, prepared }: Confinement,
   journal: Journal,
+  beforeReach: () => Promise<void>,
 ): Promise<Confined> {
   const record = (event: AuditEvent): Promise<unknown> => agent.audit.append(event);
   return await confine({
@@ -213,6 +223,7 @@ async function confineIt(
     steps,
     journal,
     open: () => openDevice(backend, sysfs, device),
+    beforeReach,
     checkTranslation: () => requireNoTranslation(sysfs, device),
     record,
     ...(prepared === undefined

@@ -64,6 +64,8 @@ export interface Confining {
   readonly steps: readonly ConfineStep[];
   /** Opens the device, which is bound to `vfio-pci` by now. */
   readonly open: () => Promise<DeviceSpace>;
+  /** Called when the device was opened and reset, before it can reach anything. */
+  readonly beforeReach?: () => Promise<void>;
   /** Throws when the device translates addresses by itself. Asked after attaching. */
   readonly checkTranslation?: () => Promise<void>;
   /** Starts the driver; for plans with a step for it. */
@@ -151,6 +153,7 @@ class Hold {
           this.#notes.push('not reset: the device offers no way to reset it alone');
         break;
       case 'attach':
+        await this.#confining.beforeReach?.();
         this.#attached.attach();
         requireReach(this.#confining.grant, this.#attached);
         await this.#confining.checkTranslation?.();

@@ -19,8 +19,7 @@ import { cutText } from './sound-text.ts';
 import { transitions } from './transitions.ts';
 import { noteCrash } from './watch/crashes.ts';
 import { actionFor, decide, type WatchEvent } from './watch/event.ts';
-import type { Resting } from './watch/evidence.ts';
-import { watchDevice } from './watch/watch.ts';
+import { type Watching, watchDevice } from './watch/watch.ts';
 
 /** Why it ended: the kernel asks for the device, we were told to stop, an error, or the driver. */
 export interface HoldEnd {
@@ -38,8 +37,8 @@ export interface Holding {
   readonly onLost: (text: string) => void;
   /** The device as it is told from others: with it, it can go into quarantine. */
   readonly named?: { readonly device: DeviceName; readonly sysfs: Sysfs };
-  /** What its driver rests on: with it, and `named`, the device is watched. */
-  readonly resting?: Resting;
+  /** What its driver rests on, and what was so before: with it, and `named`, the device is watched. */
+  readonly watched?: Pick<Watching, 'resting' | 'baseline'>;
 }
 
 /** What was seen, when that is why a device is stopped: the table says what follows. */
@@ -240,15 +239,15 @@ async function untilOver(holding: Holding, log: Log): Promise<Over> {
 }
 
 /** Watching as long as it is held: what stops it ends the wait, the rest is written down. */
-function watches({ agent, confined, named, resting }: Holding, log: Log): Listen[] {
-  if (named === undefined || resting === undefined) return [];
+function watches({ agent, confined, named, watched }: Holding, log: Log): Listen[] {
+  if (named === undefined || watched === undefined) return [];
   const { device, vfio } = confined;
   const begin: Listen = (end) => {
     const onEvent = (event: WatchEvent): void => {
       if (actionFor(decide(event)) === undefined) log.seen(event);
       else end({ why: 'watched', event });
     };
-    return watchDevice({ agent, sysfs: named.sysfs, device, vfio, resting, onEvent });
+    return watchDevice({ agent, sysfs: named.sysfs, device, vfio, ...watched, onEvent });
   };
   return [begin];
 }

@@ -68,7 +68,7 @@ function specOf(name: string, summary: string): CommandSpec {
       }
       const run = runOf(context, holds);
       const agent = openAgent(context, { timeouts: true });
-      const { binding, grant, plan, confined } = await bind(agent, sysfs, {
+      const { binding, grant, plan, confined, baseline } = await bind(agent, sysfs, {
         name: argument(context, 0, 'the name of the driver'),
         bdf: deviceOf(context),
         policy,
@@ -82,7 +82,10 @@ function specOf(name: string, summary: string): CommandSpec {
           : planConfinement(grant, plan.steps.length + 1, run === undefined ? 'held' : 'driven');
       const named = { device: grant.device, sysfs };
       const resting = { path: binding.driver.path, grantExpires: grant.expires };
-      const held = confined && (await holdIt(context, agent, confined, { named, resting }));
+      const watched = baseline && { resting, baseline };
+      const held =
+        confined &&
+        (await holdIt(context, agent, confined, { named, ...(watched && { watched }) }));
       return {
         data: {
           device: binding.device,
@@ -134,7 +137,7 @@ async function tellAndHold(
   { ui, signal }: CommandContext,
   agent: Agent,
   confined: Confined,
-  about: Pick<Holding, 'named' | 'resting'>,
+  about: Pick<Holding, 'named' | 'watched'>,
 ): Promise<HoldEnd> {
   for (const note of confined.notes) ui.stage(note);
   const { device, backend, running } = confined;

@@ -40,13 +40,19 @@ export class KernelLog {
       throw error;
     }
     const log = new KernelLog(fd, device);
-    while (log.read().length > 0 || log.#isMore) {
-      // Old ones.
+    try {
+      while (log.read().length > 0 || log.#isMore) {
+        // Old ones.
+      }
+      return log;
+    } catch (error) {
+      log.close();
+      throw error;
     }
-    return log;
   }
 
   #isMore = false;
+  #isClosed = false;
 
   /** What the records since then say about the device. */
   read(): WatchEvent[] {
@@ -91,6 +97,8 @@ export class KernelLog {
   }
 
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     closeSync(this.#fd);
   }
 }

@@ -66,6 +66,11 @@ async function readConfig(sysfs: Sysfs, folder: string): Promise<Uint8Array | un
   return await sysfs.bytes(`${folder}/config`, AGENT_LIMITS.config).catch(() => undefined);
 }
 
+/** What is so already, and is news to whoever begins to watch: a port that contains the device. */
+export function standingEvents(path: PathState): WatchEvent[] {
+  return path.flatMap((station) => dpcEvents(undefined, station));
+}
+
 /** What happened between two looks at the same way. */
 export function pathEvents(before: PathState, now: PathState): WatchEvent[] {
   return now.flatMap((station) => {

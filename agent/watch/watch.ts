@@ -2,13 +2,14 @@
 
 import { asIronError } from '../../shared/errors.ts';
 import { AGENT_LIMITS } from '../../shared/limits.ts';
+import { isErrno } from '../../shared/node/errno.ts';
 import type { Agent } from '../agent.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import type { VfioDevice } from '../host/vfio-device.ts';
+import type { Baseline } from './baseline.ts';
 import type { WatchEvent } from './event.ts';
 import { evidenceEvents, type Resting } from './evidence.ts';
-import { KernelLog } from './kernel-log.ts';
-import { type PathState, pathEvents, readPath } from './path.ts';
+import { type PathState, pathEvents, readPath, standingEvents } from './path.ts';
 
 export interface Watching {
   readonly agent: Agent;
@@ -16,9 +17,9 @@ export interface Watching {
   readonly device: string;
   readonly vfio: Pick<VfioDevice, 'readConfig'>;
   readonly resting: Resting;
+  /** What comes after it is told of. It is closed when watching ends. */
+  readonly baseline: Baseline;
   readonly onEvent: (event: WatchEvent) => void;
-  /** The kernel's log; another file in a test. */
-  readonly kernelLog?: string;
   readonly everyMs?: number;
 }
 
@@ -32,20 +33,21 @@ export function watchDevice(watching: Watching): () => void {
 class Watch {
   readonly #watching: Watching;
   readonly #told = new Set<string>();
-  readonly #log: KernelLog | undefined;
-  #path: PathState | undefined;
+  #path: PathState;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
   #round = 0;
 
   constructor(watching: Watching) {
     this.#watching = watching;
-    this.#log = KernelLog.open(watching.device, watching.kernelLog);
+    this.#path = watching.baseline.path;
   }
 
   begin(): void {
-    if (this.#log === undefined)
+    const { log, path } = this.#watching.baseline;
+    if (log === undefined)
       this.#tell({ kind: 'records-lost', what: 'the log of the kernel cannot be read here' });
+    for (const event of standingEvents(path)) this.#tell(event);
     void this.#look();
   }
 
@@ -53,7 +55,7 @@ class Watch {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#timer);
-    this.#log?.close();
+    this.#watching.baseline.close();
   }
 
   async #look(): Promise<void> {
@@ -70,22 +72,26 @@ class Watch {
     if (!this.#isOver) this.#timer = setTimeout(() => void this.#look(), everyMs);
   }
 
-  /** PCI 3.0, 6.2.1: no device has the vendor 0xffff; reads that nobody answers are all ones. */
+  /**
+   * Reads that nobody answers are all ones. Not the ids: vfio-pci answers for those itself, for every
+   * function (drivers/vfio/pci/vfio_pci_config.c, init_pci_cap_basic_perm(), ALL_VIRT), so that they stay as
+   * they were for ever. Revision, class and header type it reads from the device, and no header that there
+   * is has the type 0x7f (PCI 3.0, 6.2.1).
+   */
   #config(): void {
-    const bytes = this.#watching.vfio.readConfig(0, 4);
-    if (bytes.every((byte) => byte === 0xff))
-      this.#tell({ kind: 'lost', what: 'configuration space reads as ones: the device is gone' });
+    if (isAnswered(this.#watching.vfio)) return;
+    this.#tell({ kind: 'lost', what: 'configuration space reads as ones: the device is gone' });
   }
 
   #records(): void {
-    for (const event of this.#log?.read() ?? []) this.#watching.onEvent(event);
+    for (const event of this.#watching.baseline.log?.read() ?? []) this.#watching.onEvent(event);
   }
 
   async #counters(): Promise<void> {
     const { sysfs, device, onEvent } = this.#watching;
     const now = await readPath(sysfs, device);
     if (this.#isOver) return;
-    if (this.#path !== undefined) for (const event of pathEvents(this.#path, now)) onEvent(event);
+    for (const event of pathEvents(this.#path, now)) onEvent(event);
     for (const { bdf, unread } of now)
       for (const what of unread)
         this.#tell({ kind: 'evidence', what: `not watched: ${bdf} ${what}` });
@@ -104,5 +110,19 @@ class Watch {
     if (this.#isOver || this.#told.has(key)) return;
     this.#told.add(key);
     this.#watching.onEvent(event);
+  }
+}
+
+/** Revision ID to BIST: what of the header vfio-pci does not make up. */
+const REVISION = 0x08;
+const UP_TO_BIST = 8;
+
+function isAnswered(vfio: Watching['vfio']): boolean {
+  try {
+    return vfio.readConfig(REVISION, UP_TO_BIST).some((byte) => byte !== 0xff);
+  } catch (error) {
+    // include/linux/pci.h, pcibios_err_to_errno(): nobody answers, where the host bridge says so.
+    if (isErrno(error) && error.code === 'ENODEV') return false;
+    throw error;
   }
 }

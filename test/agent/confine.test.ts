@@ -94,6 +94,23 @@ t.test('what a host cannot keep to is a refusal, and no failure', async (t) => {
   await t.rejects(attempt, { code: 'E_AGENT_REFUSED', context: { reason: 'x', step: 1 } });
 });
 
+t.test('what is watched is looked at before the device is attached to anything', async (t) => {
+  const calls: string[] = [];
+  const attempt = confine({
+    device: '0000:00:05.0',
+    grant: GRANT,
+    // Without a device behind it, attaching fails at once.
+    steps: [{ number: 7, action: { kind: 'attach' } }],
+    open: () => Promise.reject(new Error('not asked for')),
+    beforeReach: async () => void calls.push('look'),
+    checkTranslation: async () => void calls.push('attached'),
+    journal: { append: async () => {} },
+    record: async () => {},
+  });
+  await t.rejects(attempt, { code: 'E_BIND_ROLLED_BACK', context: { step: 7 } });
+  t.strictSame(calls, ['look']);
+});
+
 /** Configuration space with these extended capabilities, one after the other. */
 function config(...capabilities: readonly (readonly [id: number, at: number, word: number])[]) {
   const bytes = new Uint8Array(4096);

@@ -11,6 +11,7 @@ import { libc } from '../../agent/host/libc.ts';
 import { Sysfs } from '../../agent/host/sysfs.ts';
 import { loadIncidents } from '../../agent/quarantine/store.ts';
 import { aerIncrease, parseAerCounters } from '../../agent/watch/aer.ts';
+import { takeBaseline } from '../../agent/watch/baseline.ts';
 import { noteCrash, parseCrashes } from '../../agent/watch/crashes.ts';
 import { parseDpc } from '../../agent/watch/dpc.ts';
 import { actionFor, decide, type WatchEvent } from '../../agent/watch/event.ts';
@@ -22,7 +23,7 @@ import {
   readFault,
   readSuppressed,
 } from '../../agent/watch/kernel-record.ts';
-import { pathEvents, readPath, wayUp } from '../../agent/watch/path.ts';
+import { pathEvents, readPath, standingEvents, wayUp } from '../../agent/watch/path.ts';
 import { watchDevice } from '../../agent/watch/watch.ts';
 import { utf8 } from '../../shared/bytes.ts';
 import { SEVERITIES } from '../../shared/manifest/containment.ts';
@@ -258,26 +259,89 @@ t.test('crashes, and when they are a loop', async (t) => {
     t.throws(() => parseCrashes(bytes), { name: 'IronError' });
 });
 
+/** As vfio-pci does: the ids out of its own memory, the rest from a device whose bytes are all `word`. */
+function readAsVfio(word: number, offset: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length, word);
+  for (let i = offset; i < Math.min(4, offset + length); i++) bytes[i - offset] = 0x34;
+  return bytes;
+}
+
+t.test('what happened between the baseline and the first look', async (t) => {
+  const place = await scene(t);
+  const agent = new Agent({ state: place.state });
+  const sysfs = await Sysfs.open(place.sysfs);
+  const file = join(place.sysfs, 'devices/pci0000:00', BDF, 'aer_dev_nonfatal');
+  writeFileSync(file, 'DLP 3\nTOTAL_ERR_NONFATAL 3\n');
+  const fifo = join(place.folder, 'kmsg');
+  t.equal(spawnSync('mkfifo', [fifo]).status, 0);
+  const end = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+  t.teardown(() => closeSync(end));
+  const baseline = await takeBaseline(sysfs, BDF, fifo);
+  writeFileSync(file, 'DLP 4\nTOTAL_ERR_NONFATAL 4\n');
+  writeSync(end, `3,2,1,-;${WRITE}\n`);
+  const events: WatchEvent[] = [];
+  const vfio = { readConfig: (at: number, length: number) => readAsVfio(0x12, at, length) };
+  const stop = watchDevice({
+    ...{ agent, sysfs, device: BDF, vfio, everyMs: 5, baseline },
+    resting: { path: NAME, grantExpires: agent.clock() + 10 * 86_400 },
+    onEvent: (event) => events.push(event),
+  });
+  t.teardown(stop);
+  for (const kind of ['iommu-fault', 'aer'] as const)
+    while (!events.some((event) => event.kind === kind))
+      await new Promise((go) => setTimeout(go, 5));
+  t.match(
+    events.filter(({ kind }) => kind === 'aer'),
+    [{ what: `${BDF} aer_dev_nonfatal: 1 DLP` }],
+  );
+});
+
+t.test('a port that contains the device when watching begins', async (t) => {
+  const station = { bdf: '0000:00:08.0', counters: new Map(), unread: [] };
+  const dpc = { enabled: true, triggered: true, reason: 'ERR_FATAL', busy: false };
+  const path = [{ ...station, dpc }];
+  t.match(standingEvents(path), [{ kind: 'dpc', what: /ERR_FATAL$/ }]);
+  t.strictSame(standingEvents([{ ...station, dpc: { ...dpc, triggered: false } }]), []);
+  t.strictSame(pathEvents(path, path), [], 'and is told once');
+
+  const place = await scene(t);
+  const agent = new Agent({ state: place.state });
+  const events: WatchEvent[] = [];
+  const vfio = { readConfig: (at: number, length: number) => readAsVfio(0x12, at, length) };
+  const stop = watchDevice({
+    ...{ agent, sysfs: await Sysfs.open(place.sysfs), device: BDF, vfio },
+    baseline: { log: undefined, path, close: () => {} },
+    resting: { path: NAME, grantExpires: agent.clock() + 10 * 86_400 },
+    onEvent: (event) => events.push(event),
+  });
+  stop();
+  t.match(
+    events.filter(({ kind }) => kind === 'dpc'),
+    [{ what: /contains what is below it/ }],
+  );
+});
+
 t.test('a device that is watched', async (t) => {
   const place = await scene(t);
   const agent = new Agent({ state: place.state });
   const sysfs = await Sysfs.open(place.sysfs);
   const file = join(place.sysfs, 'devices/pci0000:00', BDF, 'aer_dev_fatal');
   writeFileSync(file, 'DLP 0\nTOTAL_ERR_FATAL 0\n');
+  const baseline = await takeBaseline(sysfs, BDF, '/nowhere-at-all');
   const events: WatchEvent[] = [];
   const seen = async (kind: WatchEvent['kind']): Promise<void> => {
     while (!events.some((event) => event.kind === kind))
       await new Promise((go) => setTimeout(go, 5));
   };
-  let [word, reads] = [0x1234, 0];
+  let [word, reads] = [0x12, 0];
   const vfio = {
-    readConfig: (_: number, length: number) => {
+    readConfig: (offset: number, length: number) => {
       reads++;
-      return Buffer.alloc(length, word === 0x1234 ? 0x12 : 0xff);
+      return readAsVfio(word, offset, length);
     },
   };
   const stop = watchDevice({
-    ...{ agent, sysfs, device: BDF, vfio, everyMs: 5, kernelLog: '/nowhere-at-all' },
+    ...{ agent, sysfs, device: BDF, vfio, everyMs: 5, baseline },
     resting: { path: NAME, grantExpires: agent.clock() - 1 },
     onEvent: (event) => events.push(event),
   });
@@ -287,7 +351,7 @@ t.test('a device that is watched', async (t) => {
   while (reads < 4) await new Promise((go) => setTimeout(go, 5));
   writeFileSync(file, 'DLP 1\nTOTAL_ERR_FATAL 1\n');
   await seen('aer');
-  word = 0xffff;
+  word = 0xff;
   await seen('lost');
   stop();
   const grants = events.filter(({ what }) => what.startsWith('its grant'));
@@ -311,7 +375,9 @@ async function holdOnce(
   const confined = {
     ...{ device: BDF, backend: 'iommufd', notes: [], memories: [], running: parts.running },
     events: { error: undefined, request, vectors: [] },
-    vfio: { readConfig: (_: number, length: number) => Buffer.alloc(length, parts.word ?? 0x12) },
+    vfio: {
+      readConfig: (at: number, length: number) => readAsVfio(parts.word ?? 0x12, at, length),
+    },
     brake: () => void calls.push('brake'),
     end: async () => {
       calls.push('end');
@@ -319,10 +385,12 @@ async function holdOnce(
     },
   } as unknown as Confined;
   const lost: string[] = [];
+  const sysfs = await Sysfs.open(place.sysfs);
+  const resting = { path: NAME, grantExpires: parts.grantExpires ?? agent.clock() + 10 * 86_400 };
   const end = await hold({
     ...{ agent, confined, signal: new AbortController().signal },
-    named: { device: DEVICE, sysfs: await Sysfs.open(place.sysfs) },
-    resting: { path: NAME, grantExpires: parts.grantExpires ?? agent.clock() + 10 * 86_400 },
+    named: { device: DEVICE, sysfs },
+    watched: { resting, baseline: await takeBaseline(sysfs, BDF) },
     onLost: (text) => lost.push(text),
   });
   closeSync(request);
