@@ -29,6 +29,8 @@ export async function enforce(agent: Agent, sysfs: Sysfs, signal?: AbortSignal):
     signal?.throwIfAborted();
     const problem = asIronError(error);
     const { entered, events } = await enforceUnlocked(agent, sysfs);
+    const isNews = events.length > 0 || entered.some(({ incident }) => incident.audit === null);
+    if (!isNews) return { entered, unwritten: undefined };
     // A disk that cannot be written yet, for one.
     if (problem.code !== 'E_LOCKED') return { entered, unwritten: problem };
     const write = (): Promise<Entered[]> => writeAfter(agent, sysfs, entered, events);

@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { program as agent } from '../../agent/main.ts';
 import { program } from '../../server/main.ts';
 
 const UNITS = readdirSync('examples/systemd').filter((name) => name.endsWith('.service'));
@@ -60,6 +61,37 @@ t.test('what they start has these options', async (t) => {
     said.filter((flag) => !known.has(flag)),
     [],
   );
+});
+
+/** The settings of a unit, by name; comments are none. */
+function settings(name: string): Map<string, string> {
+  const text = readFileSync(join('examples/systemd', name), 'utf8');
+  const lines = text.matchAll(/^([A-Za-z]+)=(.*)$/gm);
+  return new Map(Array.from(lines, ([, key = '', value = '']) => [key, value]));
+}
+
+t.test('quarantine is enforced at a start, and for each device that comes', async (t) => {
+  const rules = readFileSync('examples/systemd/90-ironport-quarantine.rules', 'utf8');
+  const rule = rules.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  t.equal(rule.length, 1);
+  const [, wanted = ''] = /ENV\{SYSTEMD_WANTS\}\+="([^"]+)"/.exec(rule[0] ?? '') ?? [];
+  t.ok(UNITS.includes(wanted), `the rule starts ${wanted}`);
+  // systemd.device(5): an instance for each path in sysfs; one unit for all is started once for many.
+  t.match(wanted, /@\.service$/, 'an instance for each device');
+  t.equal(settings(wanted).get('StartLimitIntervalSec'), '0', 'however many come at once');
+
+  const enforce = agent.commands.find(({ name }) => name === 'quarantine enforce');
+  const known = new Set((enforce?.options ?? []).map(({ flags }) => flags.split(' ')[0]));
+  const units = UNITS.filter((name) => name.startsWith('ironport-quarantine'));
+  t.equal(units.length, 2);
+  for (const name of units) {
+    const unit = settings(name);
+    const start = unit.get('ExecStart') ?? '';
+    t.match(start, /^\/usr\/bin\/ironport-agent quarantine enforce /, name);
+    for (const flag of start.match(/--[a-z-]+/g) ?? []) t.ok(known.has(flag), `${name}: ${flag}`);
+    const conditions = [...unit.keys()].filter((key) => /^(Condition|Assert)/.test(key));
+    t.strictSame(conditions, [], `${name}: nothing skips it silently`);
+  }
 });
 
 const compose = spawnSync('docker', ['compose', 'version']).status === 0;
