@@ -65,7 +65,7 @@ export const retentionCollect: CommandSpec = {
   name: 'retention collect',
   summary: 'collect bytes that nothing lists any more, when their published window is over',
   description:
-    'Through the service when one runs, else by itself. Metadata stays for ever. Nothing goes that a live snapshot lists, that is in its window or its grace, that is held, or that a waiting submission lists. Up to 10000 targets go in one run; --dry-run says which and changes nothing.',
+    'Through the service when one runs, else by itself. Metadata stays for ever. Nothing goes that a live snapshot lists, that is in its window or its grace, that is held, or that a waiting submission lists. Time in which the service stood still, or by which its clock was ahead, ends no window. Up to 10000 targets go in one run; --dry-run says which and changes nothing.',
   options: [DIR_OPTION, { flags: '--dry-run', description: 'say what would go, and keep it' }],
   examples: [
     'ironport-repo retention collect --dry-run',

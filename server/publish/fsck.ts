@@ -94,7 +94,7 @@ class TreeCheck {
     this.#demandRow('targets', targets, published?.targets.version);
     this.#demandSigned('snapshot', snapshots, [...roots.values()]);
     this.#demandSigned('targets', targets, [...roots.values()]);
-    const promises = new RolePromises(snapshots, targets, {
+    const promises = RolePromises.of(snapshots, targets, {
       first: this.#imported?.first.snapshot ?? 1,
       current: published?.snapshot.version ?? 0,
     });

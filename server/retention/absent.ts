@@ -15,7 +15,7 @@ export class AbsentTargets {
   /** By place, until when the bytes were promised. */
   readonly #until = new Map<string, Instant>();
 
-  constructor(promises = new RolePromises(new Map(), new Map(), { first: 1, current: 0 })) {
+  constructor(promises = new RolePromises(new Map(), { first: 1, current: 0 })) {
     this.#promises = promises;
   }
 

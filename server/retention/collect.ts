@@ -37,6 +37,8 @@ export interface RetentionPlan {
   readonly held: readonly Candidate[];
   /** Not due yet; or due, and named by what waits for publication. */
   readonly waiting: readonly Candidate[];
+  /** How many of those that wait would be due by the clock alone (gaps.ts). */
+  readonly unproven: number;
 }
 
 /**
@@ -58,11 +60,14 @@ export async function planCollection(
   const due: Candidate[] = [];
   const held: Candidate[] = [];
   const waiting: Candidate[] = [];
+  let unproven = 0;
   for (const [place, one] of await unlistedTargets(published)) {
     if (!(await exists(join(published.folder, place)))) continue;
     // A window that was made longer is given to what is there still.
     const promised = Math.max(one.until, one.listed + retention.window);
-    const candidate = { ...one, place, due: promised + retention.grace };
+    const byClock = promised + retention.grace;
+    const candidate = { ...one, place, due: byClock + one.gap };
+    if (byClock <= now && candidate.due > now) unproven += 1;
     const list =
       candidate.due > now || wanted.has(place)
         ? waiting
@@ -73,7 +78,8 @@ export async function planCollection(
   }
   const byDue = (a: Candidate, b: Candidate): number =>
     a.due - b.due || (a.place < b.place ? -1 : 1);
-  return { retention, due: due.sort(byDue), held: held.sort(byDue), waiting: waiting.sort(byDue) };
+  for (const list of [due, held, waiting]) list.sort(byDue);
+  return { retention, due, held, waiting, unproven };
 }
 
 export interface Collection extends RetentionPlan {
@@ -85,17 +91,37 @@ export interface Collection extends RetentionPlan {
 export async function collect(parts: PublishParts, dryRun: boolean): Promise<Collection> {
   const published = await parts.current.need();
   const now = parts.clock();
-  // A clock that ran ahead would end every window: whoever renews daily has a fresh timestamp.
-  if (published.timestamp.expires <= now)
-    throw new IronError('E_EXPIRED', 'the published timestamp has expired by the clock here', {
-      why: `it was good until ${formatInstant(published.timestamp.expires)}; the service stood still, or this clock runs ahead`,
-      hint: 'nothing was changed; look at the clock, and let the service renew the timestamp',
-    });
+  demandRenewed(published, now);
   const holds = await loadHolds(parts.home);
   const plan = await planCollection(published, now, holds, await wantedPlaces(parts));
+  demandProven(plan, now);
   const collected = plan.due.slice(0, RETENTION_LIMITS.atOnce);
   if (!dryRun && collected.length > 0) await remove(parts, collected);
   return { ...plan, collected };
+}
+
+/** A clock that is ahead of what is signed would end every window. */
+function demandRenewed({ timestamp, snapshot }: Published, now: Instant): void {
+  const until = Math.min(timestamp.expires, snapshot.expires);
+  if (until > now) return;
+  throw new IronError('E_EXPIRED', 'the published timestamp has expired by the clock here', {
+    why: `it was good until ${formatInstant(until)}; the service stood still, or this clock runs ahead`,
+    hint: 'nothing was changed; look at the clock, and let the service renew the timestamp',
+  });
+}
+
+/**
+ * A service that renews by a clock that is ahead makes its own files agree with it: then the history
+ * has a gap, and says no more. What is due all the same is due by time that is borne out.
+ */
+function demandProven({ due, held, waiting, unproven }: RetentionPlan, now: Instant): void {
+  if (unproven === 0 || due.length > 0 || held.length > 0) return;
+  const next = waiting.find((one) => one.due > now && Number.isFinite(one.due));
+  throw new IronError('E_EXPIRED', 'only by the clock here is anything due', {
+    why: 'a snapshot was signed long after the one before it had expired: the service stood still, or its clock was ahead then and is now. Time that nothing signed bears out ends no window',
+    hint: `nothing was changed; look at the clock.${next === undefined ? '' : ` When it is right, the first target may go at ${formatInstant(next.due)}`}`,
+    context: { unproven },
+  });
 }
 
 async function remove(parts: PublishParts, targets: readonly Candidate[]): Promise<void> {

@@ -30,6 +30,9 @@ const FOR_EVER: RolePromise = {
 /** No snapshot ever listed it, so nobody was sent to its targets. */
 const NEVER: RolePromise = { listed: 0, until: 0 };
 
+/** By version of the operators' targets that can be read, the window that they name, if they do. */
+export type Windows = ReadonlyMap<number, number | undefined>;
+
 /** Where history begins and ends: versions of the first snapshot of the tree and of the one that stands. */
 export interface SnapshotRange {
   readonly first: number;
@@ -41,47 +44,72 @@ export class RolePromises {
   /** Versions that some snapshot may have listed which cannot be read, from the first to the last. */
   readonly #unknown = new Map<string, (readonly [number, number])[]>();
   readonly #lost: number[] = [];
-  readonly #current: Snapshot | undefined;
+  readonly #windows: Windows;
+  readonly #range: SnapshotRange;
+  #current: Snapshot | undefined;
+  /** The snapshot that came last, which is older than all before it. */
+  #oldest: Snapshot | undefined;
+  /** The window that the next later snapshot promises, and what it is counted from before that. */
+  #next: number | undefined;
+  #from = Number.NEGATIVE_INFINITY;
+
+  constructor(windows: Windows, range: SnapshotRange) {
+    this.#windows = windows;
+    this.#range = range;
+  }
 
   /**
+   * The promises of a history that is in memory.
    * @param snapshots every snapshot that can be read, by version
    * @param targets every file of the operators' targets that can be read, by version
    */
-  constructor(
+  static of(
     snapshots: ReadonlyMap<number, Snapshot>,
     targets: ReadonlyMap<number, Targets>,
-    { first, current }: SnapshotRange,
-  ) {
-    this.#current = snapshots.get(current);
-    const ordered = [...snapshots.keys()].sort((a, b) => b - a);
-    /** The window that the next later snapshot promises, and what it is counted from before that. */
-    let next: number | undefined;
-    let from = Number.NEGATIVE_INFINITY;
-    for (const [at, version] of ordered.entries()) {
-      const snapshot = snapshots.get(version);
-      if (snapshot === undefined) continue;
-      const newer = ordered[at - 1];
-      if (newer !== undefined && newer - version > 1) {
-        this.#miss(version + 1, snapshot, snapshots.get(newer));
-        // What these promised may be the window of those before.
-        [next, from] = [undefined, Number.NEGATIVE_INFINITY];
-      }
-      const file = targets.get(snapshot.roles.get('targets')?.version ?? 0);
-      const own = file && parseRetention(file.envelope.signed)?.window;
-      if (file === undefined) [next, from] = [undefined, Number.NEGATIVE_INFINITY];
-      else if (own !== undefined) [next, from] = [own, Number.NEGATIVE_INFINITY];
-      // Without a window of its own, it has the first that was published after it, which counts
-      // from the last snapshot that had none: nobody is surprised by a rule made later.
-      else from = Math.max(from, snapshot.expires);
-      const until =
-        next === undefined
-          ? Number.POSITIVE_INFINITY
-          : Math.max(snapshot.expires, own === undefined ? from : snapshot.expires) + next;
-      for (const [role, { version: listed }] of snapshot.roles)
-        this.#take(role, listed, { listed: snapshot.expires, until });
+    range: SnapshotRange,
+  ): RolePromises {
+    const windows = new Map([...targets].map(([version, file]) => [version, windowOf(file)]));
+    const promises = new RolePromises(windows, range);
+    for (const [, snapshot] of [...snapshots].sort(([a], [b]) => b - a)) promises.take(snapshot);
+    promises.end();
+    return promises;
+  }
+
+  /** Adds what a snapshot promised. They come newest first; none is kept when the next has come. */
+  take(snapshot: Snapshot): void {
+    const newer = this.#oldest;
+    this.#oldest = snapshot;
+    if (snapshot.version === this.#range.current) this.#current = snapshot;
+    if (newer !== undefined && newer.version - snapshot.version > 1) {
+      this.#miss(snapshot.version + 1, snapshot, newer);
+      // What these promised may be the window of those before.
+      this.#forget();
     }
-    const oldest = ordered.at(-1);
-    if (oldest !== undefined && oldest > first) this.#miss(first, undefined, snapshots.get(oldest));
+    const targets = snapshot.roles.get('targets')?.version ?? 0;
+    const own = this.#windows.get(targets);
+    if (!this.#windows.has(targets)) this.#forget();
+    else if (own !== undefined) [this.#next, this.#from] = [own, Number.NEGATIVE_INFINITY];
+    // Without a window of its own, it has the first that was published after it, which counts
+    // from the last snapshot that had none: nobody is surprised by a rule made later.
+    else this.#from = Math.max(this.#from, snapshot.expires);
+    const from = own === undefined ? this.#from : snapshot.expires;
+    const until =
+      this.#next === undefined
+        ? Number.POSITIVE_INFINITY
+        : Math.max(snapshot.expires, from) + this.#next;
+    for (const [role, { version: listed }] of snapshot.roles)
+      this.#take(role, listed, { listed: snapshot.expires, until });
+  }
+
+  /** There is none before those that came. */
+  end(): void {
+    const oldest = this.#oldest;
+    const { first } = this.#range;
+    if (oldest !== undefined && oldest.version > first) this.#miss(first, undefined, oldest);
+  }
+
+  #forget(): void {
+    [this.#next, this.#from] = [undefined, Number.NEGATIVE_INFINITY];
   }
 
   #take(role: string, version: number, { listed, until }: RolePromise): void {
@@ -123,4 +151,9 @@ export class RolePromises {
     for (const [role, versions] of this.#roles)
       for (const version of versions.keys()) yield { role, version };
   }
+}
+
+/** The window that the operators' targets name. */
+export function windowOf(targets: Targets): number | undefined {
+  return parseRetention(targets.envelope.signed)?.window;
 }

@@ -12,7 +12,7 @@ import { utf8 } from '../../shared/bytes.ts';
 import { api, data, tree } from '../../shared/layout.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
 import { DAY } from '../../shared/time.ts';
-import { sha256 } from '../support/repository.ts';
+import { sha256, type TestArtifact } from '../support/repository.ts';
 import { House, SNAPSHOT, WINDOW } from './retention-house.ts';
 import { call, codeOf, running, temporaryHome } from './support.ts';
 
@@ -86,7 +86,50 @@ t.test('nothing is collected without a window, or by a clock that nobody renewed
   house.clock.now += 20 * DAY;
   await t.rejects(house.collect(), { code: 'E_EXPIRED' });
   await house.repository.worker.tick();
+  await t.rejects(house.collect(), { code: 'E_EXPIRED' }, 'nor by what it signed thereupon itself');
+  // What it stood still is waited for.
+  await house.wait(20 * DAY);
   t.equal((await house.collect()).length, old.entries.size);
+  t.same((await house.fsck()).findings, []);
+});
+
+t.test('a clock that is ahead ends no window, whatever the service signs by it', async (t) => {
+  const house = await House.build(t, WINDOW);
+  const { clock } = house;
+  const artifacts = await Promise.all(['1.0.0', '1.1.0', '1.2.0'].map((v) => house.artifact(v)));
+  const [first, second, third] = artifacts as [TestArtifact, TestArtifact, TestArtifact];
+  await house.list(first);
+  await house.list(second);
+  await house.wait(36 * DAY);
+  const before = clock.now;
+  await house.list(third);
+  // Beyond the operators' own files nothing can be signed.
+  clock.now += 3 * 365 * DAY;
+  await t.rejects(house.repository.worker.tick(), { code: 'E_EXPIRED' });
+  await t.rejects(house.collect(), { code: 'E_EXPIRED' });
+  // As far as they hold, the service signs whatever its clock says.
+  clock.now = before;
+  await house.jump(120 * DAY);
+  t.ok((await house.repository.current.need()).timestamp.expires > clock.now, 'it renewed by it');
+  const refused = { code: 'E_EXPIRED', context: { unproven: first.entries.size * 2 } };
+  await t.rejects(house.collect(), refused);
+  await t.rejects(house.collect(true), { code: 'E_EXPIRED' });
+  t.equal((await house.fsck()).collected, 0, 'nothing is gone');
+  // The service goes on signing by it, as it does for each vendor that publishes.
+  for (let times = 0; times < 4; times++) await house.list(third);
+  await t.rejects(house.collect(), { code: 'E_EXPIRED' });
+  // Time that is borne out is counted, on either side of the gap.
+  await house.wait(4 * DAY);
+  t.equal((await house.collect()).length, first.entries.size, 'the first one, listed before it');
+  await house.wait(20 * DAY);
+  await t.rejects(house.collect(), { code: 'E_EXPIRED' }, 'the second, listed for 36 days more');
+
+  // Put right, the clock counts as it did before.
+  clock.now = before + 30 * DAY;
+  await house.repository.worker.tick();
+  t.same(await house.collect(), []);
+  await house.wait(18 * DAY);
+  t.equal((await house.collect()).length, second.entries.size);
   t.same((await house.fsck()).findings, []);
 });
 
