@@ -76,6 +76,8 @@ export const data = {
   reviewPolicy: 'private/review.json',
   /** What is not collected, whatever the window says. */
   holds: 'private/holds.json',
+  /** Of those who change the holds, and of a collection while it goes by them. */
+  holdsLock: 'private/holds.lock',
   suspendedFolder: 'private/suspended',
   suspended: (vendor: string): string => `private/suspended/${vendor}`,
   writerLock: 'private/writer.lock',

@@ -320,6 +320,9 @@ export const RETENTION_LIMITS = {
   most: 100 * 365 * 86_400,
   /** Targets of one run: nothing is published meanwhile. */
   atOnce: 10_000,
+  /** Of them, those that go while nobody can add a hold, and how long somebody waits who wants to. */
+  underLock: 500,
+  holdWaitMs: 60_000,
   holds: 4096,
   /** Characters of the reason of a hold. */
   reason: 500,

@@ -7,7 +7,7 @@ import { RETENTION_LIMITS } from '../../shared/limits.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { formatInstant } from '../../shared/time.ts';
 import { DIR_OPTION, homeOf } from '../config.ts';
-import { loadHolds, parseHeldPath, saveHolds, withHold, withoutHold } from '../storage/holds.ts';
+import { changeHolds, loadHolds, parseHeldPath, withHold, withoutHold } from '../storage/holds.ts';
 
 const PATH = {
   name: 'path',
@@ -18,7 +18,7 @@ export const holdAdd: CommandSpec = {
   name: 'hold add',
   summary: 'keep the bytes of a target or a folder whatever the window says (legal hold)',
   description:
-    'It is written into the private folder and holds at once, also for a service that runs; nobody outside is told of it, and a backup has it.',
+    'It is written into the private folder and holds at once, also for a collection that runs, which goes on without it; nobody outside is told of it, and a backup has it.',
   arguments: [PATH],
   options: [
     DIR_OPTION,
@@ -34,9 +34,11 @@ export const holdAdd: CommandSpec = {
       throw new IronError('E_USAGE', 'the reason is one line of at most 500 characters', {
         hint: 'nothing was changed',
       });
-    const holds = withHold(await loadHolds(home), { path, reason, since: systemClock() });
-    await saveHolds(home, holds);
-    return { data: { path, holds: holds.length }, text: `held: ${path}` };
+    const hold = { path, reason, since: systemClock() };
+    const holds = await changeHolds(home, (before) => withHold(before, hold), {
+      signal: context.signal,
+    });
+    return { data: { path, holds }, text: `held: ${path}` };
   },
 };
 
@@ -71,8 +73,9 @@ export const holdRemove: CommandSpec = {
   async run(context) {
     const home = homeOf(context);
     const path = parseHeldPath(context.args[0] as string);
-    const holds = withoutHold(await loadHolds(home), path);
-    await saveHolds(home, holds);
-    return { data: { path, holds: holds.length }, text: `no longer held: ${path}` };
+    const holds = await changeHolds(home, (before) => withoutHold(before, path), {
+      signal: context.signal,
+    });
+    return { data: { path, holds }, text: `no longer held: ${path}` };
   },
 };

@@ -13,6 +13,7 @@ import { parseRetention } from '../../shared/tuf/retention.ts';
 import { DIR_OPTION, homeOf } from '../config.ts';
 import { planCollection } from '../retention/collect.ts';
 import { collectionReply } from '../retention/reply.ts';
+import { Wanted } from '../retention/wanted.ts';
 import { loadHolds } from '../storage/holds.ts';
 import { collectedNames } from '../storage/marks.ts';
 import { loadPublished } from '../storage/published.ts';
@@ -44,7 +45,7 @@ export const retentionShow: CommandSpec = {
         text: 'the signed targets name no window: nothing is collected',
       };
     }
-    const plan = await planCollection(published, systemClock(), holds, new Set());
+    const plan = await planCollection(published, systemClock(), holds, new Wanted());
     const { window, grace, bytes, waiting, next } = collectionReply(
       { ...plan, collected: plan.due },
       true,

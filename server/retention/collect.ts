@@ -1,27 +1,20 @@
 /**
  * Collects the bytes of targets whose window is over. Metadata is never touched, and so every name
- * and digest stays known. The order makes it safe to be stopped at any instant: first the marks are
- * durable, then the index knows that the bytes are not to be counted on, then they go; what a crash
- * leaves is a mark beside bytes, which harms nobody and is finished by the next run.
+ * and digest stays known.
  */
 
-import { mkdir, open, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { IronError } from '../../shared/errors.ts';
-import { tree } from '../../shared/layout.ts';
 import { RETENTION_LIMITS } from '../../shared/limits.ts';
-import { beside } from '../../shared/node/beside.ts';
-import { isErrno } from '../../shared/node/errno.ts';
-import { onPath } from '../../shared/node/file-system.ts';
-import { syncAll } from '../../shared/node/sync.ts';
 import { formatInstant, type Instant } from '../../shared/time.ts';
 import { parseRetention, type Retention } from '../../shared/tuf/retention.ts';
 import { exists } from '../publish/exists.ts';
 import type { PublishParts } from '../publish/parts.ts';
 import { type Hold, holdOn, loadHolds } from '../storage/holds.ts';
 import type { Published } from '../storage/published.ts';
+import { remove } from './remove.ts';
 import { type Unlisted, unlistedTargets } from './unlisted.ts';
-import { wantedPlaces } from './wanted.ts';
+import { type Wanted, wantedBlobs } from './wanted.ts';
 
 /** A target that nothing lists, with when its bytes may go. */
 export interface Candidate extends Unlisted {
@@ -44,13 +37,13 @@ export interface RetentionPlan {
 /**
  * What would be collected at `now`. `E_POLICY` when the targets name no window. Only bytes that are
  * there are counted.
- * @param wanted places that are about to be listed again
+ * @param wanted what is about to be listed again
  */
 export async function planCollection(
   published: Published,
   now: Instant,
   holds: readonly Hold[],
-  wanted: ReadonlySet<string>,
+  wanted: Pick<Wanted, 'has'>,
 ): Promise<RetentionPlan> {
   const retention = parseRetention(published.targets.envelope.signed);
   if (retention === undefined)
@@ -69,7 +62,7 @@ export async function planCollection(
     const candidate = { ...one, place, due: byClock + one.gap };
     if (byClock <= now && candidate.due > now) unproven += 1;
     const list =
-      candidate.due > now || wanted.has(place)
+      candidate.due > now || wanted.has(one)
         ? waiting
         : holdOn(holds, one.path) === undefined
           ? due
@@ -93,11 +86,20 @@ export async function collect(parts: PublishParts, dryRun: boolean): Promise<Col
   const now = parts.clock();
   demandRenewed(published, now);
   const holds = await loadHolds(parts.home);
-  const plan = await planCollection(published, now, holds, await wantedPlaces(parts));
+  const plan = await planCollection(published, now, holds, await wantedBlobs(parts));
   demandProven(plan, now);
-  const collected = plan.due.slice(0, RETENTION_LIMITS.atOnce);
-  if (!dryRun && collected.length > 0) await remove(parts, collected);
-  return { ...plan, collected };
+  const chosen = plan.due.slice(0, RETENTION_LIMITS.atOnce);
+  if (dryRun) return { ...plan, collected: chosen };
+  await parts.observe('planned');
+  const { gone, held, wanted } = await remove(parts, chosen);
+  const kept = new Set([...held, ...wanted]);
+  return {
+    ...plan,
+    due: plan.due.filter((one) => !kept.has(one)),
+    held: [...plan.held, ...held],
+    waiting: [...plan.waiting, ...wanted],
+    collected: gone,
+  };
 }
 
 /** A clock that is ahead of what is signed would end every window. */
@@ -122,36 +124,4 @@ function demandProven({ due, held, waiting, unproven }: RetentionPlan, now: Inst
     hint: `nothing was changed; look at the clock.${next === undefined ? '' : ` When it is right, the first target may go at ${formatInstant(next.due)}`}`,
     context: { unproven },
   });
-}
-
-async function remove(parts: PublishParts, targets: readonly Candidate[]): Promise<void> {
-  const { folder } = parts.current;
-  const at = (path: string): string => join(folder, path);
-  const marks = targets.map(({ place }) => tree.mark(place) as string);
-  const touched = new Set<string>([folder]);
-  for (const mark of marks) {
-    for (let above = dirname(mark); above !== '.'; above = dirname(above)) touched.add(at(above));
-    await onPath(at(mark), () => mkdir(at(dirname(mark)), { recursive: true }));
-  }
-  await beside(marks, (mark) => onPath(at(mark), () => putMark(at(mark))));
-  await syncAll(folder, [...touched]);
-  await parts.observe('marked');
-  parts.index.collected(targets);
-  await parts.observe('noted');
-  await beside(targets, async ({ place }) => {
-    await onPath(at(place), () => unlink(at(place))).catch((error) => {
-      if (!isErrno(error.cause) || error.cause.code !== 'ENOENT') throw error;
-    });
-    await parts.observe(`collected ${place}`);
-  });
-  await syncAll(folder, [...new Set(targets.map(({ place }) => at(dirname(place))))]);
-}
-
-async function putMark(path: string): Promise<void> {
-  try {
-    await (await open(path, 'wx', 0o444)).close();
-  } catch (error) {
-    // Of a run that did not end.
-    if (!isErrno(error) || error.code !== 'EEXIST') throw error;
-  }
 }

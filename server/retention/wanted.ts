@@ -1,26 +1,37 @@
 /** What is about to be listed again: files of submissions that wait for publication or reviewers. */
 
 import { isIronError } from '../../shared/errors.ts';
-import { tree } from '../../shared/layout.ts';
 import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
 import { parseTargets } from '../../shared/tuf/targets.ts';
 import type { PublishParts } from '../publish/parts.ts';
 import { blobsOf } from '../storage/blobs.ts';
 
-/** Places of the tree that some submission lists which may still be published. */
-export async function wantedPlaces({
+/** Bytes by whose they are: a vendor need not send again, under whatever name, what it published. */
+export class Wanted {
+  readonly #blobs = new Set<string>();
+
+  add(vendor: string, sha256: string): void {
+    this.#blobs.add(`${vendor}/${sha256}`);
+  }
+
+  has({ vendor, sha256 }: { readonly vendor: string; readonly sha256: string }): boolean {
+    return this.#blobs.has(`${vendor}/${sha256}`);
+  }
+}
+
+/** What some submission lists which may still be published. */
+export async function wantedBlobs({
   queue,
   quarantine,
-}: Pick<PublishParts, 'queue' | 'quarantine'>): Promise<Set<string>> {
-  const places = new Set<string>();
-  const take = (bytes: Uint8Array, role: string): void => {
-    for (const { path, sha256 } of blobsOf(parseTargets(bytes, role), role))
-      places.add(tree.target(path, sha256));
-  };
+}: Pick<PublishParts, 'queue' | 'quarantine'>): Promise<Wanted> {
+  const wanted = new Wanted();
   for (const { vendor, role, files, below } of queue.unfinished()) {
     // The operators' files list no artifact but the list of revocations, which comes with them.
     if (vendor === null) continue;
+    const take = (bytes: Uint8Array, name: string): void => {
+      for (const { sha256 } of blobsOf(parseTargets(bytes, name), name)) wanted.add(vendor, sha256);
+    };
     for (const bytes of files) take(bytes, role);
     for (const one of below) {
       const path = quarantine.path(vendor, one.sha256);
@@ -32,5 +43,5 @@ export async function wantedPlaces({
       }
     }
   }
-  return places;
+  return wanted;
 }

@@ -11,6 +11,7 @@ import { data } from '../../shared/layout.ts';
 import { RETENTION_LIMITS } from '../../shared/limits.ts';
 import { readJsonFile, writeFileAtomic } from '../../shared/node/files.ts';
 import { ensurePrivateFolder } from '../../shared/node/folders.ts';
+import { type LockOptions, withLock } from '../../shared/node/lock.ts';
 import { formatInstant, type Instant, parseInstant } from '../../shared/time.ts';
 import { parseTargetPath } from '../../shared/tuf/names.ts';
 
@@ -47,9 +48,40 @@ export async function loadHolds(home: string): Promise<Hold[]> {
   }
 }
 
+/** Writes them as they are; where others may change them, `changeHolds` is the way. */
 export async function saveHolds(home: string, holds: readonly Hold[]): Promise<void> {
   await ensurePrivateFolder(join(home, data.private));
   await writeFileAtomic(join(home, data.holds), formatHolds(holds), { mode: 0o600 });
+}
+
+/**
+ * Runs `act` with the holds of this moment, which nobody changes until it has ended. `E_LOCKED` when
+ * others do not let go in time.
+ */
+export async function underHolds<T>(
+  home: string,
+  act: (holds: readonly Hold[]) => Promise<T>,
+  options: LockOptions = {},
+): Promise<T> {
+  await ensurePrivateFolder(join(home, data.private));
+  return await withLock(join(home, data.holdsLock), async () => await act(await loadHolds(home)), {
+    ...{ waitMs: RETENTION_LIMITS.holdWaitMs, purpose: 'a collection, or a change of the holds' },
+    ...options,
+  });
+}
+
+/** Replaces the holds by what `change` makes of them; returns how many there are now. */
+export function changeHolds(
+  home: string,
+  change: (holds: readonly Hold[]) => readonly Hold[],
+  options: LockOptions = {},
+): Promise<number> {
+  const act = async (holds: readonly Hold[]): Promise<number> => {
+    const changed = change(holds);
+    await saveHolds(home, changed);
+    return changed.length;
+  };
+  return underHolds(home, act, options);
 }
 
 export function formatHolds(holds: readonly Hold[]): Uint8Array {

@@ -69,7 +69,7 @@ export class House {
     return house;
   }
 
-  async open(observe?: (point: string) => void): Promise<void> {
+  async open(observe?: (point: string) => void | Promise<void>): Promise<void> {
     const options = repositoryOptions(this.home, this.clock);
     this.repository = await openRepository(
       observe === undefined ? options : { ...options, observe },
@@ -97,9 +97,19 @@ export class House {
     return testArtifact(this.acme, path, content, { now: this.clock.now });
   }
 
-  /** The vendor's next role, which lists these; uploads what is not here. */
+  /** The vendor's next role, which lists these; uploads what is not here. Returns when it is published or refused. */
   async list(...artifacts: TestArtifact[]) {
     const { intake, worker } = this.repository;
+    const id = await this.submit(...artifacts);
+    await worker.drain();
+    const reply = intake.find(id, 'acme');
+    if (reply.state === 'published') this.role += 1;
+    return reply;
+  }
+
+  /** The same, up to the queue; returns the submission's id. */
+  async submit(...artifacts: TestArtifact[]): Promise<string> {
+    const { intake } = this.repository;
     for (const { blobs } of artifacts)
       for (const [digest, bytes] of blobs) {
         if ((await intake.receiver.state('acme', digest)) !== undefined) continue;
@@ -112,11 +122,7 @@ export class House {
     const expires = this.clock.now + 90 * DAY;
     const bytes = await signedRole(this.acme, this.role + 1, artifacts, { expires });
     const submission = { vendor: 'acme', role: 'acme', bytes, below: undefined };
-    const { id } = await intake.submitRole(submission);
-    await worker.drain();
-    const reply = intake.find(id, 'acme');
-    if (reply.state === 'published') this.role += 1;
-    return reply;
+    return (await intake.submitRole(submission)).id;
   }
 
   /** Time passes while the service renews what it renews, in time. */
