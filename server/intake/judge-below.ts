@@ -67,7 +67,11 @@ const NESTED: Kind = {
   refusal: (name) => name,
 };
 
-/** Every role that was submitted. Ends at the first one that is refused: there may be thousands. */
+/**
+ * Every role that was submitted. Ends at the first one that is refused: there may be thousands. A
+ * nested role that only lacks signatures ends it not: others may give them yet, and a draft waits for
+ * them unless something is wrong that no signature can help.
+ */
 export async function judgeBelow(
   examination: Examination,
   judgements: Judgements,
@@ -78,6 +82,8 @@ export async function judgeBelow(
   const complete = judge(kind.prefix, () => demandComplete(examination, kind));
   if (!judgements.add(complete)) return [];
   const roles: ExaminedRole[] = [];
+  /** Failed by some role, and no reason to end. */
+  const short = new Set<string>();
   for (const uploaded of below) {
     let found: { subject: Subject; role: ExaminedRole } | undefined;
     await judgements.lookup(`blob ${uploaded.role}`, async () => {
@@ -85,17 +91,20 @@ export async function judgeBelow(
       return 'is here';
     });
     // What holds is said once, at the end, for all of them.
-    if (found !== undefined) judgements.verdicts.pop();
-    if (found === undefined || !judgeOne(judgements, kind, found.subject)) return [];
+    if (found === undefined) return [];
+    judgements.verdicts.pop();
+    const failed = judgeOne(judgements, kind, found.subject);
+    if (failed.some((name) => kind === BINS || name !== 'threshold')) return [];
+    for (const name of failed) short.add(name);
     roles.push(found.role);
     if (seen.size <= BIN_LIMITS.moved) continue;
     judgements.add(judge(kind.prefix, () => refuseMoving()));
     return [];
   }
   if (roles.length > 0)
-    for (const [name] of kind.checks)
+    for (const [name] of kind.checks.filter(([name]) => !short.has(name)))
       judgements.add(judge(`${kind.prefix}: ${name}`, () => `holds for ${nameSome(kind, below)}`));
-  return roles;
+  return short.size === 0 ? roles : [];
 }
 
 function nameSome(kind: Kind, below: readonly RoleBelow[]): string {
@@ -150,16 +159,17 @@ async function readBelow(
   return { subject: below, role: examinedRole(below, { sha256, length: bytes.length }) };
 }
 
-/** Whether all checks hold. Of a nested role all that fail are said. */
-function judgeOne(judgements: Judgements, kind: Kind, subject: Subject): boolean {
-  let holds = true;
+/** The checks that fail: of a nested role all, of a bin the first. */
+function judgeOne(judgements: Judgements, kind: Kind, subject: Subject): string[] {
+  const failed: string[] = [];
   for (const [name, check] of kind.checks) {
     const judged = judge(`${kind.refusal(subject.role)}: ${name}`, () => check(subject));
     if (judged.error === undefined) continue;
-    holds = judgements.add(judged);
-    if (kind === BINS) return holds;
+    judgements.add(judged);
+    failed.push(name);
+    if (kind === BINS) break;
   }
-  return holds;
+  return failed;
 }
 
 function refuseMoving(): string {
