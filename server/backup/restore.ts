@@ -24,6 +24,7 @@ import { checkTree } from '../publish/fsck.ts';
 import { READ_ONLY } from '../publish/stage.ts';
 import { everyBlob } from '../storage/blobs.ts';
 import { demandEmpty } from '../storage/empty-home.ts';
+import { demandFirstRoot } from '../storage/first-root.ts';
 import { collectedNames } from '../storage/marks.ts';
 import { type BackupAbout, type BackupFile, isUnsigned, refused } from './manifest.ts';
 import { type OpenBackup, openBackup } from './read.ts';
@@ -35,7 +36,7 @@ export interface RestoreOptions {
   readonly crypto: Crypto;
   /** The digest that `makeBackup` gave; without it only what is signed is taken. */
   readonly sha256?: string | undefined;
-  /** A root that is trusted: the backup must have the very same. */
+  /** A root that is trusted, without `sha256` root 1: the backup must have the very same. */
   readonly root?: Uint8Array | undefined;
   readonly signal?: AbortSignal;
   readonly onBytes?: (count: number) => void;
@@ -50,9 +51,15 @@ export interface RestoreReport extends BackupAbout {
   readonly expired: readonly string[];
 }
 
-/** Restores. Everything is verified before anything is at `home`; `E_EXISTS`, `E_STORE`, `E_HASH`. */
+/**
+ * Restores. Everything is verified before anything is at `home`; `E_EXISTS`, `E_STORE`, `E_HASH`,
+ * `E_NO_PIN`.
+ */
 export async function restoreBackup(options: RestoreOptions): Promise<RestoreReport> {
-  const { home, sha256 } = options;
+  const { home, sha256, root } = options;
+  // With its digest all of the backup is known, the roots before the given one as well.
+  if (root !== undefined && sha256 === undefined)
+    demandFirstRoot(parseRoot(root), 'give root 1, or --sha256 too, as `backup` printed it');
   await demandEmpty(home, 'restore');
   const backup = await openBackup(options.from);
   const work = join(dirname(home), `.tmp-${basename(home)}-${randomBytes(6).toString('hex')}`);

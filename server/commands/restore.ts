@@ -18,7 +18,11 @@ export const restore: CommandSpec = {
     { ...DIR_OPTION, description: "the service's folder that will be; absent, or empty" },
     { flags: '--in <path>', description: 'the backup: a file or a folder', required: true },
     { flags: '--sha256 <digest>', description: 'what `backup` printed when it was made' },
-    { flags: '--root <file>', description: 'a trusted root that the backup must contain' },
+    {
+      flags: '--root <file>',
+      description:
+        'root 1 as you trust it, beside --sha256 one of any version: the backup must contain it',
+    },
   ],
   examples: ['ironport-repo restore --in /mnt/backup/monday --dir repo-data --root 1.root.json'],
   schema: 'ironport-repo/restore/v1',

@@ -18,6 +18,7 @@ import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
 import { driveAsync } from '../../shared/verify/drive.ts';
 import { TrustedMetadata } from '../../shared/verify/trusted.ts';
 import { loadDelegated, type Request, refresh } from '../../shared/verify/workflow.ts';
+import { demandFirstRoot } from '../storage/first-root.ts';
 import type { Obstacles } from './obstacles.ts';
 import type { Source } from './source.ts';
 
@@ -49,6 +50,9 @@ export interface VerifyOptions {
 
 /** Most roots of one chain: one a day for thirty years. */
 const MOST_ROOTS = 10_000;
+
+const HOW_TO_GET_IT =
+  'take root 1 from whoever made the repository, or from a host that was set up with it, and compare its SHA-256 with them by another channel: 1.root.json of the repository itself is as good as the repository';
 
 /** Throws what a client would throw; what only has no place here is added to `obstacles`. */
 export async function verifyRepository(
@@ -114,15 +118,10 @@ class Verification {
     };
   }
 
-  /**
-   * The whole chain from root 1, which is the one that is trusted. A later root says nothing about
-   * those before it: whoever writes a root 2 that names the keys of the true root 3 beside one of
-   * their own has a chain that leads to it, and what they wrote would be published from here.
-   */
+  /** The whole chain from root 1, which is the one that is trusted. */
   async #roots(): Promise<Uint8Array[]> {
     const { source, crypto, pinned } = this.#options;
-    const { version } = parseRoot(pinned);
-    if (version !== 1) throw notTheFirst(version);
+    demandFirstRoot(parseRoot(pinned), HOW_TO_GET_IT);
     const read = (wanted: number): Promise<Uint8Array | undefined> =>
       source.metadata(nameOf('root', wanted), METADATA_LIMITS.root);
     const there = await read(1);
@@ -261,14 +260,6 @@ function strangeness({ name, scope }: DelegatedRole): string | undefined {
 
 function nameOf(role: string, version: number): string {
   return tree.metadata(role, version).slice(tree.metadataFolder.length + 1);
-}
-
-function notTheFirst(version: number): IronError {
-  return new IronError('E_NO_PIN', `the given root has version ${version}, and root 1 is needed`, {
-    why: 'hosts that begin at root 1 are served the whole chain, and a later root cannot tell a true root 1 from a forged one: both may lead to it',
-    hint: 'nothing was written; take root 1 from whoever made the repository, or from a host that was set up with it, and compare its SHA-256 with them by another channel: 1.root.json of the repository itself is as good as the repository',
-    context: { version },
-  });
 }
 
 function otherRepository(): IronError {

@@ -32,7 +32,7 @@ import { data } from '../../shared/layout.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
 import type { TestClock } from '../support/clock.ts';
 import { documentOf, runInProcess } from '../support/program.ts';
-import { signedRole, testArtifact } from '../support/repository.ts';
+import { signedRole, signedRoot, testArtifact } from '../support/repository.ts';
 import { Caller, clientOf, repositoryOptions, running, temporaryHome } from './support.ts';
 
 const crypto = platformCrypto;
@@ -316,10 +316,17 @@ t.test('what is signed by nobody is taken only by its digest', async (t) => {
 });
 
 t.test('another repository, an old one, and a place that is taken', async (t) => {
-  const { home, clock, folder } = await lived(t);
+  const { home, clock, folder, operators, repository } = await lived(t);
   const stranger = await running(t);
-  const { out } = await backupOf(home, join(folder, 'b'), clock);
+  const second = await signedRoot(operators, 2);
+  await repository.intake.submitOperatorFiles([second], false);
+  await repository.worker.drain();
+  const { out, sha256: digest } = await backupOf(home, join(folder, 'b'), clock);
   const to = join(folder, 'to');
+  // Root 2 follows many a root 1; which of them is in the backup, its digest says.
+  t.equal(await restored({ from: out, home: to, root: second }), 'E_NO_PIN');
+  const known = { from: out, home: join(folder, 'known'), sha256: digest };
+  t.equal(await restored({ ...known, root: second }), 'restored');
   const rootOf = (place: string) => readFileSync(join(place, 'tree/metadata/1.root.json'));
   t.equal(await restored({ from: out, home: to, root: rootOf(stranger.home) }), 'E_PIN_EXISTS');
   t.equal(await restored({ from: out, home: to, root: rootOf(home) }), 'restored');
