@@ -228,7 +228,9 @@ async function confineIt(
     record,
     ...(prepared === undefined
       ? {}
-      : { run: (parts) => driveDevice({ device, grant, prepared, parts, record }) }),
+      : {
+          run: (parts) => driveDevice({ device, grant, prepared, parts, record, proc: agent.proc }),
+        }),
     ...(request.signal === undefined ? {} : { signal: request.signal }),
     ...(request.onStep === undefined ? {} : { onStep: request.onStep }),
   });

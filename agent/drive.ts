@@ -28,6 +28,8 @@ export interface Driving {
   readonly prepared: PreparedRun;
   readonly parts: DrivenParts;
   readonly record: (event: AuditEvent) => Promise<unknown>;
+  /** Where the kernel says what its filters can do; /proc when left out. */
+  readonly proc?: string;
 }
 
 /** PCI 3.0, 6.1: the part of configuration space that has the list of capabilities. */
@@ -66,8 +68,8 @@ function brokered({ grant, prepared, parts: { vfio } }: Driving): BrokeredRegist
   return { mode: 'brokered', task };
 }
 
-function direct({ grant, parts: { vfio } }: Driving): DirectRegisters {
-  requireListenable();
+function direct({ grant, parts: { vfio }, proc = '/proc' }: Driving): DirectRegisters {
+  requireListenable(proc);
   const regions = [0, 1, 2, 3, 4, 5].map((index) => ({ index, ...vfio.region(index) }));
   return { mode: 'direct', windows: directWindows(grant, regions) };
 }

@@ -55,12 +55,13 @@ export function watchRefused(
 
 /**
  * `E_AGENT_REFUSED` when this kernel could not refuse calls and tell of them: whoever has a device's
- * descriptor without that commands the device. `actions` is where the kernel lists what filters can
- * do (Documentation/userspace-api/seccomp_filter.rst, Sysctls).
+ * descriptor without that commands the device. The kernel lists what filters can do
+ * (Documentation/userspace-api/seccomp_filter.rst, Sysctls).
  */
-export function requireListenable(actions = '/proc/sys/kernel/seccomp/actions_avail'): void {
+export function requireListenable(proc = '/proc'): void {
   let available: string[] = [];
   try {
+    const actions = `${proc}/sys/kernel/seccomp/actions_avail`;
     available = readFileSync(actions, 'utf8').split(/\s+/);
   } catch (error) {
     if (!isErrno(error)) throw error;

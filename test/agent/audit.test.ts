@@ -283,6 +283,9 @@ t.test('nothing is bound on a log that was rewound', async (t) => {
   const lines = linesOf(log);
   write(log, lines.slice(0, -1));
   refused(t, await apply(place), 'E_STORE', 'rewound', 'truncated');
+  // As long as what was signed: signing, which has nothing new to sign, does not look.
+  write(log, forge(lines, lines.length - 1));
+  refused(t, await apply(place), 'E_STORE', 'its last line written anew');
   write(log, lines);
   t.equal((await apply(place)).exit, 0, 'the control');
   const tail = await run('audit', 'tail', '-n', '1', '--state', place.state);

@@ -5,6 +5,7 @@ import {
   chmodSync,
   closeSync,
   ftruncateSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -15,8 +16,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
+import type { AuditEvent } from '../../agent/audit.ts';
 import { type DeviceRefusal, DeviceRefusals } from '../../agent/direct/refusals.ts';
 import { directWindows } from '../../agent/direct/task.ts';
+import { type Driving, driveDevice } from '../../agent/drive.ts';
 import { handedDirect } from '../../agent/handed.ts';
 import { type Launch, launch } from '../../agent/host/launch.ts';
 import { libc } from '../../agent/host/libc.ts';
@@ -102,17 +105,32 @@ t.test('what is told of is bounded', async (t) => {
 t.test('where it cannot be listened, nothing is handed over', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'ironport-direct-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
-  const actions = (text: string): string => {
-    const path = join(folder, 'actions');
-    writeFileSync(path, text);
-    return path;
+  const proc = (name: string, actions: string): string => {
+    const path = join(folder, name, 'sys/kernel/seccomp');
+    mkdirSync(path, { recursive: true });
+    writeFileSync(join(path, 'actions_avail'), actions);
+    return join(folder, name);
   };
-  requireListenable(actions('kill_process kill_thread trap errno user_notif trace log allow\n'));
-  for (const path of [actions('kill_process errno allow\n'), actions(''), join(folder, 'none')])
-    t.throws(() => requireListenable(path), {
-      code: 'E_AGENT_REFUSED',
-      context: { reason: 'direct-seccomp' },
-    });
+  const able = proc('able', 'kill_process kill_thread trap errno user_notif trace log allow\n');
+  const refusal = { code: 'E_AGENT_REFUSED', context: { reason: 'direct-seccomp' } };
+  // Whoever asks for more of the device than its number goes too far.
+  const driving = {
+    device: '0000:00:05.0',
+    grant: { mode: 'direct', mmio: [], ports: [], interrupts: {} } as unknown as Driving['grant'],
+    prepared: {} as Driving['prepared'],
+    parts: { vfio: { fd: -1 }, memories: [], vectors: [] } as unknown as Driving['parts'],
+    record: async (event: AuditEvent) => t.fail(event.event),
+  };
+  requireListenable(able);
+  await t.rejects(driveDevice({ ...driving, proc: able }), /region/, 'the control: it goes on');
+  for (const path of [
+    proc('unable', 'kill_process errno allow\n'),
+    proc('empty', ''),
+    join(folder, 'none'),
+  ]) {
+    t.throws(() => requireListenable(path), refusal);
+    await t.rejects(driveDevice({ ...driving, proc: path }), refusal, 'nor is a driver begun');
+  }
 });
 
 t.test('BARs as VFIO has them', async (t) => {
