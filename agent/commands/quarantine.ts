@@ -11,7 +11,10 @@ import { LEVELS, type Level, releaseDraft } from '../../shared/manifest/quaranti
 import { readFileCapped, writeFileAtomic } from '../../shared/node/files.ts';
 import { readOwned } from '../../shared/node/host-policy.ts';
 import { formatInstant } from '../../shared/time.ts';
-import { assess } from '../assess.ts';
+import { inUse } from '../gates/in-use.ts';
+import { readInUse } from '../host/in-use.ts';
+import { readDevice } from '../host/inventory.ts';
+import type { HeldDamaged } from '../quarantine/damaged.ts';
 import { enforce } from '../quarantine/enforce.ts';
 import { type Entered, enterQuarantine } from '../quarantine/enter.ts';
 import type { HeldDown } from '../quarantine/hold-down.ts';
@@ -92,10 +95,10 @@ export const quarantineEnterCommand: CommandSpec = {
     const level = levelOf(context.text('level') ?? 'hard');
     const reason = context.need('reason');
     const entered = await agent.alone(async () => {
-      const { device, decisions } = await assess(agent, sysfs, bdf);
-      const used = decisions.find(({ gate, objection }) => objection && gate.reason === 'in-use');
-      if (used?.objection !== undefined && !context.flag('force')) {
-        throw new IronError('E_DEVICE_IN_USE', `${bdf} is in use: ${used.objection.what}`, {
+      const device = await readDevice(sysfs, bdf, await readInUse(sysfs, agent.proc));
+      const used = inUse.check({ device });
+      if (used !== undefined && !context.flag('force')) {
+        throw new IronError('E_DEVICE_IN_USE', `${bdf} is in use: ${used.what}`, {
           hint: 'nothing was changed; --force takes it out of service all the same, and whatever uses it fails',
           context: { device: bdf },
         });
@@ -122,8 +125,8 @@ export const quarantineReleaseCommand: CommandSpec = {
   name: 'quarantine release',
   summary: 'let a device out of quarantine, by a statement that operators of the fleet signed',
   description:
-    'The statement names incident, host, device and the record of the audit log, is good for an hour ' +
-    'at the most, and is used once. The device stays without a driver of the host.',
+    'The statement names incident, host, device and its newest record of the audit log, is good for an ' +
+    'hour at the most, and is used once. The device stays without a driver of the host.',
   arguments: [{ name: 'file', description: 'the signed statement' }],
   options: [
     {
@@ -176,32 +179,48 @@ export const quarantineEnforceCommand: CommandSpec = {
   summary: 'hold down what is in quarantine: early in a start, and when devices come back',
   description:
     'Sets the override of each device that is in quarantine, so that no driver of the host binds it, ' +
-    'takes one off that did, and removes again what belongs into the tomb. Waits for nobody to do that; ' +
-    'what it writes into the state waits for whoever works there. Run by a unit of systemd before ' +
-    'devices are probed.',
+    'takes one off that did, and removes again what belongs into the tomb. Of a record that is damaged ' +
+    'it asks what is left of it, and the audit log. Waits for nobody to do that; what it writes into the ' +
+    'state waits for whoever works there. Run by a unit of systemd before devices are probed.',
   options: [STATE, SYSFS, ...TIMEOUTS],
   examples: ['ironport-agent quarantine enforce'],
   schema: 'ironport-agent/quarantine-enforce/v1',
   async run(context) {
     const agent = openAgent(context, { timeouts: true });
     const sysfs = await openSysfs(context);
-    const { entered, unwritten } = await enforce(agent, sysfs, context.signal);
+    const { entered, damaged, unwritten } = await enforce(agent, sysfs, context.signal);
     if (unwritten !== undefined) context.ui.warn(`not in the audit log: ${unwritten.message}`);
-    const problems = entered.flatMap(({ held }) => held.problems);
+    const held = [...entered.map((one) => one.held), ...damaged.flatMap((one) => one.held)];
+    const problems = [...damaged.map(damagedText), ...held.flatMap((one) => one.problems)];
     for (const problem of problems) context.ui.warn(problem);
     return {
-      data: { incidents: entered.map(enteredJson) },
+      data: { incidents: entered.map(enteredJson), damaged: damaged.map(damagedJson) },
       ...(problems.length === 0 ? {} : { exit: NOT_ALL_HELD }),
       text:
-        entered.length === 0
-          ? 'nothing is in quarantine'
-          : entered.map(({ held }) => heldText(held)).join('\n'),
+        [...held.map(heldText), ...damaged.map(damagedText)].join('\n') ||
+        'nothing is in quarantine',
     };
   },
 };
 
-/** As a refusal of the agent: something in quarantine is not held down. */
+/** As a refusal of the agent: something in quarantine is not held down, or cannot be told. */
 const NOT_ALL_HELD = 20;
+
+function damagedText({ error, held }: HeldDamaged): string {
+  const devices = held.map(({ device }) => device).join(', ');
+  return devices === ''
+    ? `${error.message}: which device it is about cannot be told; keep drivers of the host off until you know`
+    : `${error.message}: ${devices} is held down for it`;
+}
+
+function damagedJson({ id, file, error, held }: HeldDamaged) {
+  return {
+    incident: id,
+    file,
+    why: error.why ?? error.message,
+    held: held.map(({ device, done, problems }) => ({ device, done, problems })),
+  };
+}
 
 function enteredJson({ incident, held }: Entered) {
   return { ...incidentJson(incident), done: held.done, problems: held.problems };
@@ -212,12 +231,17 @@ function heldText({ device, done, problems }: HeldDown): string {
 }
 
 function incidentText(incident: Incident): string {
-  const { id, device, level, reason, audit } = incident;
+  const { id, device, level, reason, again, audit } = incident;
   return [
     `incident ${id}`,
     `device   ${device.path}, ${showIdentity(device)}, serial ${device.serial ?? 'none'}`,
     `level    ${level}, since ${formatInstant(incident.enteredAt)}`,
     `reason   ${reason}`,
+    ...(again === null
+      ? []
+      : [
+          `again    ${again.reason}, at ${formatInstant(again.at)}; ${again.times + 1} times by now`,
+        ]),
     `record   ${audit === null ? 'not in the audit log yet' : `line ${audit.seq}, ${audit.sha256}`}`,
   ].join('\n');
 }

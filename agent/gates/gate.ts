@@ -30,6 +30,11 @@ export interface Gate {
   check(input: GateInput): Objection | undefined;
 }
 
+/** A gate that asks about the device alone. */
+export interface DeviceGate extends Gate {
+  check(input: Pick<GateInput, 'device'>): Objection | undefined;
+}
+
 /** A gate that asks about the host alone: what it refuses, it refuses every device. */
 export interface HostGate extends Gate {
   check(input: Pick<GateInput, 'host'>): Objection | undefined;

@@ -1,5 +1,5 @@
 import type { UseKind } from '../host/usage.ts';
-import type { Gate } from './gate.ts';
+import type { DeviceGate } from './gate.ts';
 
 const WORDS: Readonly<Record<UseKind, string>> = {
   mounted: 'has a file system that is mounted',
@@ -11,7 +11,7 @@ const WORDS: Readonly<Record<UseKind, string>> = {
 };
 
 /** Taking a device away from those who use it takes the machine down with it. */
-export const inUse: Gate = {
+export const inUse: DeviceGate = {
   reason: 'in-use',
   rule: 'a device whose loss somebody would notice is not taken',
   code: 'E_DEVICE_IN_USE',

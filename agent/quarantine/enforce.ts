@@ -9,60 +9,69 @@ import { AGENT_LIMITS } from '../../shared/limits.ts';
 import type { Agent } from '../agent.ts';
 import type { AuditEvent } from '../audit.ts';
 import type { Sysfs } from '../host/sysfs.ts';
+import { type HeldDamaged, holdDamaged } from './damaged.ts';
 import { type Entered, writeLine } from './enter.ts';
 import { holdDown, letUp } from './hold-down.ts';
-import { loadIncidents, loadReleased } from './store.ts';
+import { loadReleased, readStore } from './store.ts';
 
-export interface Enforced {
+interface HeldAll {
   readonly entered: readonly Entered[];
+  /** Records that cannot be read, and what was done for them all the same. */
+  readonly damaged: readonly HeldDamaged[];
+}
+
+export interface Enforced extends HeldAll {
   /** Why it is not written down, where it is not: held down it is all the same. */
   readonly unwritten: IronError | undefined;
 }
 
-/** `E_STORE` when a record of an incident cannot be read. */
+/** A record that cannot be read keeps no other one from being held down. */
 export async function enforce(agent: Agent, sysfs: Sysfs, signal?: AbortSignal): Promise<Enforced> {
   const stop = signal === undefined ? {} : { signal };
   try {
-    const entered = await agent.alone(() => enforceAlone(agent, sysfs), { waitMs: 0, ...stop });
-    return { entered, unwritten: undefined };
+    const all = await agent.alone(() => enforceAlone(agent, sysfs), { waitMs: 0, ...stop });
+    return { ...all, unwritten: undefined };
   } catch (error) {
     signal?.throwIfAborted();
     const problem = asIronError(error);
-    const { entered, events } = await enforceUnlocked(agent, sysfs);
+    const { events, ...all } = await enforceUnlocked(agent, sysfs);
+    const { entered } = all;
     const isNews = events.length > 0 || entered.some(({ incident }) => incident.audit === null);
-    if (!isNews) return { entered, unwritten: undefined };
+    if (!isNews) return { ...all, unwritten: undefined };
     // A disk that cannot be written yet, for one.
-    if (problem.code !== 'E_LOCKED') return { entered, unwritten: problem };
-    const write = (): Promise<Entered[]> => writeAfter(agent, sysfs, entered, events);
+    if (problem.code !== 'E_LOCKED') return { ...all, unwritten: problem };
+    const write = (): Promise<HeldAll> => writeAfter(agent, sysfs, entered, events);
     const waitMs = 1000 * AGENT_LIMITS.enforceWaitSeconds;
     try {
-      return { entered: await agent.alone(write, { waitMs, ...stop }), unwritten: undefined };
+      return { ...(await agent.alone(write, { waitMs, ...stop })), unwritten: undefined };
     } catch (later) {
-      return { entered, unwritten: asIronError(later) };
+      return { ...all, unwritten: asIronError(later) };
     }
   }
 }
 
-async function enforceAlone(agent: Agent, sysfs: Sysfs): Promise<Entered[]> {
-  const all: Entered[] = [];
-  for (const incident of await loadIncidents(agent)) {
+async function enforceAlone(agent: Agent, sysfs: Sysfs): Promise<HeldAll> {
+  const entered: Entered[] = [];
+  const { incidents, damaged } = await readStore(agent);
+  for (const incident of incidents) {
     const held = await holdDown(agent, sysfs, incident);
-    all.push({ incident: await writeLine(agent, incident), held });
+    entered.push({ incident: await writeLine(agent, incident), held });
   }
-  return all;
+  return { entered, damaged: await holdDamaged(agent, sysfs, damaged) };
 }
 
 /** Incidents are files that are written whole, so that they can be read while somebody has the lock. */
 async function enforceUnlocked(
   agent: Agent,
   sysfs: Sysfs,
-): Promise<{ readonly entered: Entered[]; readonly events: AuditEvent[] }> {
+): Promise<HeldAll & { readonly events: readonly AuditEvent[] }> {
   const entered: Entered[] = [];
   const events: AuditEvent[] = [];
   const record = async (event: AuditEvent): Promise<void> => void events.push(event);
-  for (const incident of await loadIncidents(agent))
+  const { incidents, damaged } = await readStore(agent);
+  for (const incident of incidents)
     entered.push({ incident, held: await holdDown(agent, sysfs, incident, record) });
-  return { entered, events };
+  return { entered, damaged: await holdDamaged(agent, sysfs, damaged, record), events };
 }
 
 /** Later, with the lock: what was done goes into the log, and what changed meanwhile is seen to. */
@@ -71,9 +80,9 @@ async function writeAfter(
   sysfs: Sysfs,
   before: readonly Entered[],
   events: readonly AuditEvent[],
-): Promise<Entered[]> {
+): Promise<HeldAll> {
   await agent.audit.append(...events).catch(() => {});
-  const now = await enforceAlone(agent, sysfs);
+  const { entered: now, damaged } = await enforceAlone(agent, sysfs);
   const incidents = now.map(({ incident }) => incident);
   for (const { incident } of before) {
     if (incidents.some(({ id }) => id === incident.id)) continue;
@@ -81,8 +90,9 @@ async function writeAfter(
     const released = await loadReleased(agent, incident.id);
     if (released !== undefined) await letUp(agent, sysfs, released, incidents);
   }
-  return now.map(({ incident, held }) => {
+  const entered = now.map(({ incident, held }) => {
     const earlier = before.find((one) => one.incident.id === incident.id)?.held.done ?? [];
     return { incident, held: { ...held, done: [...new Set([...earlier, ...held.done])] } };
   });
+  return { entered, damaged };
 }

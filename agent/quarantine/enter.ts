@@ -5,22 +5,24 @@ import { IronError } from '../../shared/errors.ts';
 import { QUARANTINE_LIMITS } from '../../shared/limits.ts';
 import {
   type DeviceName,
+  deviceNameJson,
   LEVELS,
   type Level,
   tellingName,
 } from '../../shared/manifest/quarantine.ts';
+import type { Instant } from '../../shared/time.ts';
 import type { Agent } from '../agent.ts';
+import type { AuditEvent } from '../audit.ts';
 import { loadBinding } from '../binding.ts';
 import type { BindingState } from '../binding-state.ts';
 import { readBinding } from '../host/inventory.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import { hostId } from '../identity.ts';
 import { cutText } from '../sound-text.ts';
-import { incidentOf } from './find.ts';
 import { type HeldDown, holdDown } from './hold-down.ts';
 import type { Incident } from './incident.ts';
-import { readPresent } from './present.ts';
-import { storeIncident } from './store.ts';
+import { incidentsOf, readPresent } from './present.ts';
+import { readStore, storeIncident } from './store.ts';
 
 export interface Entering {
   readonly device: DeviceName;
@@ -36,7 +38,8 @@ export interface Entered {
 /**
  * Writes the incident down, and holds the device down in sysfs. Whoever holds the device has braked it
  * before, or does it now that there is a record: this waits for nobody. A device that is in quarantine
- * already stays in that incident, at the higher of both levels. The caller holds the lock.
+ * already stays in that incident, at the higher of both levels; a release that was signed before counts
+ * no more. The caller holds the lock.
  */
 export async function enterQuarantine(
   agent: Agent,
@@ -45,19 +48,34 @@ export async function enterQuarantine(
 ): Promise<Entered> {
   const { device, level } = entering;
   const reason = cutText(entering.reason, QUARANTINE_LIMITS.reason);
-  const before = await incidentOf(agent, sysfs, device);
-  const begun = before ?? (await begin(agent, sysfs, { device, level, reason }));
-  const isHigher = LEVELS.indexOf(level) > LEVELS.indexOf(begun.level);
-  const incident = isHigher ? { ...begun, level } : begun;
+  // A record that cannot be read binds nothing, and keeps nothing from being taken out of service.
+  const { incidents } = await readStore(agent);
+  const [before] = await incidentsOf(sysfs, incidents, { path: device.path, name: device });
+  const incident =
+    before === undefined
+      ? await begin(agent, sysfs, { device, level, reason })
+      : addTo(before, level, reason, agent.clock());
   // Durable before anything is done, and before its line: a crash in between leaves it in quarantine.
-  if (before === undefined || isHigher) await storeIncident(agent, incident);
-  if (before !== undefined) {
-    const { id: name, level: now } = incident;
-    const event = { event: 'quarantine-again', device: device.path, incident: name };
-    await agent.audit.append({ ...event, level: now, reason }).catch(() => {});
-  }
+  let lost: unknown;
+  await storeIncident(agent, incident).catch((error) => {
+    if (before === undefined) throw error;
+    // It is in quarantine already: held down all the same, and then told.
+    lost = error;
+  });
   const held = await holdDown(agent, sysfs, incident);
+  if (lost !== undefined) throw lost;
   return { incident: await writeLine(agent, incident), held };
+}
+
+/** With the new reason and the higher of both levels; no line is about it yet, and no release either. */
+function addTo(before: Incident, level: Level, reason: string, at: Instant): Incident {
+  const isHigher = LEVELS.indexOf(level) > LEVELS.indexOf(before.level);
+  return {
+    ...before,
+    level: isHigher ? level : before.level,
+    again: { times: (before.again?.times ?? 0) + 1, at, reason },
+    audit: null,
+  };
 }
 
 async function begin(
@@ -74,6 +92,7 @@ async function begin(
     driver: binding?.driver ?? null,
     enteredAt: agent.clock(),
     found: binding?.found ?? (await look(sysfs, device.path)),
+    again: null,
     audit: null,
     released: null,
   };
@@ -89,22 +108,13 @@ async function look(sysfs: Sysfs, path: string): Promise<BindingState | null> {
 }
 
 /**
- * Its line in the audit log, once; without room for one it stays to be written. The caller holds the lock.
+ * Its newest line in the audit log, once; without room for one it stays to be written. The caller holds
+ * the lock.
  */
 export async function writeLine(agent: Agent, incident: Incident): Promise<Incident> {
   if (incident.audit !== null) return incident;
-  const { id, device, level, reason, driver } = incident;
   try {
-    const [audit = null] = await agent.audit.append({
-      event: 'quarantined',
-      device: device.path,
-      incident: id,
-      level,
-      reason,
-      path: driver?.path ?? null,
-      sha256: driver?.sha256 ?? null,
-      serial: device.serial,
-    });
+    const [audit = null] = await agent.audit.append(lineOf(incident));
     const written = { ...incident, audit };
     await storeIncident(agent, written);
     return written;
@@ -112,4 +122,21 @@ export async function writeLine(agent: Agent, incident: Incident): Promise<Incid
     if (error instanceof IronError) return incident;
     throw error;
   }
+}
+
+/** All that a release is about: whoever reads it needs no other line. */
+function lineOf({ id, device, level, reason, driver, again }: Incident): AuditEvent {
+  return {
+    event: again === null ? 'quarantined' : 'quarantine-again',
+    device: device.path,
+    incident: id,
+    level,
+    reason: again?.reason ?? reason,
+    ...(again === null ? {} : { times: again.times, first_reason: reason }),
+    path: driver?.path ?? null,
+    sha256: driver?.sha256 ?? null,
+    serial: device.serial,
+    // All that tells it from others, in case its record is damaged.
+    name: deviceNameJson(device),
+  };
 }

@@ -47,7 +47,7 @@ export function holdDown(
   return atItsPlaces({ agent, sysfs, incident, record }, act);
 }
 
-type Record = (event: AuditEvent) => Promise<unknown>;
+export type Record = (event: AuditEvent) => Promise<unknown>;
 
 /**
  * The override as it was when the incident began; the driver stays as it is, and so does what `others`,

@@ -30,10 +30,25 @@ export interface Incident {
   readonly enteredAt: Instant;
   /** Driver and override when it began; null when the device was gone by then. */
   readonly found: BindingState | null;
-  /** Its line of the audit log; null while that could not be written. */
+  /** The newest time that it was put there while it was there already; null when it never was. */
+  readonly again: Again | null;
+  /**
+   * Its newest line of the audit log, which is what a release must name: whoever signed one about an
+   * older line did not know of what came later. Null while the newest is in no line, for want of room
+   * or because of a crash in between: nobody can release it then. The line is written by whatever comes
+   * next to it, `quarantine enforce` at the latest.
+   */
   readonly audit: LineName | null;
   /** Set once it is over. */
   readonly released: { readonly at: Instant; readonly statementSha256: string } | null;
+}
+
+/** What was added to an incident. */
+export interface Again {
+  /** How many times until now. */
+  readonly times: number;
+  readonly at: Instant;
+  readonly reason: string;
 }
 
 const SCHEMA = 'ironport-agent.incident/v1';
@@ -52,7 +67,8 @@ export function formatIncident(incident: Incident): Uint8Array {
 
 /** As `--json` shows it too. */
 export function incidentJson(incident: Incident): JsonObject {
-  const { id, host, device, level, reason, driver, enteredAt, found, audit, released } = incident;
+  const { id, host, device, level, reason, driver, enteredAt, found } = incident;
+  const { again, audit, released } = incident;
   return {
     incident: id,
     host,
@@ -62,6 +78,10 @@ export function incidentJson(incident: Incident): JsonObject {
     driver: driver === null ? null : { ...driver },
     entered_at: formatInstant(enteredAt),
     found: found === null ? null : stateJson(found),
+    again:
+      again === null
+        ? null
+        : { times: again.times, at: formatInstant(again.at), reason: again.reason },
     audit: audit === null ? null : { seq: audit.seq, sha256: audit.sha256 },
     released:
       released === null
@@ -75,7 +95,7 @@ export function parseIncident(bytes: Uint8Array): Incident {
   const node = new Node(parseJson(bytes, { length: QUARANTINE_LIMITS.incident }), 'incident');
   node.only(
     ...['schema', 'incident', 'host', 'device', 'level', 'reason', 'driver', 'entered_at'],
-    ...['found', 'audit', 'released'],
+    ...['found', 'again', 'audit', 'released'],
   );
   node.get('schema').oneOf(SCHEMA);
   const orNull = <T>(key: string, read: (member: Node) => T): T | null => {
@@ -97,6 +117,8 @@ export function parseIncident(bytes: Uint8Array): Incident {
     }),
     enteredAt: node.get('entered_at').instant(),
     found: orNull('found', parseState),
+    // Records from before there was such a thing have no such field.
+    again: node.maybe('again') === undefined ? null : orNull('again', readAgain),
     audit: orNull('audit', (member) => {
       member.only('seq', 'sha256');
       return {
@@ -111,5 +133,14 @@ export function parseIncident(bytes: Uint8Array): Incident {
         statementSha256: member.get('statement_sha256').matching(DIGEST, 'a SHA-256'),
       };
     }),
+  };
+}
+
+function readAgain(node: Node): Again {
+  node.only('times', 'at', 'reason');
+  return {
+    times: node.get('times').integer(1),
+    at: node.get('at').instant(),
+    reason: node.get('reason').string(),
   };
 }

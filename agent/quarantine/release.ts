@@ -93,7 +93,12 @@ async function find(agent: Agent, id: string): Promise<Incident> {
 /** What a statement must name. `E_NOT_RELEASED` while the incident has no line in the audit log. */
 export function named({ id, host, device, audit }: Incident): Named {
   if (audit === null) {
-    throw notReleased('audit', 'the incident is not in the audit log yet', { incident: id });
+    throw notReleased(
+      'audit',
+      'the newest of the incident is not in the audit log yet',
+      { incident: id },
+      'nothing was changed, and the device stays in quarantine; make room on the disk, and `ironport-agent quarantine enforce` writes its line',
+    );
   }
   return { incident: id, host, device, auditSha256: audit.sha256 };
 }

@@ -18,24 +18,49 @@ import { formatIncident, type Incident, parseIncident } from './incident.ts';
 
 const NAME = /^([0-9a-f]{32})\.json$/;
 
+/** The record of an incident that is there and cannot be read. */
+export interface Damaged {
+  /** As its name says: nothing else of it can be trusted. */
+  readonly id: string;
+  readonly file: string;
+  readonly error: IronError;
+}
+
+export interface Store {
+  /** Every incident that is not over and can be read, oldest first. */
+  readonly incidents: readonly Incident[];
+  readonly damaged: readonly Damaged[];
+}
+
 /** Every incident that is not over, oldest first. `E_STORE` when one cannot be read. */
-export async function loadIncidents(agent: Agent): Promise<Incident[]> {
+export async function loadIncidents(agent: Agent): Promise<readonly Incident[]> {
+  const { incidents, damaged } = await readStore(agent);
+  const [first] = damaged;
+  if (first !== undefined) throw first.error;
+  return incidents;
+}
+
+/** All that is there, for those who must do what they can with the rest. */
+export async function readStore(agent: Agent): Promise<Store> {
   const folder = agent.place(agentState.quarantineFolder);
   const names = await onPath(folder, () => readdir(folder)).catch((error) => {
     if (error instanceof IronError && error.context.errno === 'ENOENT') return [];
     throw error;
   });
-  const found: Incident[] = [];
+  const incidents: Incident[] = [];
+  const damaged: Damaged[] = [];
   for (const name of names.sort()) {
     const [, id] = NAME.exec(name) ?? [];
-    const incident = id === undefined ? undefined : await readIncident(agent, id);
-    if (incident !== undefined) found.push(incident);
+    if (id === undefined) continue;
+    const path = agentState.incident(id);
+    try {
+      const incident = await read(agent, path, id);
+      if (incident !== undefined) incidents.push(incident);
+    } catch (error) {
+      damaged.push({ id, file: agent.place(path), error: asIronError(error) });
+    }
   }
-  return found.sort((a, b) => a.enteredAt - b.enteredAt);
-}
-
-async function readIncident(agent: Agent, id: string): Promise<Incident | undefined> {
-  return await read(agent, agentState.incident(id), id);
+  return { incidents: incidents.sort((a, b) => a.enteredAt - b.enteredAt), damaged };
 }
 
 /** An incident that is over; undefined when there is none of that name. */
@@ -53,7 +78,7 @@ async function read(agent: Agent, path: string, id: string): Promise<Incident | 
   } catch (cause) {
     throw new IronError('E_STORE', `the record of an incident is damaged: ${agent.place(path)}`, {
       why: asIronError(cause).message,
-      hint: 'nothing was changed, and nothing is bound before it is known what is quarantined; restore the file from a backup of the state folder',
+      hint: 'nothing is bound before it is known what is quarantined; `ironport-agent quarantine enforce` holds down all else, and the devices that can still be told of this one; restore the file from a backup of the state folder',
       cause,
       context: { incident: id },
     });

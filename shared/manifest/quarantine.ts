@@ -122,7 +122,7 @@ export interface Named {
   readonly incident: string;
   readonly host: string;
   readonly device: DeviceName;
-  /** SHA-256 of the line of the audit log that is about the incident. */
+  /** SHA-256 of the newest line of the audit log that is about the incident. */
   readonly auditSha256: string;
 }
 
@@ -226,17 +226,26 @@ export function requireAbout(statement: Named, named: Named): void {
   if (statement.host !== named.host) throw differ('host', 'it is about another host');
   if (!isEqual(statement.device, named.device))
     throw differ('device', 'it is about another device');
+  // The newest line about the incident: what was added later was not known to whoever signed.
   if (statement.auditSha256 !== named.auditSha256)
-    throw differ('audit', 'it names another record of the audit log');
+    throw differ(
+      'audit',
+      'it names another record of the audit log, or one from before it was put into quarantine again',
+    );
 }
 
 function isEqual(a: DeviceName, b: DeviceName): boolean {
   return JSON.stringify(deviceNameJson(a)) === JSON.stringify(deviceNameJson(b));
 }
 
-export function notReleased(reason: string, message: string, context: ErrorContext): IronError {
+export function notReleased(
+  reason: string,
+  message: string,
+  context: ErrorContext,
+  hint = 'nothing was changed, and the device stays in quarantine; `ironport-agent quarantine show` writes the statement that the operators are to sign',
+): IronError {
   return new IronError('E_NOT_RELEASED', message, {
-    hint: 'nothing was changed, and the device stays in quarantine; `ironport-agent quarantine show` writes the statement that the operators are to sign',
+    hint,
     context: { reason, ...context },
   });
 }
