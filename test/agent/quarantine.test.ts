@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { Agent } from '../../agent/agent.ts';
 import type { Confined } from '../../agent/confine.ts';
 import { type HoldEnd, hold } from '../../agent/hold.ts';
@@ -12,84 +12,14 @@ import { enterQuarantine } from '../../agent/quarantine/enter.ts';
 import { formatIncident, parseIncident } from '../../agent/quarantine/incident.ts';
 import { endIncident, loadIncidents } from '../../agent/quarantine/store.ts';
 import { recoverDevice } from '../../agent/recover.ts';
-import { BRIDGE, EDU_DEVICE, type PlayedDevice } from '../../scripts/demo/kernel/devices.ts';
+import { BRIDGE, EDU_DEVICE } from '../../scripts/demo/kernel/devices.ts';
 import { utf8 } from '../../shared/bytes.ts';
-import { signEnvelope } from '../../shared/evidence/dsse.ts';
-import type { DeviceName } from '../../shared/manifest/quarantine.ts';
-import {
-  parseReleaseDraft,
-  RELEASE_PAYLOAD_TYPE,
-  releasePayload,
-} from '../../shared/manifest/quarantine.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { makeKeyFile } from '../../shared/node/signers/file.ts';
 import { keyObject } from '../../shared/tuf/key.ts';
 import { testKey } from '../support/keys.ts';
-import { apply, BDF, NAME, POLICY, refused, agent as run, type Scene, scene } from './support.ts';
-
-const operators = [testKey('operator 1'), testKey('operator 2')];
-const DEVICE: DeviceName = {
-  ...{ path: BDF, vendor: 0x1234, device: 0x11e8, subsystemVendor: 0x1af4 },
-  ...{ subsystemDevice: 0x1100, class: 0x00ff00, revision: 0x10, serial: null },
-};
-
-interface Place extends Scene {
-  /** A command about quarantine. */
-  q(...words: string[]): ReturnType<typeof run>;
-  enter(...more: string[]): ReturnType<typeof run>;
-  release(file: string): ReturnType<typeof run>;
-  state_(): { driver: string | null; override: string };
-}
-
-async function placeOf(
-  t: Test,
-  faults: string[] = [],
-  devices: readonly PlayedDevice[] = [BRIDGE, EDU_DEVICE],
-): Promise<Place> {
-  const place = await scene(t, { faults, devices });
-  const keys = operators.map(({ key }) => keyObject(key));
-  const fleet = join(place.folder, 'fleet-keys.json');
-  writeFileSync(fleet, JSON.stringify({ schema: 'ironport.fleet-keys/v1', threshold: 2, keys }), {
-    mode: 0o644,
-  });
-  const state = ['--state', place.state];
-  const tree = [...state, '--sysfs-root', place.sysfs];
-  const folder = join(place.sysfs, 'devices/pci0000:00', BDF);
-  return {
-    ...place,
-    q: (...words) => run('quarantine', ...words, ...state),
-    enter: (...more) =>
-      run('quarantine', 'enter', ...tree, '--device', BDF, '--reason', 'it lies', ...more),
-    release: (file) => run('quarantine', 'release', file, ...tree, '--fleet-keys', fleet),
-    state_: () => ({
-      driver: readdirSync(folder).includes('driver') ? 'some' : null,
-      override: readFileSync(join(folder, 'driver_override'), 'utf8').trim(),
-    }),
-  };
-}
-
-/** The statement of an incident, signed. */
-async function statementOf(
-  place: Place,
-  incident: string,
-  change: object = {},
-  by = operators,
-): Promise<string> {
-  const file = join(place.folder, 'statement.json');
-  const shown = await place.q('show', incident, '--out', file);
-  if (shown.exit !== 0) throw new Error(shown.error.message);
-  const expires = systemClock() + 3600;
-  const named = { ...parseReleaseDraft(readFileSync(file)), expires, ...change };
-  const signers = by.map((signer) => ({ signer }));
-  writeFileSync(file, await signEnvelope(RELEASE_PAYLOAD_TYPE, releasePayload(named), signers));
-  return file;
-}
-
-const eventsOf = (place: Scene): Record<string, unknown>[] =>
-  readFileSync(join(place.state, 'audit.jsonl'), 'utf8')
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line));
+import { DEVICE, eventsOf, operators, placeOf, statementOf } from './quarantine-support.ts';
+import { apply, BDF, NAME, POLICY, refused, agent as run, type Scene } from './support.ts';
 
 t.test('a device of the host: taken off its driver, refused, released', async (t) => {
   const place = await placeOf(t);
