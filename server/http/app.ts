@@ -18,11 +18,11 @@ import type { Readiness } from '../observe/ready.ts';
 import { TreeReader } from '../static/serve.ts';
 import type { CurrentTree } from '../storage/published.ts';
 import { addBlobRoutes } from './blob-routes.ts';
-import { endSoon } from './body.ts';
 import { addDescriptionRoutes } from './description-routes.ts';
 import { endWithError, errorDocument, isOurs, publicError } from './errors.ts';
 import { targetOf } from './head.ts';
 import { health } from './health.ts';
+import { linger } from './linger.ts';
 import { addPendingRoutes } from './pending-routes.ts';
 import { addRetentionRoutes } from './retention-routes.ts';
 import { addReviewRoutes } from './review-routes.ts';
@@ -71,14 +71,12 @@ export function createApp(parts: AppParts): FastifyInstance {
     if (isOurs(error)) parts.onFailure(asIronError(error), request.raw);
     const answer = publicError(error);
     parts.onError?.(answer.code, request.raw);
-    endSoon(request.raw);
     // RFC 6585 4: also where there is no body to say it.
     const { retry_after: seconds } = answer.context;
     if (typeof seconds === 'number') reply.header('retry-after', seconds);
     return reply.code(answer.http).header('cache-control', 'no-store').send(errorDocument(answer));
   });
   app.setNotFoundHandler((request, reply) => {
-    endSoon(request.raw);
     parts.onError?.('E_NOT_FOUND', request.raw);
     endWithError(reply.hijack().raw, Object.assign(new Error('nothing here'), { statusCode: 404 }));
   });
@@ -107,6 +105,7 @@ function tellRoutes(app: FastifyInstance, onRoute: NonNullable<AppParts['onRoute
  */
 function serverOf(reader: TreeReader, routed: RequestListener, keepAliveTimeout: number): Server {
   const server = createServer((request, response) => {
+    linger(request, response);
     // One that is stopping answers by its routes, which end the connection.
     if (server.listening && reader.answerNow(targetOf(request).path, request, response)) return;
     routed(request, response);

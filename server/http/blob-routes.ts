@@ -10,7 +10,7 @@ import { api } from '../../shared/layout.ts';
 import { SERVER_LIMITS } from '../../shared/limits.ts';
 import type { BlobState, Piece } from '../intake/receive.ts';
 import type { AppParts } from './app.ts';
-import { BodyRoom, bodyOf, endSoon, readBody } from './body.ts';
+import { BodyRoom, bodyOf, readBody } from './body.ts';
 import { errorDocument } from './errors.ts';
 import { headOf } from './head.ts';
 import { isTus, readCreation, speakTus, TUS_FIELDS } from './tus.ts';
@@ -114,7 +114,6 @@ async function lengthOf(
 /** That somebody else is sending it is 423 to a client of tus, which comes again by itself. */
 function locked(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (!isTus(request) || !isIronError(error, 'E_TRY_AGAIN')) throw error;
-  endSoon(request.raw);
   return reply.code(423).header('cache-control', 'no-store').send(errorDocument(error));
 }
 

@@ -61,15 +61,3 @@ export async function readBody(
     room.giveBack(length);
   }
 }
-
-/** How long the rest of a refused body is read and dropped, so that the answer is read, too. */
-const LINGER_MS = 5000;
-
-/** Ends the connection of a request whose body nobody wants, if it does not end itself soon. */
-export function endSoon(request: IncomingMessage): void {
-  if (request.complete) return;
-  request.resume();
-  const timer = setTimeout(() => request.destroy(), LINGER_MS);
-  timer.unref();
-  request.once('close', () => clearTimeout(timer));
-}

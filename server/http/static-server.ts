@@ -13,6 +13,7 @@ import { TreeReader } from '../static/serve.ts';
 import { noSuchFile } from '../static/url-path.ts';
 import { endWithError, isOurs } from './errors.ts';
 import { targetOf } from './head.ts';
+import { linger } from './linger.ts';
 
 /** What a browser is told that asks before it asks (Fetch, CORS preflight). */
 export const PREFLIGHT_FIELDS = {
@@ -45,6 +46,7 @@ export async function serveTree(options: StaticOptions): Promise<StaticServer> {
   const server = createServer(
     { connectionsCheckingInterval: 5000, requestTimeout: TRANSPORT_LIMITS.idleSeconds * 1000 },
     (request, response) => {
+      linger(request, response);
       if (server.listening && reader.answerNow(targetOf(request).path, request, response)) return;
       // Nothing is taken: whoever sends a body is not read.
       request.resume();

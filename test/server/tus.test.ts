@@ -134,10 +134,33 @@ t.test('requests that lie, and what they leave', async (t) => {
   const bytes = utf8('the right bytes');
   const digest = sha256(bytes);
 
-  const old = await caller.headers('HEAD', api.blob(digest), { 'tus-resumable': '0.2.2' });
-  const unspoken = await call(caller.url, 'HEAD', api.blob(digest), old);
-  t.equal(unspoken.status, 412, 'tus, core, Tus-Resumable');
-  t.equal(unspoken.headers['tus-version'], '1.0.0');
+  // Each as it would be done, were it not for the version.
+  const others: readonly (readonly [
+    method: string,
+    path: string,
+    headers: Record<string, string>,
+  ])[] = [
+    ['HEAD', api.blob(digest), {}],
+    [
+      'POST',
+      api.blobs,
+      { 'upload-length': `${bytes.length}`, 'upload-metadata': formatUploadMetadata(digest) },
+    ],
+    [
+      'PATCH',
+      api.blob(digest),
+      { 'content-type': UPLOAD_TYPE, 'upload-offset': '0', 'content-length': `${bytes.length}` },
+    ],
+    ['DELETE', api.blob(digest), {}],
+  ];
+  for (const [method, path, headers] of others) {
+    const old = await caller.headers(method, path, { 'tus-resumable': '0.2.2', ...headers });
+    const unspoken = await call(
+      ...([caller.url, method, path, old, method === 'PATCH' ? bytes : undefined] as const),
+    );
+    t.equal(unspoken.status, 412, `${method}: tus, core, Tus-Resumable`);
+    t.equal(unspoken.headers['tus-version'], '1.0.0', method);
+  }
 
   t.equal((await tus.patch(digest, 0, bytes)).status, 404, 'it was not created');
   for (const length of ['-1', '1.5', '1e3', '00', '9'.repeat(20)])
