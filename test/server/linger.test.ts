@@ -32,7 +32,9 @@ function send(
   return new Promise((resolve) => {
     const socket = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true });
     let [got, failed, ended] = ['', undefined as string | undefined, false];
+    let dribbling: NodeJS.Timeout | undefined;
     const done = (): void => {
+      clearInterval(dribbling);
       const status = /^HTTP\/1\.1 (\d+)/.exec(got)?.[1];
       resolve({ status: status === undefined ? undefined : Number(status), failed, ended });
       socket.destroy();
@@ -61,6 +63,8 @@ function send(
         return;
       }
       socket.resume();
+      // Neither is it silent, for which alone a connection would be ended.
+      if (bytes < BODY) dribbling = setInterval(() => socket.write('x'), 1000);
     };
     more();
   });
@@ -102,7 +106,7 @@ t.test('a body that does not end is not waited for', async (t) => {
     endless.map(({ head }) => send(service.url, head, { bytes, untilEnd: true })),
   );
   for (const [at, { status, head }] of endless.entries())
-    t.match(all[at], { status, ended: true }, head.join(', '));
+    t.match(all[at], { status }, head.join(', '));
 });
 
 t.test('the server of a tree alone', async (t) => {
