@@ -5,11 +5,13 @@ import { BACKENDS, type Backend, type KernelKind, type LabCase } from './case.ts
 import { crashes } from './crash.ts';
 import { drivers } from './drivers.ts';
 import { machine } from './machine.ts';
+import { quarantines, tombs } from './quarantine.ts';
 import { refusals } from './refusals.ts';
 import { directRuns } from './run-direct.ts';
 import { refusedRuns } from './run-refused.ts';
 import { runs } from './runs.ts';
 import { steps } from './steps.ts';
+import { watching } from './watching.ts';
 import { wholeWay } from './whole-way.ts';
 import { windows } from './windows.ts';
 
@@ -23,7 +25,10 @@ export const CASES: readonly LabCase[] = [
   ...refusedRuns,
   ...directRuns,
   ...brakeFigures,
+  ...watching,
+  ...quarantines,
   ...refusals,
+  ...tombs,
   ...crashes,
 ];
 
