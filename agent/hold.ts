@@ -72,7 +72,10 @@ export async function hold(holding: Holding): Promise<HoldEnd> {
   const { confined } = holding;
   const { device, running } = confined;
   const log = new Log(holding);
-  const end = await untilOver(holding, log).catch((error) => giveUp(holding, log, error));
+  const end = await untilOver(holding, log)
+    .catch((error) => giveUp(holding, log, error))
+    // Also where the end came before anybody began to watch.
+    .finally(() => holding.watched?.baseline.close());
   log.brake();
   if (end.why === 'device-error') log.write({ event: 'device-error', device });
   else if (end.why === 'watched') log.seen(end.event);

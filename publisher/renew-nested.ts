@@ -14,10 +14,13 @@ import { type SignedBelow, signNested } from './sign-below.ts';
 import type { Api } from './upload/api.ts';
 import { BatchSender } from './upload/batch.ts';
 
-/** What was renewed, and the names of the roles that say what was not signed in this folder. */
+/** What was renewed, and the names of roles that were left as they are. */
 export interface RenewedNested {
   readonly renewed: readonly Renewed[];
+  /** They say what was not signed in this folder. */
   readonly strange: readonly string[];
+  /** None of the keys that vendor.json names for them counts. */
+  readonly unsigned: readonly string[];
 }
 
 /** What became of one role, for `--json` and for people. */
@@ -60,12 +63,12 @@ export async function renewNested(
     before.set(name, role.expires);
   }
   const all = await signNested(session, nestedRoles(base, trees));
-  for (const { role, have } of all)
-    if (have === 0)
-      context.ui.warn(
-        `no key that vendor.json names for ${role} is here and counts on it, and it is left as it is: they were exchanged, or are elsewhere`,
-      );
   const signed = all.filter(({ have }) => have > 0);
+  const unsigned = all.filter(({ have }) => have === 0).map(({ role }) => role);
+  for (const role of unsigned)
+    context.ui.warn(
+      `no key that vendor.json names for ${role} is here and counts on it, and it is left as it is: they were exchanged, or are elsewhere`,
+    );
   const whole = signed.filter((one) => isComplete({ own: undefined, nested: [one] }));
   if (whole.length > 0) {
     const sender = new BatchSender(api);
@@ -88,7 +91,7 @@ export async function renewNested(
     const text = `${one.role}: ${waitingText(waiting, countOf(together))}`;
     renewed.push({ data: { ...said, published: false, pending }, text });
   }
-  return { renewed, strange };
+  return { renewed, strange, unsigned };
 }
 
 function dataOf({ role, version, expires }: SignedBelow, was: string): object {

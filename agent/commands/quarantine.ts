@@ -1,5 +1,6 @@
 /** `ironport-agent quarantine list|show|enter|release|enforce`. */
 
+import { existsSync } from 'node:fs';
 import type { CommandSpec } from '../../shared/cli/command.ts';
 import { table } from '../../shared/cli/table.ts';
 import { IronError } from '../../shared/errors.ts';
@@ -188,6 +189,13 @@ export const quarantineEnforceCommand: CommandSpec = {
   async run(context) {
     const agent = openAgent(context, { timeouts: true });
     const sysfs = await openSysfs(context);
+    // Nothing is made here: below a place where a file system will be mounted, it would be in its way.
+    if (!existsSync(agent.state)) {
+      context.ui.warn(
+        `there is no ${agent.state}: nothing was ever bound here, or the state is elsewhere`,
+      );
+      return { data: { incidents: [], damaged: [] }, text: 'nothing is in quarantine' };
+    }
     const { entered, damaged, unwritten } = await enforce(agent, sysfs, context.signal);
     if (unwritten !== undefined) context.ui.warn(`not in the audit log: ${unwritten.message}`);
     const held = [...entered.map((one) => one.held), ...damaged.flatMap((one) => one.held)];

@@ -6,6 +6,7 @@ import { QUARANTINE_LIMITS } from '../../shared/limits.ts';
 import {
   type DeviceName,
   deviceNameJson,
+  isInIncident,
   LEVELS,
   type Level,
   tellingName,
@@ -21,7 +22,7 @@ import { hostId } from '../identity.ts';
 import { cutText } from '../sound-text.ts';
 import { type HeldDown, holdDown } from './hold-down.ts';
 import type { Incident } from './incident.ts';
-import { incidentsOf, readPresent } from './present.ts';
+import { readPresent } from './present.ts';
 import { readStore, storeIncident } from './store.ts';
 
 export interface Entering {
@@ -50,7 +51,7 @@ export async function enterQuarantine(
   const reason = cutText(entering.reason, QUARANTINE_LIMITS.reason);
   // A record that cannot be read binds nothing, and keeps nothing from being taken out of service.
   const { incidents } = await readStore(agent);
-  const [before] = await incidentsOf(sysfs, incidents, { path: device.path, name: device });
+  const before = incidents.find((one) => isInIncident(one.device, device));
   const incident =
     before === undefined
       ? await begin(agent, sysfs, { device, level, reason })

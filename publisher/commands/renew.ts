@@ -1,7 +1,7 @@
 /** `renew`: the own role with a new date and nothing else. */
 
 import type { CommandResult, CommandSpec } from '../../shared/cli/command.ts';
-import { IronError } from '../../shared/errors.ts';
+import { CODES, IronError } from '../../shared/errors.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import { LIFETIMES } from '../../shared/limits.ts';
 import { systemClock } from '../../shared/node/clock.ts';
@@ -17,7 +17,7 @@ import { renewedRole } from '../next-role.ts';
 import type { Base } from '../rebase/base.ts';
 import { remember } from '../rebase/floor.ts';
 import { renewBins } from '../renew-bins.ts';
-import { renewNested } from '../renew-nested.ts';
+import { type RenewedNested, renewNested } from '../renew-nested.ts';
 import {
   apiOf,
   isOwnWork,
@@ -34,7 +34,7 @@ export const renew: CommandSpec = {
   name: 'renew',
   summary: 'sign the own role again with a new date, and nothing else',
   description:
-    'Its bins, and those nested roles whose keys are in this folder, are renewed with it; where none of the TUF keys is here, the nested roles alone. Refuses when what is published says something else than what was signed in this folder last; look at the difference that it prints, and go on with --adopt if it is yours.',
+    'Its bins, and those nested roles whose keys are in this folder, are renewed with it; where none of the TUF keys is here, the nested roles alone. A nested role that was not signed in this folder last, or on which none of its keys here counts, is left, and the exit status says so. Refuses when what is published says something else than what was signed in this folder last; look at the difference that it prints, and go on with --adopt if it is yours.',
   options: [
     DIR_OPTION,
     REPOSITORY_OPTION,
@@ -77,7 +77,7 @@ async function renewRole(session: Session): Promise<CommandResult> {
   if (signed.have < signed.need) {
     const { role } = signed;
     const waiting = await leaveWaiting(session, api, { own: signed, nested: [] });
-    const { renewed: nested } = await renewNested(session, api, base, expires);
+    const { renewed: nested, ...left } = await renewNested(session, api, base, expires);
     return {
       data: {
         role: config.vendor,
@@ -88,11 +88,12 @@ async function renewRole(session: Session): Promise<CommandResult> {
         nested: nested.map(({ data }) => data),
         ...waitingData(waiting),
       },
+      ...exitFor(left),
       text: [waitingText(waiting, signed), ...nested.map(({ text }) => text)].join('\n'),
     };
   }
   const published = await handIn(session, api, signed);
-  const { renewed: nested } = await renewNested(session, api, base, expires);
+  const { renewed: nested, ...left } = await renewNested(session, api, base, expires);
   const succinct = binsOf(base);
   // The delegation to them is the same: they are renewed after it, some at a time.
   const bins =
@@ -109,6 +110,7 @@ async function renewRole(session: Session): Promise<CommandResult> {
       nested: nested.map(({ data }) => data),
       ...published,
     },
+    ...exitFor(left),
     text: [
       `${bins === 0 ? '' : `${bins} bins and `}${roleWords(config.vendor, signed.role)}, where it was ${formatInstant(base.role.expires)}`,
       ...nested.map(({ text }) => text),
@@ -122,9 +124,15 @@ async function hasOwnKeys({ signers, config }: Session): Promise<boolean> {
   return (await signers.among('tuf')).length > 0;
 }
 
+/** A timer is to hear that something was left, before it expires. */
+function exitFor({ strange, unsigned }: Omit<RenewedNested, 'renewed'>): { exit?: number } {
+  return strange.length + unsigned.length === 0 ? {} : { exit: CODES.E_CONFLICT.exit };
+}
+
 async function renewNestedOnly(session: Session, base: Base): Promise<CommandResult> {
   const expires = systemClock() + LIFETIMES.vendor;
-  const { renewed, strange } = await renewNested(session, await apiOf(session), base, expires);
+  const { renewed, ...left } = await renewNested(session, await apiOf(session), base, expires);
+  const { strange } = left;
   if (renewed.length === 0 && strange.length > 0)
     throw new IronError(
       'E_CONFLICT',
@@ -140,6 +148,7 @@ async function renewNestedOnly(session: Session, base: Base): Promise<CommandRes
     });
   return {
     data: { role: null, nested: renewed.map(({ data }) => data) },
+    ...exitFor(left),
     text: renewed.map(({ text }) => text).join('\n'),
   };
 }

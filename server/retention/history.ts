@@ -38,6 +38,12 @@ export async function readHistory(
     windows.set(file.version, windowOf(targets));
   }
   const first = (await loadImported(folder))?.first.snapshot ?? 1;
+  // What the snapshots before promised would be no promise of the row that stands.
+  if (current < first)
+    throw unreadable(
+      tree.metadata('snapshot', first),
+      `snapshot ${current} stands, which is older`,
+    );
   const promises = new RolePromises(windows, { first, current });
   const expiries: Instant[] = [];
   for (const file of files.toReversed()) {

@@ -7,16 +7,19 @@ import { parseTargets } from '../../shared/tuf/targets.ts';
 import type { PublishParts } from '../publish/parts.ts';
 import { blobsOf } from '../storage/blobs.ts';
 
-/** Bytes by whose they are: a vendor need not send again, under whatever name, what it published. */
+/**
+ * Bytes by their digest, whoever asks for them: a vendor need not send again, under whatever name, what it
+ * published, and in a tree that was taken over the same place may be the vendor's and the operators'.
+ */
 export class Wanted {
   readonly #blobs = new Set<string>();
 
-  add(vendor: string, sha256: string): void {
-    this.#blobs.add(`${vendor}/${sha256}`);
+  add(sha256: string): void {
+    this.#blobs.add(sha256);
   }
 
-  has({ vendor, sha256 }: { readonly vendor: string; readonly sha256: string }): boolean {
-    return this.#blobs.has(`${vendor}/${sha256}`);
+  has({ sha256 }: { readonly sha256: string }): boolean {
+    return this.#blobs.has(sha256);
   }
 }
 
@@ -30,7 +33,7 @@ export async function wantedBlobs({
     // The operators' files list no artifact but the list of revocations, which comes with them.
     if (vendor === null) continue;
     const take = (bytes: Uint8Array, name: string): void => {
-      for (const { sha256 } of blobsOf(parseTargets(bytes, name), name)) wanted.add(vendor, sha256);
+      for (const { sha256 } of blobsOf(parseTargets(bytes, name), name)) wanted.add(sha256);
     };
     for (const bytes of files) take(bytes, role);
     for (const one of below) {

@@ -35,28 +35,44 @@ export interface Present {
 }
 
 /**
- * Where the device that was quarantined is, among all that are there: every address that must count as
- * it. Its serial number goes with it into another slot. Whatever is at its old address counts too, with
- * another serial number or other ids as well, since a device can lie about all of them; unless the one that
- * was quarantined is seen in another slot, whole, so that this is certainly another.
+ * Where the device that was quarantined may be, among all that are there: every address at which nothing
+ * is bound for a driver of ours. Its serial number goes with it into another slot. Whatever is at its old
+ * address counts too, whatever that shows: a device can lie about all that is read of it, and only the
+ * operators can say that another one is there by now.
  */
 export function placesOf(quarantined: DeviceName, present: readonly Present[]): string[] {
-  const hasMoved = present.some(({ name }) => name !== undefined && isMoved(quarantined, name));
   return present
-    .filter(({ path, name }) => {
-      if (name !== undefined && isSameSerial(quarantined, name)) return true;
-      return path === quarantined.path && !hasMoved;
-    })
+    .filter(
+      ({ path, name }) =>
+        path === quarantined.path || (name !== undefined && isSameSerial(quarantined, name)),
+    )
     .map(({ path }) => path);
 }
 
 /**
- * Those of them that are taken from the host: not the other functions of the same card, which show its
- * serial number too, and may be the host's own way to its network or disk.
+ * Where it is taken from the host: at its old address, and in the one other slot in which the very
+ * function is seen, when it is no longer seen at the old one. Where several show its number that number
+ * tells nothing, and a card of the host's is not taken down for it.
  */
 export function heldPlacesOf(quarantined: DeviceName, present: readonly Present[]): string[] {
-  const own = functionOf(quarantined.path);
-  return placesOf(quarantined, present).filter((path) => functionOf(path) === own);
+  const seen = present.filter(
+    ({ name }) => name !== undefined && isSameFunction(quarantined, name),
+  );
+  const [one, another] = seen;
+  const moved = another === undefined ? one?.path : undefined;
+  return present
+    .map(({ path }) => path)
+    .filter((path) => path === quarantined.path || path === moved);
+}
+
+/**
+ * Whether a device that goes into quarantine is the one of an incident, by all that is read of it. What
+ * merely sits where that one was, or is another function of its card, has an incident of its own.
+ */
+export function isInIncident(quarantined: DeviceName, device: DeviceName): boolean {
+  if (isSameFunction(quarantined, device)) return true;
+  if (quarantined.path !== device.path) return false;
+  return quarantined.serial === null || quarantined.serial === device.serial;
 }
 
 /**
@@ -64,23 +80,26 @@ export function heldPlacesOf(quarantined: DeviceName, present: readonly Present[
  * zeros: one that another slot shows too, or that is no number, is left out, and the address counts alone.
  */
 export function tellingName(device: DeviceName, present: readonly Present[]): DeviceName {
-  const isNone = /^(?:00-){7}00$|^(?:ff-){7}ff$/.test(device.serial ?? '');
   const isShared = present.some(
     ({ path, name }) =>
       name !== undefined && slotOf(path) !== slotOf(device.path) && isSameSerial(device, name),
   );
-  return isNone || isShared ? { ...device, serial: null } : device;
+  return isNumber(device.serial) && !isShared ? device : { ...device, serial: null };
+}
+
+/** No number: zeros or ones in all places. */
+function isNumber(serial: string | null): serial is string {
+  return serial !== null && !/^(?:00-){7}00$|^(?:ff-){7}ff$/.test(serial);
 }
 
 /** The serial number is one for all functions of a device (PCIe 7.9.3); vendors number by themselves. */
 function isSameSerial(a: DeviceName, b: DeviceName): boolean {
-  return a.serial !== null && a.serial === b.serial && a.vendor === b.vendor;
+  return isNumber(a.serial) && a.serial === b.serial && a.vendor === b.vendor;
 }
 
-/** The very function, with the same ids, in another slot. */
-function isMoved(quarantined: DeviceName, found: DeviceName): boolean {
+/** The very function by its serial number, with the same ids, in whatever slot. */
+function isSameFunction(quarantined: DeviceName, found: DeviceName): boolean {
   return (
-    slotOf(quarantined.path) !== slotOf(found.path) &&
     functionOf(quarantined.path) === functionOf(found.path) &&
     isSameSerial(quarantined, found) &&
     isEqual({ ...quarantined, path: found.path }, found)

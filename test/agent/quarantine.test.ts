@@ -1,6 +1,6 @@
 /** Quarantine: entered, kept over processes and starts, and left by the operators' word alone. */
 
-import { readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Agent } from '../../agent/agent.ts';
@@ -8,6 +8,7 @@ import type { Confined } from '../../agent/confine.ts';
 import { type HoldEnd, hold } from '../../agent/hold.ts';
 import { libc } from '../../agent/host/libc.ts';
 import { Sysfs } from '../../agent/host/sysfs.ts';
+import { program } from '../../agent/main.ts';
 import { enterQuarantine } from '../../agent/quarantine/enter.ts';
 import { formatIncident, parseIncident } from '../../agent/quarantine/incident.ts';
 import { endIncident, loadIncidents } from '../../agent/quarantine/store.ts';
@@ -18,6 +19,7 @@ import { systemClock } from '../../shared/node/clock.ts';
 import { makeKeyFile } from '../../shared/node/signers/file.ts';
 import { keyObject } from '../../shared/tuf/key.ts';
 import { testKey } from '../support/keys.ts';
+import { runInProcess } from '../support/program.ts';
 import { DEVICE, eventsOf, operators, placeOf, statementOf } from './quarantine-support.ts';
 import { apply, BDF, NAME, POLICY, refused, agent as run, type Scene } from './support.ts';
 
@@ -237,15 +239,60 @@ t.test('a device that was put into another slot, and one that came into its own'
   showSerial(place, OTHER, 1);
   writeFileSync(join(place.sysfs, 'devices/pci0000:00', BDF, 'driver_override'), '(null)\n');
   const [held] = (await enforce()).data.incidents;
-  t.match(held.done, [`${OTHER}: set the override to vfio-pci`, /^0000:00:06.0: unbind/]);
-  t.strictSame([override(BDF), override(OTHER)], ['(null)', 'vfio-pci'], 'it alone is held');
+  t.match(held.done, [
+    'set the override to vfio-pci',
+    `${OTHER}: set the override to vfio-pci`,
+    /^0000:00:06.0: unbind/,
+  ]);
+  t.strictSame([override(BDF), override(OTHER)], ['vfio-pci', 'vfio-pci'], 'both may be it');
   const other = [...place.device.slice(0, -1), OTHER, '--policy', POLICY];
   refused(t, await run('apply', NAME, ...other), 'E_QUARANTINED', 'in its new slot');
-  t.equal((await apply(place)).exit, 0, 'what is in its old one is another device');
+  refused(t, await apply(place), 'E_QUARANTINED', 'and what is in its old one: anything can lie');
 
+  // What came into its slot does something itself: an incident of its own, which outlives the other's.
+  const second = (await place.enter()).data;
+  t.not(second.incident, incident);
+  t.equal(second.device.serial, '00-00-00-00-00-00-00-03');
+  t.equal(second.again, null);
   const released = await place.release(await statementOf(place, incident));
-  t.strictSame(released.data.done, [`${OTHER}: clear the override`]);
-  t.strictSame([override(BDF), override(OTHER)], ['(null)', '(null)']);
+  t.match(released.data.done, [
+    `nothing: it is in quarantine by incident ${second.incident} still`,
+    `${OTHER}: clear the override`,
+  ]);
+  t.strictSame([override(BDF), override(OTHER)], ['vfio-pci', '(null)']);
+  refused(t, await apply(place), 'E_QUARANTINED', 'by the second incident');
+  await place.release(await statementOf(place, second.incident));
+  t.equal((await apply(place)).exit, 0);
+});
+
+t.test('without a state it says so, and makes none', async (t) => {
+  const place = await placeOf(t);
+  const state = join(place.folder, 'nowhere');
+  const words = ['--state', state, '--sysfs-root', place.sysfs];
+  const { exit, stderr, stdout } = await runInProcess(program, ['quarantine', 'enforce', ...words]);
+  t.equal(exit, 0);
+  t.match(stderr, `there is no ${state}`);
+  t.match(stdout, 'nothing is in quarantine');
+  t.notOk(existsSync(state));
+});
+
+t.test('a record of before that has a number which tells nothing', async (t) => {
+  const OTHER = '0000:00:06.0';
+  const devices = [BRIDGE, EDU_DEVICE, { ...EDU_DEVICE, bdf: OTHER, group: 8 }];
+  const place = await placeOf(t, [], devices);
+  for (const bdf of [BDF, OTHER]) showSerial(place, bdf, 0);
+  const { incident } = (await place.enter()).data;
+  const path = join(place.state, 'quarantine', `${incident}.json`);
+  const record = JSON.parse(readFileSync(path, 'utf8'));
+  const zeros = '00-00-00-00-00-00-00-00';
+  writeFileSync(path, JSON.stringify({ ...record, device: { ...record.device, serial: zeros } }));
+  const words = ['--state', place.state, '--sysfs-root', place.sysfs];
+  const { data } = await run('quarantine', 'enforce', ...words);
+  t.match(
+    data.incidents,
+    [{ incident, done: [], problems: [] }],
+    'its neighbour stays with the host',
+  );
 });
 
 t.test('a serial number that all cards of a kind show tells none of them', async (t) => {

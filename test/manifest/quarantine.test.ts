@@ -7,6 +7,7 @@ import { HOST_POLICY_PAYLOAD_TYPE } from '../../shared/evidence/policy/signed-po
 import {
   type DeviceName,
   heldPlacesOf,
+  isInIncident,
   type Named,
   parseRelease,
   parseReleaseDraft,
@@ -63,16 +64,11 @@ t.test('which device is meant', async (t) => {
   t.strictSame(places(named, moved), [there], 'its serial number goes with it');
   t.strictSame(places(named, { ...moved, device: 1 }), [there], 'with another device id too');
   t.strictSame(places(named, { ...moved, vendor: 1 }), [], 'a number of another vendor');
-  t.strictSame(places(named, moved, other), [there], 'what came to its slot is another card');
-  t.strictSame(places(named, moved, DEVICE), [there], 'without a serial number too');
-  const second = { ...named, path: '0000:00:05.1' };
-  t.strictSame(
-    places(named, second, other),
-    [second.path, here],
-    'the other function is not it moved',
-  );
-  const odd = { ...moved, revision: 9 };
-  t.strictSame(places(named, odd, other), [there, here], 'nor is what only claims its number');
+  t.strictSame(places(named, moved, other), [there, here], 'what came to its slot may be it, too');
+  for (const byte of ['00', 'ff']) {
+    const none = { ...named, serial: Array(8).fill(byte).join('-') };
+    t.strictSame(places(none, none, { ...none, path: there }), [here], `no number: ${byte}`);
+  }
   const unread = [
     { path: here, name: undefined },
     { path: there, name: undefined },
@@ -91,6 +87,20 @@ t.test('which of them are taken from the host, and by what they are told', async
   t.strictSame(heldPlacesOf(named, present(moved, { ...sibling, path: '0000:81:00.1' })), [
     moved.path,
   ]);
+  const liar = { ...named, serial: SERIAL.replace('77', '78') };
+  t.strictSame(
+    heldPlacesOf(named, present(liar, moved)),
+    [named.path, moved.path],
+    'whatever is at its old address, and itself where it is',
+  );
+  t.strictSame(
+    heldPlacesOf(named, present(named, moved)),
+    [named.path],
+    "where it is still at its address, one that shows its number too is the host's",
+  );
+  const third = { ...named, path: '0000:82:00.0' };
+  t.strictSame(heldPlacesOf(named, present(moved, third)), [], 'of two nobody knows which');
+  t.strictSame(heldPlacesOf(named, present({ ...moved, device: 1 })), [], 'with other ids');
   t.equal(tellingName(named, present(named, sibling)).serial, SERIAL, 'one for all its functions');
   t.equal(tellingName(named, present(named, moved)).serial, null, 'one for all cards of a kind');
   t.equal(tellingName(named, present({ ...moved, vendor: 1 })).serial, SERIAL);
@@ -98,6 +108,20 @@ t.test('which of them are taken from the host, and by what they are told', async
     const none = { ...DEVICE, serial: Array(8).fill(byte).join('-') };
     t.equal(tellingName(none, []).serial, null, `no number: ${byte}`);
   }
+});
+
+t.test('whose incident it is that a device goes into', (t) => {
+  const named = { ...DEVICE, serial: SERIAL };
+  const of = (quarantined: DeviceName, change: Partial<DeviceName>): boolean =>
+    isInIncident(quarantined, { ...quarantined, ...change });
+  t.ok(of(named, {}));
+  t.ok(of(named, { path: '0000:81:00.0' }), 'in another slot');
+  t.ok(of(DEVICE, { revision: 9 }), 'without a number it is its address');
+  t.notOk(of(named, { serial: SERIAL.replace('77', '78') }), 'what came into its slot');
+  t.notOk(of(named, { serial: null }), 'nor what shows none');
+  t.notOk(of(named, { path: '0000:00:05.1' }), 'another function of its card');
+  t.notOk(of(DEVICE, { path: '0000:81:00.0' }), 'one of its kind');
+  t.end();
 });
 
 t.test('what enough operators signed is taken, until its hour is over', async (t) => {

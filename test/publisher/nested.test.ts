@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { program as clientProgram } from '../../client/main.ts';
+import { CODES } from '../../shared/errors.ts';
 import { vendorFolder } from '../../shared/layout.ts';
 import { parseSnapshot } from '../../shared/tuf/snapshot.ts';
 import { parseTargets } from '../../shared/tuf/targets.ts';
@@ -222,7 +223,8 @@ t.test('renew: what others signed last is left, and the rest goes on', async (t)
   const withKey = (key: string) =>
     writeFile(path, JSON.stringify({ ...config, nested: { wifi: [scene.at(key)] } }));
   await withKey('team-1.json');
-  const renewed = await vendor('renew', ...to('both'));
+  const renewed = await ironport('renew', ...to('both'));
+  t.equal(renewed.exit, CODES.E_CONFLICT.exit, 'a timer hears of it');
   t.match(renewed.data, { role: 'acme', nested: [] });
   t.match(
     renewed.stderr,
@@ -231,7 +233,8 @@ t.test('renew: what others signed last is left, and the rest goes on', async (t)
   // One whose key never counted.
   await operator('key', 'make', '--out', scene.at('stranger.json'));
   await withKey('stranger.json');
-  const useless = await vendor('renew', '--adopt', ...to('both'));
+  const useless = await ironport('renew', '--adopt', ...to('both'));
+  t.equal(useless.exit, CODES.E_CONFLICT.exit);
   t.match(useless.data, { role: 'acme', nested: [] });
   t.match(useless.stderr, 'no key that vendor.json names for acme.wifi is here and counts on it');
   t.same([await versionOf('acme'), await versionOf('acme.wifi')], [own + 2, nested]);

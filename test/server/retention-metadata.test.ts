@@ -108,4 +108,14 @@ t.test('what the top-level targets list stays, whoever gave it up', async (t) =>
     Object.keys(FOREIGN_FILES).sort(),
     'as does all that they ever listed',
   );
+  // A row of snapshots that began anew says nothing of what the one before it promised.
+  const later = { ...first, snapshot: FOREIGN_VERSIONS.snapshot + 100 };
+  await writeFile(
+    join(folder, tree.imported),
+    formatImported({ ...note, first: later, unreachable: [] }),
+  );
+  await t.rejects(due(), {
+    code: 'E_STORE',
+    context: { path: tree.metadata('snapshot', later.snapshot) },
+  });
 });
