@@ -66,11 +66,11 @@ export function heldPlacesOf(quarantined: DeviceName, present: readonly Present[
 }
 
 /**
- * Whether a device that goes into quarantine is the one of an incident, by all that is read of it. What
- * merely sits where that one was, or is another function of its card, has an incident of its own.
+ * Whether a device that goes into quarantine is the one of an incident: at its address, and by the number
+ * that it had there. All else has an incident of its own: what sits where that one was, another function
+ * of its card, and what shows its number in another slot, which may show another one tomorrow.
  */
 export function isInIncident(quarantined: DeviceName, device: DeviceName): boolean {
-  if (isSameFunction(quarantined, device)) return true;
   if (quarantined.path !== device.path) return false;
   return quarantined.serial === null || quarantined.serial === device.serial;
 }

@@ -265,6 +265,25 @@ t.test('a device that was put into another slot, and one that came into its own'
   t.equal((await apply(place)).exit, 0);
 });
 
+t.test('what shows the number of a quarantined device gets out by no other number', async (t) => {
+  const OTHER = '0000:00:06.0';
+  const devices = [BRIDGE, EDU_DEVICE, { ...EDU_DEVICE, bdf: OTHER, group: 8 }];
+  const place = await placeOf(t, [], devices);
+  showSerial(place, BDF, 1);
+  const first = (await place.enter()).data;
+  // It goes into quarantine while it shows the number of the other, and shows one of its own after that.
+  showSerial(place, OTHER, 1);
+  const other = ['--state', place.state, '--sysfs-root', place.sysfs, '--device', OTHER];
+  const second = (await run('quarantine', 'enter', ...other, '--reason', 'it lies', '--force'))
+    .data;
+  t.not(second.incident, first.incident);
+  showSerial(place, OTHER, 2);
+  const applying = [...place.device.slice(0, -1), OTHER, '--policy', POLICY];
+  refused(t, await run('apply', NAME, ...applying), 'E_QUARANTINED', 'at its own address');
+  await place.release(await statementOf(place, first.incident));
+  refused(t, await run('apply', NAME, ...applying), 'E_QUARANTINED', 'and by its own incident');
+});
+
 t.test('without a state it says so, and makes none', async (t) => {
   const place = await placeOf(t);
   const state = join(place.folder, 'nowhere');
