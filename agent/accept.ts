@@ -1,20 +1,22 @@
 /**
  * Accepting a hand-over: the agent verifies again, from its own root and floors, what the client
  * says it verified. What decides is its own copy; nothing of the agent changes before the last
- * check passed, and nothing that was copied stays when one fails.
+ * check passed, but for the floor of the host's policy, and nothing that was copied stays when one
+ * fails.
  */
 
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toHex } from '../shared/bytes.ts';
 import { asIronError, IronError } from '../shared/errors.ts';
-import type { HostPolicy } from '../shared/evidence/policy/host-policy.ts';
 import type { SidecarBytes } from '../shared/evidence/sidecars.ts';
 import { type HandoffRecord, parseRecord } from '../shared/handoff/record.ts';
 import { acceptedFile, agentState, type Sidecar, sidecarOf } from '../shared/layout.ts';
 import { EVIDENCE_LIMITS, HANDOFF_LIMITS } from '../shared/limits.ts';
 import { readFileCapped, syncFolder, writeFileAtomic } from '../shared/node/files.ts';
 import type { StreamOptions } from '../shared/node/hash.ts';
+import type { LoadedPolicy } from '../shared/node/host-policy.ts';
+import { raisePolicyFloor } from '../shared/node/policy-floor.ts';
 import type { Check, Report } from '../shared/verify/check.ts';
 import type { Agent } from './agent.ts';
 import { type Accepted, formatAccepted, loadAccepted } from './entry.ts';
@@ -29,7 +31,7 @@ export interface AcceptOptions extends StreamOptions {
   readonly root?: string;
   readonly onStage?: (text: string) => void;
   /** The policy of this host, when it has one; the default of every host holds anyhow. */
-  readonly policy?: HostPolicy | undefined;
+  readonly policy?: LoadedPolicy | undefined;
 }
 
 export interface Acceptance {
@@ -60,6 +62,8 @@ export function accept(
     await emptySpool(agent);
     await mkdir(spool, { mode: 0o700 });
     try {
+      // First of all, and also when it then refuses: that the fleet signed it needs no hand-over.
+      await raisePolicyFloor(agent.place(agentState.policyFloor), options.policy);
       return await acceptInto(agent, folder, spool, options);
     } catch (thrown) {
       const error = asIronError(thrown);
@@ -109,7 +113,7 @@ async function acceptInto(
     options.onStage?.('verifying the evidence');
     const sidecars = await copySidecars(handedOver, record, spool);
     const judged = judgeArtifact(agent, record, verified, {
-      ...{ bytes: sidecars, policy: options.policy, trust, report },
+      ...{ bytes: sidecars, policy: options.policy?.policy, trust, report },
     });
     const { entry } = judged;
 

@@ -100,6 +100,9 @@ export const store = {
   revocations: 'revocations.json',
   /** What was verified of the stored targets file, so that it need not be read to be kept. */
   targetsNote: 'targets-note.json',
+  /** The floor of the policy that the fleet signs: beside the stores, as it is of the whole host. */
+  policyFloor: 'policy-floor.json',
+  policyLock: 'policy-floor.lock',
   lock: 'lock',
   /** Targets that came in bundles, each under the SHA-256 of its place in the tree. */
   targetsFolder: 'targets',
@@ -162,6 +165,7 @@ export const agentState = {
   rootHistory: (version: number): string => `trust/roots/${version}.json`,
   floors: 'trust/floors.json',
   generations: 'trust/generations.json',
+  policyFloor: 'trust/policy-floor.json',
   /** The newest list of revocations that was verified, in force for what is bound later. */
   revocations: 'trust/revocations.json',
   /** Copies that nothing was decided about yet. */

@@ -17,7 +17,7 @@ export const acceptCommand: CommandSpec = {
   description:
     'DIR is a folder made by `ironport-client handoff`. Every file in it is opened once and copied; ' +
     'the copies are verified from the root that this agent has pinned, against version floors of ' +
-    'its own. Nothing is stored unless every check passed.',
+    'its own. Nothing is stored unless every check passed, but for which policy the fleet signed last.',
   arguments: [{ name: 'dir', description: 'the hand-over folder' }],
   options: [
     STATE,
@@ -45,7 +45,7 @@ export const acceptCommand: CommandSpec = {
     const progress = context.ui.progress('artifact');
     const acceptance = await accept(agent, argument(context, 0, 'the hand-over folder'), {
       ...(root === undefined ? {} : { root }),
-      policy: loaded?.policy,
+      policy: loaded,
       signal: context.signal,
       onStage: (text) => context.ui.stage(text),
       onBytes: (length) => progress.advance(length),

@@ -1,13 +1,26 @@
 /** What the commands have in common: how a repository is named, opened and pinned. */
 
+import { join } from 'node:path';
 import type { CommandContext, OptionSpec } from '../../shared/cli/command.ts';
 import { IronError } from '../../shared/errors.ts';
+import { store as layout } from '../../shared/layout.ts';
+import { STORE_LIMITS } from '../../shared/limits.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
+import { ensurePrivateFolder } from '../../shared/node/folders.ts';
 import { type LoadedPolicy, loadHostPolicy } from '../../shared/node/host-policy.ts';
+import { withLock } from '../../shared/node/lock.ts';
+import { checkPolicyFloor, raisePolicyFloor } from '../../shared/node/policy-floor.ts';
 import { parseSpan } from '../../shared/time.ts';
 import { parseRate, RateLimit } from '../fetch/rate.ts';
 import { loadRootFile, openRepository } from '../open-repository.ts';
 import type { Repository } from '../repository.ts';
+import { stateFolder } from '../store/locate.ts';
+
+export const STORE: OptionSpec = {
+  flags: '--store <folder>',
+  description: 'keep what is trusted here instead of under $XDG_STATE_HOME/ironport',
+  env: 'IRONPORT_STORE',
+};
 
 export const REPOSITORY: readonly OptionSpec[] = [
   {
@@ -16,11 +29,7 @@ export const REPOSITORY: readonly OptionSpec[] = [
       'HOST:PORT, http(s)://…, file:///… or a folder; or write it first: ADDRESS COMMAND',
     env: 'IRONPORT_REPOSITORY',
   },
-  {
-    flags: '--store <folder>',
-    description: 'keep what is trusted here instead of under $XDG_STATE_HOME/ironport',
-    env: 'IRONPORT_STORE',
-  },
+  STORE,
 ];
 
 /** For commands that ask the repository. */
@@ -72,12 +81,42 @@ export const POLICY: readonly OptionSpec[] = [
   },
 ];
 
-/** The policy that the options of `POLICY` mean; undefined for the default of every host. */
-export function hostPolicy(context: CommandContext): Promise<LoadedPolicy | undefined> {
+/**
+ * The policy that the options of `POLICY` mean; undefined for the default of every host. One that the
+ * fleet signed becomes the oldest that this user still takes: `E_ROLLBACK`, `E_POLICY`.
+ */
+export async function hostPolicy(context: CommandContext): Promise<LoadedPolicy | undefined> {
+  const loaded = await loadPolicy(context);
+  if (loaded === undefined || loaded.signedBy.length === 0) return loaded;
+  const folder = policyFolder(context);
+  await ensurePrivateFolder(folder);
+  const lock = join(folder, layout.policyLock);
+  const raise = () => raisePolicyFloor(join(folder, layout.policyFloor), loaded);
+  await withLock(lock, raise, {
+    waitMs: STORE_LIMITS.waitSeconds * 1000,
+    signal: context.signal,
+    purpose: 'the floor of the policy',
+  });
+  return loaded;
+}
+
+/** The same for who only asks what a policy says: it is held against the floor, which stays. */
+export async function askedPolicy(context: CommandContext): Promise<LoadedPolicy | undefined> {
+  const loaded = await loadPolicy(context);
+  await checkPolicyFloor(join(policyFolder(context), layout.policyFloor), loaded);
+  return loaded;
+}
+
+function loadPolicy(context: CommandContext): Promise<LoadedPolicy | undefined> {
   return loadHostPolicy(platformCrypto, {
     policy: context.text('host-policy'),
     fleetKeys: context.text('fleet-keys'),
   });
+}
+
+/** A policy is of the host, not of a repository: its floor stands where all stores do. */
+function policyFolder(context: CommandContext): string {
+  return context.text('store') ?? stateFolder(context.env);
 }
 
 /** Whether a command that never asks the network is run: its leave for age needs no `--offline`. */

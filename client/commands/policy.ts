@@ -17,7 +17,7 @@ import { HOST_POLICY_PAYLOAD_TYPE } from '../../shared/evidence/policy/signed-po
 import { passes } from '../../shared/evidence/policy/verdict.ts';
 import { POLICY_LIMITS } from '../../shared/limits.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
-import { argument, hostPolicy, POLICY, REPOSITORY, ROOT, withPinned } from './options.ts';
+import { argument, askedPolicy, POLICY, REPOSITORY, ROOT, STORE, withPinned } from './options.ts';
 import { policyData } from './show.ts';
 
 export const policyExplainCommand: CommandSpec = {
@@ -27,14 +27,14 @@ export const policyExplainCommand: CommandSpec = {
     'Reads the policy as every command does that verifies: strictly, and with the signatures of ' +
     'the fleet when this host has its keys. Without a policy the default is explained, which ' +
     'holds beside every policy.',
-  options: POLICY,
+  options: [STORE, ...POLICY],
   examples: [
     'ironport-client policy explain',
     'ironport-client policy explain --host-policy policy.json --json',
   ],
   schema: 'ironport-client/policy-explain/v1',
   async run(context) {
-    const loaded = await hostPolicy(context);
+    const loaded = await askedPolicy(context);
     const explained = loaded && explainPolicy(loaded.policy);
     const signedBy = loaded?.signedBy ?? [];
     const lines = [
@@ -82,7 +82,7 @@ export const policyTestCommand: CommandSpec = {
   run: (context) =>
     withPinned(context, async (repository) => {
       const name = argument(context, 0, 'NAME');
-      const policy = (await hostPolicy(context))?.policy;
+      const policy = (await askedPolicy(context))?.policy;
       const { verdict } = await repository.verify(name, { policy, showsRefusals: true });
       const passed = passes(verdict.policy);
       const rows = verdict.policy.rules.map(({ rule, holds, what, evidence }) => [

@@ -95,6 +95,11 @@ export async function makeSeeds(): Promise<Seeds> {
         ],
       },
     }),
+    'policy-floor': json({
+      schema: 'ironport.policy-floor/v1',
+      version: 3,
+      sha256: '0'.repeat(64),
+    }),
     'fleet-keys': json({ schema: 'ironport.fleet-keys/v1', threshold: 1, keys: [key] }),
     cyclonedx: json({
       bomFormat: 'CycloneDX',

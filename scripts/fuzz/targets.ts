@@ -27,6 +27,7 @@ import { parseCertificateIds } from '../../shared/evidence/elf/certificate.ts';
 import { parseElf } from '../../shared/evidence/elf/elf.ts';
 import { parseSignedModule } from '../../shared/evidence/elf/signed-module.ts';
 import { parseHostPolicy } from '../../shared/evidence/policy/host-policy.ts';
+import { parsePolicyFloor } from '../../shared/evidence/policy/policy-floor.ts';
 import { parseFleetKeys } from '../../shared/evidence/policy/signed-policy.ts';
 import { parseSigstoreBundle } from '../../shared/evidence/sigstore-bundle.ts';
 import { parseSpdx } from '../../shared/evidence/spdx.ts';
@@ -107,6 +108,11 @@ export const TARGETS: readonly Target[] = [
     parseCertificateIds,
   ),
   target('shared/evidence/policy/host-policy.ts#parseHostPolicy', ['host-policy'], parseHostPolicy),
+  target(
+    'shared/evidence/policy/policy-floor.ts#parsePolicyFloor',
+    ['policy-floor'],
+    parsePolicyFloor,
+  ),
   target('shared/evidence/policy/signed-policy.ts#parseFleetKeys', ['fleet-keys'], parseFleetKeys),
   target('shared/handoff/record.ts#parseRecord', ['root'], parseRecord),
   target('shared/manifest/policy.ts#parsePolicy', ['policy'], parsePolicy),
