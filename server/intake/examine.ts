@@ -8,6 +8,7 @@ import type { SidecarBytes } from '../../shared/evidence/sidecars.ts';
 import { indexPath, SIDECARS, type Sidecar, sidecarPath, tree } from '../../shared/layout.ts';
 import { EVIDENCE_LIMITS, INDEX_LIMITS, METADATA_LIMITS } from '../../shared/limits.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
+import { promptFiles } from '../../shared/node/prompt-files.ts';
 import type { RevocationList } from '../../shared/revocation/list.ts';
 import type { Instant } from '../../shared/time.ts';
 import { rolesBelow } from '../../shared/tuf/nested.ts';
@@ -289,7 +290,7 @@ export async function readTarget(
     throw new IronError('E_NOT_FOUND', `the bytes of ${target.path} are gone`, {
       hint: 'nothing was changed; upload them again',
     });
-  return await readFileCapped(place, cap, { nofollow: true });
+  return await readFileCapped(place, cap, { nofollow: true, files: promptFiles });
 }
 
 /** The bytes of a role file: those that came along, or of this vendor's quarantine. `E_NOT_FOUND`. */
@@ -309,6 +310,7 @@ export async function readRoleBlob(
   if (recent !== undefined) return recent;
   return await readFileCapped(quarantine.path(vendor, sha256), METADATA_LIMITS.targets, {
     nofollow: true,
+    files: promptFiles,
   });
 }
 

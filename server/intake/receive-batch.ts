@@ -1,7 +1,6 @@
 /** Small blobs that came together: written side by side, made durable with one wait for the disk. */
 
 import { constants } from 'node:fs';
-import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import type { BatchBlob } from '../../shared/api/blob-batch.ts';
 import type { BatchReply } from '../../shared/api/upload.ts';
 import { IronError } from '../../shared/errors.ts';
@@ -10,6 +9,7 @@ import { beside } from '../../shared/node/beside.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import { writeAll } from '../../shared/node/files.ts';
+import { type PromptFile, promptFiles } from '../../shared/node/prompt-files.ts';
 import { syncAll } from '../../shared/node/sync.ts';
 import type { Instant } from '../../shared/time.ts';
 import type { BlobIndex } from '../db/blob-index.ts';
@@ -69,7 +69,7 @@ export async function writeBatch(
   // Only bytes that are on the disk get the name of a digest.
   await beside(fresh, async ({ sha256, bytes }) => {
     const path = quarantine.path(vendor, sha256);
-    await onPath(path, () => rename(placeOf(sha256), path));
+    await onPath(path, () => promptFiles.rename(placeOf(sha256), path));
     await quarantine.note(vendor, sha256, { length: bytes.length, complete: true });
     quarantine.keepRecent(vendor, sha256, bytes);
   });
@@ -80,12 +80,12 @@ export async function writeBatch(
 
 async function writeOne(place: string, bytes: Uint8Array, now: Instant): Promise<void> {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-  const create = (): Promise<FileHandle> =>
-    open(place, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  const create = (): Promise<PromptFile> =>
+    promptFiles.open(place, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   const file = await create().catch(async (error) => {
     if (!isErrno(error) || error.code !== 'EEXIST') throw error;
     // What a crash left of it; one batch of a vendor is written at a time.
-    await unlink(place);
+    await promptFiles.unlink(place);
     return await create();
   });
   try {

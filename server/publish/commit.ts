@@ -4,7 +4,7 @@
  * twice does nothing more, so a crash anywhere in it is finished by doing it again.
  */
 
-import { link, lstat, mkdir, rename, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { equalBytes, toHex } from '../../shared/bytes.ts';
 import { IronError } from '../../shared/errors.ts';
@@ -15,6 +15,7 @@ import { isErrno } from '../../shared/node/errno.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import { readFileCapped, syncFolder, temporaryName } from '../../shared/node/files.ts';
 import { hashFile } from '../../shared/node/hash.ts';
+import { promptFiles } from '../../shared/node/prompt-files.ts';
 import { syncAll } from '../../shared/node/sync.ts';
 import type { Publication } from '../db/journal.ts';
 import { readMetadata } from '../storage/published.ts';
@@ -27,7 +28,9 @@ import { type PlacedTarget, readTargetList } from './target-list.ts';
 /** Places every staged file. Throws `E_CONFLICT` when the tree moved under the publication. */
 export async function placeFiles(parts: PublishParts, publication: Publication): Promise<void> {
   const staging = stagingOf(parts, publication.id);
-  const staged = await readFileCapped(join(staging, tree.timestamp), METADATA_LIMITS.timestamp);
+  const staged = await readFileCapped(join(staging, tree.timestamp), METADATA_LIMITS.timestamp, {
+    files: promptFiles,
+  });
   const { before, after } = order(await listFiles(staging), publication.rootLast);
   const at = (path: string): PlacedTarget => ({ place: path, from: join(staging, path) });
   await fence(parts, publication, staged);
@@ -87,12 +90,12 @@ async function showTimestamp(parts: PublishParts, staging: string, id: string): 
   const place = join(parts.current.folder, tree.timestamp);
   const temporary = join(dirname(place), temporaryName(id));
   await onPath(place, async () => {
-    await link(join(staging, tree.timestamp), temporary).catch((error) => {
+    await promptFiles.link(join(staging, tree.timestamp), temporary).catch((error) => {
       // A crash left it: the very same file.
       if (!isErrno(error) || error.code !== 'EEXIST') throw error;
     });
-    await rename(temporary, place);
-    await syncFolder(dirname(place));
+    await promptFiles.rename(temporary, place);
+    await syncFolder(dirname(place), promptFiles);
   });
 }
 
@@ -108,7 +111,7 @@ async function placeAll(
   for (const { place } of [...targets, ...metadata]) {
     if (touched.has(join(folder, dirname(place)))) continue;
     const made = join(folder, dirname(place));
-    await onPath(made, () => mkdir(made, { recursive: true }));
+    await onPath(made, () => promptFiles.makeFolder(made));
     // Every folder down to this file: a new one is a name in the one above it.
     for (let at = dirname(place); at !== '.'; at = dirname(at)) touched.add(join(folder, at));
   }
@@ -163,7 +166,7 @@ export async function demandFree(parts: PublishParts, id: string): Promise<void>
 }
 
 async function isSame(staged: string, place: string): Promise<boolean> {
-  const [ours, theirs] = [await lstat(staged), await lstat(place)];
+  const [ours, theirs] = [await promptFiles.lstat(staged), await promptFiles.lstat(place)];
   if (ours.ino === theirs.ino && ours.dev === theirs.dev) return true;
   const [a, b] = [await hashFile(staged), await hashFile(place, { nofollow: true })];
   return a.sha256 === b.sha256;

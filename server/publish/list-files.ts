@@ -1,9 +1,9 @@
 /** What lies below a folder, without following links. */
 
 import type { Dirent } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onPath } from '../../shared/node/file-system.ts';
+import { promptFiles } from '../../shared/node/prompt-files.ts';
 
 /** Paths of all files below, relative and with `/`. */
 export async function listFiles(folder: string): Promise<string[]> {
@@ -21,7 +21,7 @@ async function list(folder: string, wanted: (entry: Dirent) => boolean): Promise
   const pending = [folder];
   for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
     const place = at;
-    for (const entry of await onPath(place, () => readdir(place, { withFileTypes: true }))) {
+    for (const entry of await onPath(place, () => promptFiles.list(place))) {
       const path = join(place, entry.name);
       if (entry.isDirectory()) pending.push(path);
       if (wanted(entry)) found.push(path.slice(folder.length + 1));

@@ -10,6 +10,7 @@ import { IronError, isIronError } from '../../shared/errors.ts';
 import { tree } from '../../shared/layout.ts';
 import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
+import { promptFiles } from '../../shared/node/prompt-files.ts';
 import { requireNotRevoked } from '../../shared/revocation/judge.ts';
 import type { RevocationList } from '../../shared/revocation/list.ts';
 import type { Clock } from '../../shared/time.ts';
@@ -159,7 +160,7 @@ async function readLayer(
   if (hidden?.has(path) === true) return undefined;
   for (const layer of layers) {
     try {
-      return await readFileCapped(join(layer, path), cap, { nofollow: true });
+      return await readFileCapped(join(layer, path), cap, { nofollow: true, files: promptFiles });
     } catch (error) {
       if (!isIronError(error, 'E_NOT_FOUND')) throw error;
     }

@@ -11,6 +11,7 @@ import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { beside } from '../../shared/node/beside.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 import { isTemporaryName, readFileCapped } from '../../shared/node/files.ts';
+import { promptFiles } from '../../shared/node/prompt-files.ts';
 import { vendorOfRole } from '../../shared/tuf/names.ts';
 import { parseTargets } from '../../shared/tuf/targets.ts';
 import { parseTimestamp } from '../../shared/tuf/timestamp.ts';
@@ -97,7 +98,9 @@ export async function commit(
 /** The versions that the staged timestamp makes current. */
 async function stagedVersions(folder: string): Promise<Versions> {
   const { version, snapshot } = parseTimestamp(
-    await readFileCapped(join(folder, tree.timestamp), METADATA_LIMITS.timestamp),
+    await readFileCapped(join(folder, tree.timestamp), METADATA_LIMITS.timestamp, {
+      files: promptFiles,
+    }),
   );
   return { timestamp: version, snapshot: snapshot.version };
 }

@@ -1,8 +1,9 @@
 /** Gives a file of ours one name more, which costs nothing however large it is. */
 
 import { randomBytes } from 'node:crypto';
-import { copyFile, link, open, rename, rm } from 'node:fs/promises';
+import { copyFile, open, rename, rm } from 'node:fs/promises';
 import { isErrno } from '../../shared/node/errno.ts';
+import { promptFiles } from '../../shared/node/prompt-files.ts';
 
 /**
  * Lets `place` be the file at `from`. A file has as many names as its file system allows (65000 on
@@ -11,7 +12,7 @@ import { isErrno } from '../../shared/node/errno.ts';
  */
 export async function addName(from: string, place: string, scratch: string): Promise<void> {
   try {
-    await link(from, place);
+    await promptFiles.link(from, place);
   } catch (error) {
     if (!isErrno(error) || error.code !== 'EMLINK') throw error;
     const copy = `${scratch}.${randomBytes(8).toString('hex')}`;

@@ -1,6 +1,6 @@
 /** Puts the files of a publication where nobody sees them, laid out as they will lie in the tree. */
 
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { toHex } from '../../shared/bytes.ts';
 import { IronError } from '../../shared/errors.ts';
@@ -10,6 +10,7 @@ import { isErrno } from '../../shared/node/errno.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import { writeFileExclusive } from '../../shared/node/files.ts';
 import { ensurePrivateFolder } from '../../shared/node/folders.ts';
+import { promptFiles } from '../../shared/node/prompt-files.ts';
 import { syncAll } from '../../shared/node/sync.ts';
 import { findBlob } from '../intake/examine.ts';
 import type { Published } from '../storage/published.ts';
@@ -35,7 +36,7 @@ export async function stage(
   const id = toHex(parts.random(12));
   const folder = stagingOf(parts, id);
   try {
-    await ensurePrivateFolder(folder);
+    await ensurePrivateFolder(folder, { files: promptFiles });
     await stageFiles(parts, id, published, change);
     const base = published?.files.get('timestamp');
     parts.journal.begin(
@@ -149,10 +150,11 @@ function unlessThere(error: unknown): void {
 }
 
 async function makeStagedFolder(folder: string, path: string): Promise<void> {
-  await onPath(path, () => mkdir(join(folder, path), { recursive: true }));
+  await onPath(path, () => promptFiles.makeFolder(join(folder, path)));
 }
 
 /** A metadata file among the staged ones; `settleStaged` makes it durable. */
 export async function stageFile(folder: string, path: string, bytes: Uint8Array): Promise<void> {
-  await writeFileExclusive(join(folder, path), bytes, { mode: READ_ONLY, durable: false });
+  const options = { mode: READ_ONLY, durable: false, files: promptFiles };
+  await writeFileExclusive(join(folder, path), bytes, options);
 }

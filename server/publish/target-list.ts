@@ -15,6 +15,7 @@ import { parseJson } from '../../shared/json/read.ts';
 import { data, tree } from '../../shared/layout.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 import { writeFileExclusive } from '../../shared/node/files.ts';
+import { promptFiles } from '../../shared/node/prompt-files.ts';
 import { type PublishParts, stagingOf } from './parts.ts';
 
 /** One target of a publication. */
@@ -44,7 +45,7 @@ export async function writeTargetList(
     const origin = relative(parts.home, from);
     return `${JSON.stringify([place, origin])}\n`;
   });
-  const options = { mode: 0o600, durable: false };
+  const options = { mode: 0o600, durable: false, files: promptFiles };
   await writeFileExclusive(targetListOf(parts, id), utf8(lines.join('')), options);
 }
 

@@ -10,6 +10,7 @@ import { IronError, isIronError } from '../../shared/errors.ts';
 import { revocations as place, tree } from '../../shared/layout.ts';
 import { METADATA_LIMITS, REVOCATION_LIMITS } from '../../shared/limits.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
+import { promptFiles } from '../../shared/node/prompt-files.ts';
 import { type VerifiedList, verifyList } from '../../shared/revocation/signed-list.ts';
 import type { DelegatedRole, Delegations } from '../../shared/tuf/delegations.ts';
 import { parseRevocationTrust } from '../../shared/tuf/revocation-trust.ts';
@@ -194,7 +195,7 @@ export async function readMetadata(
   cap: number,
 ): Promise<Uint8Array | undefined> {
   try {
-    return await readFileCapped(join(folder, path), cap, { nofollow: true });
+    return await readFileCapped(join(folder, path), cap, { nofollow: true, files: promptFiles });
   } catch (error) {
     if (isIronError(error, 'E_NOT_FOUND')) return undefined;
     throw error;

@@ -7,12 +7,12 @@
  */
 
 import type { Dirent } from 'node:fs';
-import { lstat, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { data } from '../../shared/layout.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 import { syncFolder } from '../../shared/node/files.ts';
 import { ensurePrivateFolder } from '../../shared/node/folders.ts';
+import { promptFiles } from '../../shared/node/prompt-files.ts';
 import type { Instant } from '../../shared/time.ts';
 import { RecentBytes } from './recent-bytes.ts';
 
@@ -88,7 +88,7 @@ export class Quarantine {
   }
 
   async prepare(vendor: string): Promise<void> {
-    await ensurePrivateFolder(this.folder(vendor));
+    await ensurePrivateFolder(this.folder(vendor), { files: promptFiles });
   }
 
   /** The length of a complete blob, or undefined. */
@@ -121,7 +121,7 @@ export class Quarantine {
   /** Forgets what came of a blob that is not complete. */
   async removePartial(vendor: string, sha256: string, length: number): Promise<void> {
     await this.note(vendor, sha256, undefined);
-    await unlink(this.partialPath(vendor, sha256, length)).catch(ignoreMissing);
+    await promptFiles.unlink(this.partialPath(vendor, sha256, length)).catch(ignoreMissing);
   }
 
   /** What a vendor has here. */
@@ -149,7 +149,7 @@ export class Quarantine {
   async settle(vendor: string): Promise<void> {
     if (!this.#unsettled.delete(vendor)) return;
     try {
-      await syncFolder(this.folder(vendor));
+      await syncFolder(this.folder(vendor), promptFiles);
     } catch (error) {
       this.#unsettled.add(vendor);
       throw error;
@@ -160,7 +160,7 @@ export class Quarantine {
   async remove(vendor: string, sha256: string): Promise<void> {
     // First that it is here no more: nobody may count on it while it goes.
     await this.note(vendor, sha256, undefined);
-    await unlink(this.path(vendor, sha256)).catch(ignoreMissing);
+    await promptFiles.unlink(this.path(vendor, sha256)).catch(ignoreMissing);
   }
 
   /**
@@ -181,7 +181,7 @@ export class Quarantine {
         const found = await statFile(path);
         if (found === undefined || found.mtimeMs / 1000 >= since) continue;
         if (kept.get(folder.name)?.has(name) === true) continue;
-        await unlink(path).catch(ignoreMissing);
+        await promptFiles.unlink(path).catch(ignoreMissing);
         removed += 1;
       }
       this.#held.delete(folder.name);
@@ -192,7 +192,7 @@ export class Quarantine {
 
 async function statFile(path: string) {
   try {
-    const found = await lstat(path);
+    const found = await promptFiles.lstat(path);
     return found.isFile() ? found : undefined;
   } catch (error) {
     if (isErrno(error) && error.code === 'ENOENT') return undefined;
@@ -202,7 +202,7 @@ async function statFile(path: string) {
 
 async function entries(folder: string): Promise<Dirent[]> {
   try {
-    return await readdir(folder, { withFileTypes: true });
+    return await promptFiles.list(folder);
   } catch (error) {
     if (isErrno(error) && error.code === 'ENOENT') return [];
     throw error;

@@ -10,6 +10,7 @@ import { Node } from '../../shared/json/decode.ts';
 import { data } from '../../shared/layout.ts';
 import { readJsonFile, writeFileAtomic } from '../../shared/node/files.ts';
 import { ensurePrivateFolder } from '../../shared/node/folders.ts';
+import { promptFiles } from '../../shared/node/prompt-files.ts';
 
 /**
  * `off`: none. `first`: what brings bytes before the vendor published any. `widens`: a new artifact
@@ -25,7 +26,10 @@ const SCHEMA = 'ironport.review-policy/v1';
 export async function loadReviewPolicy(home: string): Promise<ReviewPolicy> {
   const path = join(home, data.reviewPolicy);
   try {
-    const node = new Node(await readJsonFile(path, 4096), path).only('schema', 'require');
+    const node = new Node(await readJsonFile(path, 4096, { files: promptFiles }), path).only(
+      'schema',
+      'require',
+    );
     node.get('schema').oneOf(SCHEMA);
     return node.get('require').oneOf(...REVIEW_POLICIES);
   } catch (error) {

@@ -3,7 +3,7 @@
  * so that it holds at once, also for a service that runs, and after a restart.
  */
 
-import { access, readdir, unlink } from 'node:fs/promises';
+import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { utf8 } from '../../shared/bytes.ts';
 import { IronError } from '../../shared/errors.ts';
@@ -11,6 +11,7 @@ import { data } from '../../shared/layout.ts';
 import { fromErrno, isErrno } from '../../shared/node/errno.ts';
 import { writeFileAtomic } from '../../shared/node/files.ts';
 import { ensurePrivateFolder } from '../../shared/node/folders.ts';
+import { promptFiles } from '../../shared/node/prompt-files.ts';
 import { parseVendorName } from '../../shared/tuf/names.ts';
 
 export class Suspended {
@@ -23,7 +24,7 @@ export class Suspended {
 
   async has(vendor: string): Promise<boolean> {
     try {
-      await access(this.#place(vendor));
+      await promptFiles.access(this.#place(vendor));
       return true;
     } catch (error) {
       // What cannot be looked at is no permission to go on.

@@ -10,7 +10,7 @@
  * descriptor of it would drop the lock (fcntl(2)).
  */
 
-import { readFileSync, statSync, unlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, unlinkSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout } from 'node:timers/promises';
@@ -59,13 +59,13 @@ export async function takeLock(path: string, options: LockOptions = {}): Promise
     if (database !== undefined) {
       await writeFile(holderFile(path), `process ${process.pid}: ${purpose}\n`).catch(() => {});
       const { dev, ino } = statSync(path, { bigint: true });
-      // Where the kernel's list does not show it at once (no /proc, a file system with other
-      // numbers), its not being there later says nothing.
-      const isListed = inKernelList(ino);
+      const list = kernelList(dev, ino);
       return {
         release: () => release(path, database),
         isHeld: () =>
-          database.isOpen && isSameFile(path, dev, ino) && (!isListed || inKernelList(ino)),
+          database.isOpen &&
+          isSameFile(path, dev, ino) &&
+          (list === undefined || isListed(list, ino)),
       };
     }
     const left = until - monotonicMs();
@@ -83,11 +83,32 @@ function isSameFile(path: string, dev: bigint, ino: bigint): boolean {
   return found !== undefined && found.dev === dev && found.ino === ino;
 }
 
-/** Whether this process has a record lock on the file (proc_locks(5)): `… WRITE PID MAJ:MIN:INO …`. */
-function inKernelList(ino: bigint): boolean {
+/**
+ * Where the kernel says that the lock is ours. By the descriptor that has it (proc_pid_fdinfo(5)): its
+ * list of all locks (proc_locks(5)) stops those who lock meanwhile, and takes some milliseconds
+ * beside a busy database. Undefined where neither shows the lock at once (no /proc, a file system
+ * with other numbers): its not being there later would say nothing.
+ */
+function kernelList(dev: bigint, ino: bigint): string | undefined {
+  const ours = ownDescriptors(dev, ino).map((fd) => `/proc/self/fdinfo/${fd}`);
+  return [...ours, '/proc/locks'].find((list) => isListed(list, ino));
+}
+
+/** Descriptors of this process that are of the file; found without opening it. */
+function ownDescriptors(dev: bigint, ino: bigint): string[] {
+  const folder = '/proc/self/fd';
+  try {
+    return readdirSync(folder).filter((fd) => isSameFile(`${folder}/${fd}`, dev, ino));
+  } catch {
+    return [];
+  }
+}
+
+/** Whether `list` has a record lock of this process on the file: `… WRITE PID MAJ:MIN:INO …`. */
+function isListed(list: string, ino: bigint): boolean {
   try {
     const wanted = new RegExp(`WRITE +${process.pid} [0-9a-f]+:[0-9a-f]+:${ino} `);
-    return wanted.test(readFileSync('/proc/locks', 'latin1'));
+    return wanted.test(readFileSync(list, 'latin1'));
   } catch {
     return false;
   }

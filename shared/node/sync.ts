@@ -2,9 +2,9 @@
 
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { beside } from './beside.ts';
 import { onPath } from './file-system.ts';
+import { promptFiles } from './prompt-files.ts';
 
 /** From so many on, all of the file system is synced: that costs one wait, however many they are. */
 const MANY = 64;
@@ -29,7 +29,7 @@ export async function syncAll(folder: string, paths: readonly string[]): Promise
 /** Syncs one file or folder. */
 async function syncPath(path: string): Promise<void> {
   await onPath(path, async () => {
-    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    const file = await promptFiles.open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
     try {
       await file.sync();
     } finally {

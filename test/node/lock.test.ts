@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -95,3 +95,20 @@ t.test(
     t.equal(readFileSync(counter, 'utf8'), '200');
   },
 );
+
+t.test('whether it is held', async (t) => {
+  const folder = t.testdir({});
+  const deleted = await takeLock(join(folder, 'deleted'));
+  const dropped = await takeLock(join(folder, 'dropped'));
+  const released = await takeLock(join(folder, 'released'));
+  for (const lock of [deleted, dropped, released]) t.ok(lock.isHeld());
+  unlinkSync(join(folder, 'deleted'));
+  t.notOk(deleted.isHeld(), 'a file that was deleted locks nobody out');
+  // fcntl(2): the lock ends with any descriptor of the file.
+  closeSync(openSync(join(folder, 'dropped'), 'r'));
+  t.equal(dropped.isHeld(), !existsSync('/proc/self/fdinfo'), 'the kernel dropped it');
+  t.ok(released.isHeld(), 'others are not meant by that');
+  released.release();
+  t.notOk(released.isHeld());
+  for (const lock of [deleted, dropped]) lock.release();
+});
