@@ -10,11 +10,14 @@ import { checkRepository } from '../jobs/check/check.ts';
 import { openHttp } from '../jobs/check/http.ts';
 import { emptyState, loadState, saveState } from '../jobs/check/state.ts';
 
+/** Of our own repositories: the list of revocations, and the indexes of products. */
+const MOVING = ['revocations/*', '*/*/index/*'] as const;
+
 export const check: CommandSpec = {
   name: 'check',
   summary: 'check any TUF repository from outside, over time',
   description:
-    'Reads URL as clients do: the chain of roots, snapshot and roles that are all there, expiry with a lead, some of the targets, CORS and cache headers. With --state it remembers what it saw, and finds at the next look versions that went back, names with other bytes, and files that are gone. Without --root it begins at the root that the repository shows, which proves nothing about whose it is. Exit status 6 when something was found.',
+    'Reads URL as clients do: the chain of roots, snapshot and roles that are all there, expiry with a lead, some of the targets, CORS and cache headers. With --state it remembers what it saw, and finds at the next look versions that went back, names and targets with other bytes, and files and targets that are gone while readers may be sent to them. Without --root it begins at the root that the repository shows, which proves nothing about whose it is. Exit status 6 when something was found.',
   arguments: [{ name: 'url', description: 'the address below which metadata and targets lie' }],
   options: [
     {
@@ -29,7 +32,16 @@ export const check: CommandSpec = {
     },
     { flags: '--targets <path>', description: 'where targets lie below URL', default: 'targets' },
     { flags: '--lead-hours <n>', description: 'every role must hold for so long', default: '6' },
-    { flags: '--sample <n>', description: 'targets that are fetched', default: '20' },
+    {
+      flags: '--sample <n>',
+      description: 'targets that are fetched, others at each look',
+      default: '20',
+    },
+    {
+      flags: '--moving <pattern>',
+      description: `targets whose bytes may change; without it ${MOVING.join(' and ')}`,
+      repeatable: true,
+    },
   ],
   examples: [
     'ironport-repo check https://drivers.example --state check.json --root 1.root.json',
@@ -50,9 +62,14 @@ export const check: CommandSpec = {
         targets: folderOf(context.need('targets')),
         lead: countOf(context.need('lead-hours')) * 3600,
         sample: countOf(context.need('sample')),
+        moving: context.list('moving').length > 0 ? context.list('moving') : MOVING,
       });
       if (place !== undefined) await saveState(place, state);
-      const { findings, files } = report;
+      const { findings, files, forgotten } = report;
+      if (forgotten > 0)
+        context.ui.note(
+          `${forgotten} targets were not remembered: there are more than a look keeps in mind`,
+        );
       const good = findings.length === 0;
       return {
         data: { url, pinned: root !== undefined, ...report },

@@ -8,6 +8,7 @@ import t, { type Test } from 'tap';
 import { type CheckReport, checkRepository } from '../../server/jobs/check/check.ts';
 import { cacheFinding, corsFinding } from '../../server/jobs/check/headers.ts';
 import { type Get, openHttp } from '../../server/jobs/check/http.ts';
+import { KINDS } from '../../server/jobs/check/report.ts';
 import {
   type CheckState,
   emptyState,
@@ -20,7 +21,7 @@ import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { DAY, HOUR } from '../../shared/time.ts';
 import { TODAY } from '../support/clock.ts';
 import { serve } from '../support/serve.ts';
-import { Simulator } from '../support/simulator.ts';
+import { digest, Simulator } from '../support/simulator.ts';
 import { running } from './support.ts';
 
 /** What a well-kept static server says. */
@@ -39,7 +40,7 @@ function repository() {
   const kept = new Map<string, Uint8Array>();
   const fileAt = (path: string): Uint8Array | undefined => {
     const bytes = simulator.serve(decodeURI(path)) ?? kept.get(path);
-    if (bytes !== undefined && /\/\d+\./.test(path)) kept.set(path, bytes);
+    if (bytes !== undefined && /\/(?:\d+|[0-9a-f]{64})\./.test(path)) kept.set(path, bytes);
     return bytes;
   };
   const look = async (
@@ -48,6 +49,7 @@ function repository() {
       state: CheckState;
       files: (path: string) => Uint8Array | undefined | null;
       headers: Readonly<Record<string, string>>;
+      moving: readonly string[];
       root: Uint8Array;
       lead: number;
     }> = {},
@@ -65,10 +67,22 @@ function repository() {
     return await checkRepository({
       ...{ get, crypto, now: change.now ?? TODAY, state: change.state ?? state },
       ...{ root: change.root, metadata: 'metadata', targets: 'targets' },
-      ...{ lead: change.lead ?? 6 * HOUR, sample: 20 },
+      ...{ lead: change.lead ?? 6 * HOUR, sample: 20, moving: change.moving ?? [] },
     });
   };
-  return { simulator, look, state };
+  /** All files as they are now, whatever is published afterwards. */
+  const fork = () => {
+    const names = ['timestamp', '1.root', ...['snapshot', 'targets', 'acme'].map(versioned)];
+    const files = new Map(
+      names.map((name) => [`metadata/${name}.json`, fileAt(`metadata/${name}.json`)]),
+    );
+    return (path: string) => files.get(path);
+  };
+  const versioned = (role: string): string => {
+    const { version } = role === 'snapshot' ? simulator.snapshot : simulator.role(role);
+    return `${version}.${role}`;
+  };
+  return { simulator, look, state, fork };
 }
 
 const found = ({ findings }: CheckReport): string[] => [
@@ -88,83 +102,305 @@ t.test('a good repository, look after look', async (t) => {
   t.same(Object.fromEntries(roles.map(({ role, version }) => [role, version])).root, 2);
 });
 
+/** A repository that was good at the first look, with a defect at the last. */
+interface Planted {
+  readonly kind: (typeof KINDS)[number];
+  /** What the finding is about. */
+  readonly at: string | RegExp;
+  readonly act: (of: ReturnType<typeof repository>) => Promise<CheckReport>;
+}
+
+const ONE = `targets/acme/${digest('sha256', utf8('one'))}.one.bin`;
+
+/** A version of `path` as it is now, shown again after another was published and looked at. */
+const shownAgain =
+  (path: string, publish: (simulator: Simulator) => void): Planted['act'] =>
+  async ({ simulator, look }) => {
+    const old = simulator.serve(path) as Uint8Array;
+    publish(simulator);
+    await look();
+    return await look({ files: (one) => (one === path ? old : undefined) });
+  };
+
+/** All of an earlier state, signed as it was, after a newer one was looked at. */
+const wholeAgain: Planted['act'] = async ({ simulator, look, fork }) => {
+  const old = fork();
+  simulator.publish('acme', 'targets');
+  await look();
+  return await look({ files: old });
+};
+
+const PLANTED: Readonly<Record<string, Planted>> = {
+  'a timestamp that goes back': {
+    kind: 'version',
+    at: 'timestamp',
+    act: shownAgain('metadata/timestamp.json', (simulator) => simulator.publish('acme')),
+  },
+  'a snapshot that goes back': { kind: 'version', at: 'snapshot', act: wholeAgain },
+  'targets that go back': { kind: 'version', at: 'targets', act: wholeAgain },
+  "a vendor's role that goes back": { kind: 'version', at: 'acme', act: wholeAgain },
+  'a root that goes back': {
+    kind: 'version',
+    at: 'root',
+    act: async ({ simulator, look }) => {
+      simulator.nextRoot();
+      await look();
+      return await look({ files: (path) => (path === 'metadata/2.root.json' ? null : undefined) });
+    },
+  },
+  'a name with other bytes': {
+    kind: 'changed',
+    at: 'metadata/1.root.json',
+    act: async ({ simulator, look }) => {
+      const path = 'metadata/1.root.json';
+      const root = simulator.serve(path) as Uint8Array;
+      const spaced = utf8(`${new TextDecoder().decode(root)}\n`);
+      return await look({ files: (one) => (one === path ? spaced : undefined) });
+    },
+  },
+  'an old name with other bytes, which no reader asks for': {
+    kind: 'changed',
+    at: 'metadata/2.acme.json',
+    act: async ({ simulator, look }) => {
+      const first = simulator.serve('metadata/2.acme.json') as Uint8Array;
+      simulator.publish('acme');
+      await look();
+      const path = 'metadata/2.acme.json';
+      const spaced = utf8(`${new TextDecoder().decode(first)}\n`);
+      return await look({ files: (one) => (one === path ? spaced : undefined) });
+    },
+  },
+  'two timestamps of one version': {
+    kind: 'changed',
+    at: 'timestamp',
+    act: async ({ simulator, look }) => {
+      simulator.timestamp.expires = simulator.expiry(2);
+      return await look();
+    },
+  },
+  'a target that is signed with other bytes': {
+    kind: 'changed',
+    at: 'acme/one.bin',
+    act: async ({ simulator, look }) => {
+      simulator.addTarget('acme', 'acme/one.bin', utf8('uno'));
+      simulator.publish('acme');
+      return await look();
+    },
+  },
+  'a target with other bytes, after it was not listed for a time': {
+    kind: 'changed',
+    at: 'acme/one.bin',
+    act: async ({ simulator, look }) => {
+      delete simulator.role('acme').targets['acme/one.bin'];
+      simulator.publish('acme');
+      await look();
+      simulator.addTarget('acme', 'acme/one.bin', utf8('uno'));
+      simulator.publish('acme');
+      return await look();
+    },
+  },
+  'a role that is listed and not there': {
+    kind: 'snapshot',
+    at: 'acme',
+    act: ({ look }) =>
+      look({ files: (path) => (/\d+\.acme\.json$/.test(path) ? null : undefined) }),
+  },
+  'a role that is there in another version': {
+    kind: 'snapshot',
+    at: 'acme',
+    act: async ({ simulator, look }) => {
+      const other = simulator.serve('metadata/2.acme.json') as Uint8Array;
+      simulator.publish('acme');
+      return await look({ files: (path) => (path.endsWith('/3.acme.json') ? other : undefined) });
+    },
+  },
+  'a role that disappears from the snapshot': {
+    kind: 'snapshot',
+    at: 'acme',
+    act: async ({ simulator, look }) => {
+      simulator.roles.delete('acme');
+      delete simulator.snapshot.meta['acme.json'];
+      simulator.publish();
+      return await look();
+    },
+  },
+  'a bin that is not listed': {
+    kind: 'snapshot',
+    at: 'bin-3',
+    act: async ({ simulator, look }) => {
+      simulator.delegateBins('targets', 2, 'bin');
+      for (const name of ['bin-0', 'bin-1', 'bin-2']) simulator.publish(name);
+      simulator.roles.delete('bin-3');
+      delete simulator.snapshot.meta['bin-3.json'];
+      simulator.publish('targets');
+      return await look();
+    },
+  },
+  // The timestamp of the simulator holds for a day, its snapshot for seven.
+  'a timestamp that expires soon': {
+    kind: 'expiry',
+    at: 'timestamp',
+    act: ({ look }) => look({ lead: 2 * DAY }),
+  },
+  "a vendor's role that expires soon": {
+    kind: 'expiry',
+    at: 'acme',
+    act: ({ look }) => look({ lead: 100 * DAY }),
+  },
+  'a snapshot that is past': {
+    kind: 'expiry',
+    at: 'snapshot',
+    act: ({ look }) => look({ now: TODAY + 8 * DAY }),
+  },
+  'a root that is past': {
+    kind: 'expiry',
+    at: 'root',
+    act: ({ look }) => look({ now: TODAY + 4000 * DAY }),
+  },
+  'no consistent snapshots': {
+    kind: 'consistent-snapshot',
+    at: 'root',
+    act: async ({ simulator, look }) => {
+      simulator.nextRoot(() => {
+        simulator.root.consistent_snapshot = false;
+      });
+      return await look();
+    },
+  },
+  'an old file that is gone': {
+    kind: 'retention',
+    at: 'metadata/2.acme.json',
+    act: async ({ simulator, look }) => {
+      simulator.publish('acme');
+      await look();
+      return await look({
+        files: (path) => (path === 'metadata/2.acme.json' ? null : undefined),
+      });
+    },
+  },
+  'a target that is withdrawn, and gone while readers may be sent to it': {
+    kind: 'retention',
+    at: ONE,
+    act: async ({ simulator, look }) => {
+      delete simulator.role('acme').targets['acme/one.bin'];
+      simulator.publish('acme');
+      return await look({
+        now: TODAY + 6 * DAY,
+        files: (path) => (path === ONE ? null : undefined),
+      });
+    },
+  },
+  'a target that is gone': {
+    kind: 'targets',
+    at: 'acme/one.bin',
+    act: ({ look }) => look({ files: (path) => (path === ONE ? null : undefined) }),
+  },
+  'a target with other bytes than were signed': {
+    kind: 'targets',
+    at: 'acme/one.bin',
+    act: ({ look }) => look({ files: (path) => (path === ONE ? utf8('uno') : undefined) }),
+  },
+  'a page in the place of metadata': {
+    kind: 'workflow',
+    at: 'repository',
+    act: ({ look }) =>
+      look({ files: (path) => (path === 'metadata/timestamp.json' ? utf8('<html>') : undefined) }),
+  },
+  'a root of somebody else': {
+    kind: 'workflow',
+    at: 'repository',
+    act: async ({ look }) => {
+      const other = new Simulator(TODAY, 'other');
+      return await look({ root: other.serve('metadata/1.root.json') as Uint8Array });
+    },
+  },
+  'no CORS': {
+    kind: 'cors',
+    at: 'metadata/timestamp.json',
+    act: ({ look }) => look({ headers: {} }),
+  },
+  'a timestamp in caches': {
+    kind: 'cache',
+    at: 'metadata/timestamp.json',
+    act: ({ look }) => look({ headers: { ...HEADERS, 'cache-control': 'max-age=86400' } }),
+  },
+  'metadata in no cache': {
+    kind: 'cache',
+    at: 'metadata/1.root.json',
+    act: ({ look }) => look({ headers: { ...HEADERS, 'cache-control': 'no-store' } }),
+  },
+};
+
 t.test('a defect of each kind', async (t) => {
-  const planted = async (
-    name: string,
-    kind: string,
-    act: (of: ReturnType<typeof repository>) => Promise<CheckReport>,
-  ): Promise<void> => {
+  for (const [name, { kind, at, act }] of Object.entries(PLANTED)) {
     const of = repository();
     t.same((await of.look()).findings, [], `${name}: good before`);
+    const { findings } = await act(of);
     t.ok(
-      (await act(of)).findings.some((one) => one.kind === kind),
-      name,
+      findings.some((one) => one.kind === kind && one.at === at),
+      `${name}: ${JSON.stringify(findings)}`,
     );
+  }
+  const kinds = new Set(Object.values(PLANTED).map(({ kind }) => kind));
+  t.strictSame(
+    KINDS.filter((kind) => !kinds.has(kind)),
+    [],
+    'no kind is left out',
+  );
+});
+
+t.test('what is no defect of targets', async (t) => {
+  const { simulator, look, state } = repository();
+  t.same((await look()).findings, []);
+  // Withdrawn, and gone when no snapshot that was met can lead to it any more.
+  delete simulator.role('acme').targets['acme/one.bin'];
+  simulator.publish('acme');
+  t.same((await look()).findings, [], 'withdrawn, and there still');
+  simulator.timestamp.expires = simulator.expiry(9);
+  simulator.snapshot.expires = simulator.expiry(9);
+  simulator.publish();
+  const gone = (path: string) => (path === ONE ? null : undefined);
+  const later = { now: TODAY + 8 * DAY, files: gone };
+  t.same((await look(later)).findings, [], 'after the last snapshot that listed it');
+  t.notOk(state.places.has(ONE), 'it is promised no longer');
+  t.ok(state.targets.has('acme/one.bin'), 'and what it meant is remembered');
+
+  // Paths whose bytes may change.
+  const moving = ['acme/*.bin'];
+  simulator.addTarget('acme', 'acme/two.bin', utf8('zwei'));
+  simulator.publish('acme');
+  t.same((await look({ ...later, moving })).findings, []);
+  t.same((await look({ ...later })).findings, [], 'the newest is what is remembered');
+});
+
+t.test('in time all targets are asked for, and all old files', async (t) => {
+  const { simulator, state } = repository();
+  for (let i = 0; i < 10; i++) simulator.addTarget('acme', `acme/${i}.bin`, utf8(String(i)));
+  simulator.publish('acme');
+  for (let i = 0; i < 600; i++) state.files.set(`metadata/${i + 1}.old.json`, 'a'.repeat(64));
+  const asked = new Set<string>();
+  const get: Get = async (path) => {
+    asked.add(path);
+    const bytes = simulator.serve(decodeURI(path));
+    const headers: Record<string, string> = { 'cache-control': cacheOf(path), ...HEADERS };
+    return {
+      status: bytes === undefined ? 404 : 200,
+      bytes: bytes ?? new Uint8Array(),
+      header: (name) => headers[name],
+    };
   };
-  await planted('a timestamp that goes back', 'version', async ({ simulator, look }) => {
-    const old = simulator.serve('metadata/timestamp.json') as Uint8Array;
-    simulator.publish('acme');
-    await look();
-    return await look({ files: (path) => (path === 'metadata/timestamp.json' ? old : undefined) });
-  });
-  await planted('a name with other bytes', 'changed', async ({ simulator, look }) => {
-    const path = 'metadata/1.root.json';
-    const root = simulator.serve(path) as Uint8Array;
-    const spaced = utf8(`${new TextDecoder().decode(root)}\n`);
-    return await look({ files: (one) => (one === path ? spaced : undefined) });
-  });
-  await planted('a role that is listed and not there', 'snapshot', ({ look }) =>
-    look({ files: (path) => (/\d+\.acme\.json$/.test(path) ? null : undefined) }),
-  );
-  await planted('a role that disappears from the snapshot', 'snapshot', async ({ look, state }) => {
-    state.versions.set('gone', 4);
-    return await look();
-  });
-  await planted('a bin that is not listed', 'snapshot', async ({ simulator, look }) => {
-    simulator.delegateBins('targets', 2, 'bin');
-    for (const name of ['bin-0', 'bin-1', 'bin-2']) simulator.publish(name);
-    simulator.roles.delete('bin-3');
-    delete simulator.snapshot.meta['bin-3.json'];
-    simulator.publish('targets');
-    return await look();
-  });
-  await planted('an expiry that is near', 'expiry', ({ look }) => look({ lead: 4000 * DAY }));
-  await planted('an expiry that is past', 'expiry', ({ look }) =>
-    look({ now: TODAY + 4000 * DAY }),
-  );
-  await planted('no consistent snapshots', 'consistent-snapshot', async ({ simulator, look }) => {
-    simulator.nextRoot(() => {
-      simulator.root.consistent_snapshot = false;
-    });
-    return await look();
-  });
-  await planted('an old file that is gone', 'retention', async ({ simulator, look }) => {
-    simulator.publish('acme');
-    await look();
-    return await look({
-      files: (path) => (/\/1\.acme\.json$|\/2\.acme\.json$/.test(path) ? null : undefined),
-    });
-  });
-  await planted('a target that is gone', 'targets', ({ look }) =>
-    look({ files: (path) => (path.endsWith('.one.bin') ? null : undefined) }),
-  );
-  await planted('a target with other bytes', 'targets', ({ look }) =>
-    look({ files: (path) => (path.endsWith('.one.bin') ? utf8('uno') : undefined) }),
-  );
-  await planted('a page in the place of metadata', 'workflow', ({ look }) =>
-    look({ files: (path) => (path === 'metadata/timestamp.json' ? utf8('<html>') : undefined) }),
-  );
-  await planted('a root of somebody else', 'workflow', async ({ look }) => {
-    const other = new Simulator(TODAY, 'other');
-    return await look({ root: other.serve('metadata/1.root.json') as Uint8Array });
-  });
-  await planted('no CORS', 'cors', ({ look }) => look({ headers: {} }));
-  await planted('a timestamp in caches', 'cache', ({ look }) =>
-    look({ headers: { ...HEADERS, 'cache-control': 'max-age=86400' } }),
-  );
-  await planted('metadata in no cache', 'cache', ({ look }) =>
-    look({ headers: { ...HEADERS, 'cache-control': 'no-store' } }),
-  );
+  const options = {
+    ...{ get, crypto, now: TODAY, state, metadata: 'metadata', targets: 'targets' },
+    ...{ lead: HOUR, sample: 3, moving: [] },
+  };
+  let gone = 0;
+  for (let look = 0; look < 4; look++) {
+    const { findings } = await checkRepository(options);
+    gone += findings.filter(({ kind }) => kind === 'retention').length;
+  }
+  t.equal([...asked].filter((path) => path.startsWith('targets/')).length, 12);
+  t.equal([...asked].filter((path) => path.endsWith('.old.json')).length, 600);
+  t.equal(gone, 4 * 256, 'each of them is missed');
 });
 
 t.test('header fields', async (t) => {
@@ -200,6 +436,7 @@ t.test('our own service, over HTTP', async (t: Test) => {
     targets: 'targets',
     lead: HOUR,
     sample: 20,
+    moving: ['*/*/index/*'],
   };
   for (let look = 0; look < 2; look++)
     t.same((await checkRepository(options)).findings, [], `look ${look + 1}`);
@@ -239,11 +476,24 @@ t.test('what is remembered', async (t) => {
   await look();
   await saveState(path, state);
   t.same(await loadState(path), state);
-  for (const damage of ['{', '{}', (await readFile(path, 'utf8')).replace('"acme":', '"acme":-')]) {
+  const good = await readFile(path, 'utf8');
+  const damages = [
+    ...['{', '{}', good.replace('"acme":', '"acme":-'), good.replace('"looks":', '"looks":-')],
+    ...[good.replace('"sha256:', '"SHA:'), good.replace('"places":{', '"places":{"x":"y",')],
+    good.replace('/v2', '/v1'),
+  ];
+  for (const damage of damages) {
     await writeFile(path, damage);
     const error = await loadState(path).catch((thrown: unknown) => thrown);
-    t.ok(isIronError(error), damage.slice(0, 20));
+    t.ok(isIronError(error, 'E_JSON', 'E_SCHEMA'), damage.slice(0, 20));
   }
+  // What an earlier release kept is worth as much.
+  const { schema, versions, files } = JSON.parse(good.replace('/v2', '/v1'));
+  await writeFile(path, JSON.stringify({ schema, versions, files }));
+  const old = await loadState(path);
+  t.same(old.versions, state.versions);
+  t.same(old.files, state.files);
+  t.equal(old.targets.size, 0);
   const bad = repository();
   bad.state.versions.set('timestamp', 99);
   t.strictSame(found(await bad.look()), ['version timestamp']);

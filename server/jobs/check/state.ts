@@ -1,49 +1,99 @@
-/** What a check remembers for the next one: versions, and the digests of files that never change. */
+/**
+ * What a check remembers for the next one: versions, what stood under names that never change, which
+ * bytes a path of a target means, and until when they must be there.
+ */
 
 import { toHex, utf8 } from '../../../shared/bytes.ts';
 import { isIronError } from '../../../shared/errors.ts';
 import { Node } from '../../../shared/json/decode.ts';
 import { readJsonFile, writeFileAtomic } from '../../../shared/node/files.ts';
+import type { Instant } from '../../../shared/time.ts';
 
-const SCHEMA = 'ironport.check-state/v1';
-const LIMIT = 64 * 1024 * 1024;
+const SCHEMA = 'ironport.check-state/v2';
+/** Without targets, and without what unversioned files said. */
+const FIRST_SCHEMA = 'ironport.check-state/v1';
+const LIMIT = 256 * 1024 * 1024;
+/** Targets that are remembered; those that come first stay. */
+const MOST_TARGETS = 200_000;
 
 export interface CheckState {
+  /** Looks before this one. */
+  looks: number;
   /** Highest versions that were ever seen, by role; they only rise. */
   readonly versions: Map<string, number>;
   /** SHA-256 of files whose name says that they never change, by path. */
   readonly files: Map<string, string>;
+  /** What the newest version of a role said whose file has no version in its name, by role. */
+  readonly said: Map<string, Said>;
+  /** What was signed of each target: the name of a hash, a colon and the digest, by path. */
+  readonly targets: Map<string, string>;
+  /** Until when the bytes of a target are promised, by where they lie. */
+  readonly places: Map<string, Instant>;
+}
+
+export interface Said {
+  readonly version: number;
+  /** Of what is signed. */
+  readonly sha256: string;
 }
 
 export function emptyState(): CheckState {
-  return { versions: new Map(), files: new Map() };
+  return {
+    looks: 0,
+    ...{ versions: new Map(), files: new Map(), said: new Map() },
+    ...{ targets: new Map(), places: new Map() },
+  };
 }
 
 /** `E_SCHEMA` or `E_JSON` when it is damaged: what was seen is not guessed. */
 export async function loadState(path: string): Promise<CheckState> {
   try {
-    const node = new Node(await readJsonFile(path, LIMIT), path);
-    node.only('schema', 'versions', 'files').get('schema').oneOf(SCHEMA);
-    const versions = node
-      .get('versions')
-      .entries()
-      .map(([role, value]) => [role, value.integer(1)] as const);
-    const files = node
-      .get('files')
-      .entries()
-      .map(([file, value]) => [file, value.matching(/^[0-9a-f]{64}$/, 'a digest')] as const);
-    return { versions: new Map(versions), files: new Map(files) };
+    return parseState(new Node(await readJsonFile(path, LIMIT), path));
   } catch (error) {
     if (isIronError(error, 'E_NOT_FOUND')) return emptyState();
     throw error;
   }
 }
 
-export async function saveState(path: string, { versions, files }: CheckState): Promise<void> {
+function parseState(node: Node): CheckState {
+  const isFirst = node.get('schema').oneOf(SCHEMA, FIRST_SCHEMA) === FIRST_SCHEMA;
+  const digest = (value: Node): string => value.matching(/^[0-9a-f]{64}$/, 'a digest');
+  const read = <T>(field: string, take: (value: Node) => T): Map<string, T> =>
+    new Map(
+      node
+        .get(field)
+        .entries()
+        .map(([name, value]) => [name, take(value)] as const),
+    );
+  const versions = read('versions', (value) => value.integer(1));
+  const files = read('files', digest);
+  if (isFirst) {
+    node.only('schema', 'versions', 'files');
+    return { ...emptyState(), versions, files };
+  }
+  node.only('schema', 'looks', 'versions', 'files', 'said', 'targets', 'places');
+  return {
+    looks: node.get('looks').integer(0),
+    versions,
+    files,
+    said: read('said', (value) => {
+      value.only('version', 'sha256');
+      return { version: value.get('version').integer(1), sha256: digest(value.get('sha256')) };
+    }),
+    targets: read('targets', (value) =>
+      value.matching(/^[a-z0-9-]{1,32}:[0-9a-f]{32,256}$/, 'a hash and a digest'),
+    ),
+    places: read('places', (value) => value.integer(0)),
+  };
+}
+
+export async function saveState(path: string, state: CheckState): Promise<void> {
+  const sorted = <T>(map: ReadonlyMap<string, T>): Record<string, T> =>
+    Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
+  const { looks, versions, files, said, targets, places } = state;
   const document = {
-    schema: SCHEMA,
-    versions: Object.fromEntries([...versions].sort()),
-    files: Object.fromEntries([...files].sort()),
+    ...{ schema: SCHEMA, looks, versions: sorted(versions), files: sorted(files) },
+    ...{ said: sorted(said), targets: sorted(targets), places: sorted(places) },
   };
   await writeFileAtomic(path, utf8(`${JSON.stringify(document)}\n`));
 }
@@ -58,5 +108,41 @@ export function noteFile(
   const before = files.get(path);
   if (before !== undefined && before !== digest) return before;
   files.set(path, digest);
+  return undefined;
+}
+
+/** Notes what a version of a role says; true when that version said something else before. */
+export function noteSaid(
+  { said }: CheckState,
+  role: string,
+  version: number,
+  sha256: Uint8Array,
+): boolean {
+  const digest = toHex(sha256);
+  const before = said.get(role);
+  if (before?.version === version) return before.sha256 !== digest;
+  if (before === undefined || before.version < version) said.set(role, { version, sha256: digest });
+  return false;
+}
+
+/**
+ * Notes what is signed of a target; what was signed before, when that was something else. `full` when
+ * more are remembered than there is room for.
+ * @param mayMove whether this path may mean other bytes: then the newest are remembered
+ */
+export function noteTarget(
+  { targets, places }: CheckState,
+  path: string,
+  digest: string,
+  bytes: { readonly place: string; readonly until: Instant },
+  mayMove: boolean,
+): string | undefined {
+  const { place, until } = bytes;
+  const before = targets.get(path);
+  if (before === undefined && targets.size >= MOST_TARGETS) return 'full';
+  if (places.size < 2 * MOST_TARGETS || places.has(place))
+    places.set(place, Math.max(until, places.get(place) ?? until));
+  if (before !== undefined && before !== digest && !mayMove) return before;
+  targets.set(path, digest);
   return undefined;
 }
