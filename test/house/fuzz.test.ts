@@ -1,4 +1,4 @@
-// Every parser of bytes is fuzzed, or it is said why not; and the fuzzer finds what is wrong.
+// Every parser of bytes is fuzzed, or it is said why not.
 
 import { globSync, readFileSync } from 'node:fs';
 import t from 'tap';
