@@ -122,7 +122,7 @@ export class Repository {
     };
     const { sim } = this;
     const list = sim.roles.get(place.role)?.targets[place.list]?.hashes.sha256;
-    const names = ['targets', 'acme', ...(list === undefined ? [] : [place.role])];
+    const names = ['targets', 'acme', ...(sim.roles.has(place.role) ? [place.role] : [])];
     return {
       artifact: file(path),
       sidecars: (Object.keys(SIDECARS) as Sidecar[]).map((one) => file(sidecarPath(path, one))),

@@ -38,29 +38,37 @@ function judgeLicences(rule: SbomRule, packages: readonly SbomPackage[]): RuleVe
     holds: refused.length === 0,
     what:
       refused.length === 0
-        ? `${packages.length} packages have licences that are taken`
-        : `${refused.length} packages have licences that are not taken, or none`,
+        ? `${counted(packages.length, 'has', 'have')} licences that are taken`
+        : `${counted(refused.length, 'has', 'have')} no licence that this host takes`,
     evidence: shorten(refused),
     reason: 'licence',
   };
 }
 
 function judgeComponents(rule: SbomRule, packages: readonly SbomPackage[]): RuleVerdict {
-  const refused = packages.flatMap(({ name, purls }) => {
+  const untold: string[] = [];
+  const forbidden: string[] = [];
+  for (const { name, purls } of packages) {
     const read = purls.map(parsePurl);
     const isUnknown = read.length === 0 || read.includes(undefined);
-    if (isUnknown && rule.withoutPurl === 'refuse') return [`${name}: no package URL`];
-    return rule.forbid
-      .filter(({ purl }) => read.some((one) => one !== undefined && isPackage(purl, one)))
-      .map(({ text }) => text);
-  });
+    if (isUnknown && rule.withoutPurl === 'refuse') untold.push(`${name}: no package URL`);
+    else if (purls.length > 0) {
+      const found = rule.forbid.find(({ purl }) =>
+        read.some((one) => one !== undefined && isPackage(purl, one)),
+      );
+      if (found !== undefined) forbidden.push(`${name}: ${found.text}`);
+    }
+  }
+  const refused = [...forbidden, ...untold];
+  const says = [
+    ...(forbidden.length === 0 ? [] : [`${counted(forbidden.length, 'is', 'are')} forbidden`]),
+    ...(untold.length === 0 ? [] : [`${counted(untold.length, 'has', 'have')} no package URL`]),
+  ];
   return {
     rule: 'sbom.forbid',
     holds: refused.length === 0,
     what:
-      refused.length === 0
-        ? `none of ${packages.length} packages is forbidden`
-        : `${refused.length} packages are forbidden, or not told by a package URL`,
+      refused.length === 0 ? `none of ${packages.length} packages is forbidden` : says.join(', '),
     evidence: shorten(refused),
     reason: 'component',
   };
@@ -69,4 +77,8 @@ function judgeComponents(rule: SbomRule, packages: readonly SbomPackage[]): Rule
 function shorten(list: readonly string[]): string {
   const shown = list.slice(0, 4).join('; ');
   return list.length > 4 ? `${shown}; and ${list.length - 4} more` : shown;
+}
+
+function counted(count: number, one: string, many: string): string {
+  return count === 1 ? `1 package ${one}` : `${count} packages ${many}`;
 }
