@@ -124,6 +124,17 @@ module.exports = {
       to: { path: HTTP_CLIENTS, reachable: true },
     },
     {
+      name: 'front-reaches-no-rights',
+      comment:
+        'The front has no rights and needs none: of the agent it reaches what lies on the wire, and no key.',
+      severity: 'error',
+      from: { path: '^agent/(front|wire)/' },
+      to: {
+        path: anyOf('^agent/(?!(front|wire)/)', SIGNERS, pkg('koffi', 'pkcs11js')),
+        reachable: true,
+      },
+    },
+    {
       name: 'static-reaches-no-key-database-or-publish',
       comment: 'What serves the public tree reaches no key, no database and no publishing.',
       severity: 'error',

@@ -34,6 +34,7 @@ import { giveReceipt } from './receipt.ts';
 import { recoverDevice } from './recover.ts';
 import { loadInForce, subjectOf } from './revocations.ts';
 import { transitions } from './transitions.ts';
+import { loadPresent } from './trust.ts';
 import { type Baseline, takeBaseline } from './watch/baseline.ts';
 
 export interface BindRequest {
@@ -302,7 +303,7 @@ async function requireFree(
 /** What was accepted must still be fresh, and still be what was accepted. */
 async function requireUsable(agent: Agent, driver: Accepted): Promise<void> {
   const { artifact, freshUntil } = driver;
-  const now = agent.clock();
+  const now = await loadPresent(agent);
   // TUF 5.3.10, 5.4.4, 5.5.6, 5.6.5: nothing new is built on metadata that is past its expiry.
   if (freshUntil <= now) {
     throw new IronError(

@@ -7,10 +7,13 @@ import { applyCommand, bindCommand } from './commands/apply.ts';
 import { auditExportCommand, auditTailCommand, auditVerifyCommand } from './commands/audit.ts';
 import { checkHostCommand } from './commands/check-host.ts';
 import { checkSandboxCommand } from './commands/check-sandbox.ts';
+import { frontCommand } from './commands/front.ts';
+import { helperCommand } from './commands/helper.ts';
 import { listCommand } from './commands/list.ts';
 import { manifestCommands } from './commands/manifest.ts';
 import { noticeCommand } from './commands/notice.ts';
 import { planCommand } from './commands/plan.ts';
+import { policyAcceptCommand, policySignCommand } from './commands/policy.ts';
 import {
   quarantineEnforceCommand,
   quarantineEnterCommand,
@@ -23,6 +26,7 @@ import { receiptShowCommand, receiptVerifyCommand } from './commands/receipt.ts'
 import { recoverCommand } from './commands/recover.ts';
 import { releaseCommand } from './commands/release.ts';
 import { statusCommand } from './commands/status.ts';
+import { viaFront } from './commands/via.ts';
 import { whyCommand } from './commands/why.ts';
 
 export const program: ProgramSpec = {
@@ -30,29 +34,33 @@ export const program: ProgramSpec = {
   summary:
     'the guard of a host: verifies what is handed over, and binds devices inside their grants',
   commands: [
-    acceptCommand,
-    noticeCommand,
-    listCommand,
-    planCommand,
-    applyCommand,
+    viaFront(acceptCommand),
+    viaFront(noticeCommand),
+    viaFront(listCommand),
+    viaFront(planCommand),
+    viaFront(applyCommand),
     bindCommand,
-    releaseCommand,
-    statusCommand,
-    whyCommand,
+    viaFront(releaseCommand),
+    viaFront(statusCommand),
+    viaFront(whyCommand),
     recoverCommand,
     checkHostCommand,
     checkSandboxCommand,
     auditVerifyCommand,
     auditTailCommand,
     auditExportCommand,
-    receiptShowCommand,
+    viaFront(receiptShowCommand),
     receiptVerifyCommand,
-    quarantineListCommand,
-    quarantineShowCommand,
-    quarantineEnterCommand,
+    policySignCommand,
+    viaFront(policyAcceptCommand),
+    viaFront(quarantineListCommand),
+    viaFront(quarantineShowCommand),
+    viaFront(quarantineEnterCommand),
     quarantineSignCommand,
-    quarantineReleaseCommand,
+    viaFront(quarantineReleaseCommand),
     quarantineEnforceCommand,
+    helperCommand,
+    frontCommand,
     ...manifestCommands,
   ],
 };

@@ -12,9 +12,11 @@ import { jsonObject } from '../shared/json/value.ts';
 import { agentState } from '../shared/layout.ts';
 import { AGENT_LIMITS, METADATA_LIMITS } from '../shared/limits.ts';
 import { readFileCapped, writeFileAtomic, writeFileExclusive } from '../shared/node/files.ts';
+import type { Instant } from '../shared/time.ts';
 import { parseRoot } from '../shared/tuf/root.ts';
 import { type Floors, formatFloors, NO_FLOORS, parseFloors } from '../shared/verify/floors.ts';
 import type { Revocations } from '../shared/verify/revocations.ts';
+import { judgedNow } from '../shared/verify/time-floor.ts';
 import type { Agent } from './agent.ts';
 
 /** Least generation by `vendor/product`. */
@@ -54,9 +56,15 @@ export async function loadTrust(agent: Agent, given: string | undefined): Promis
     root,
     isPinned: pinned !== undefined,
     knownRoots: await loadRoots(agent, parseRoot(root).version),
-    floors: floors === undefined ? NO_FLOORS : parseFloors(floors),
+    floors: { time: 0, ...(floors === undefined ? NO_FLOORS : parseFloors(floors)) },
     generations: await loadGenerations(agent),
   };
+}
+
+/** The present by which this agent judges: a clock that was set back revives nothing (time-floor.ts). */
+export async function loadPresent(agent: Agent): Promise<Instant> {
+  const floors = await agent.read(agentState.floors);
+  return judgedNow(agent.clock(), floors === undefined ? undefined : parseFloors(floors).time);
 }
 
 /** Stored roots in sequence; the verifier verifies them again. */

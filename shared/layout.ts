@@ -166,10 +166,15 @@ export const agentState = {
   floors: 'trust/floors.json',
   generations: 'trust/generations.json',
   policyFloor: 'trust/policy-floor.json',
+  /** The fleet policy that operators signed, in its envelope; its version is the floor of the next. */
+  fleetPolicy: 'trust/fleet-policy.json',
   /** The newest list of revocations that was verified, in force for what is bound later. */
   revocations: 'trust/revocations.json',
   /** Copies that nothing was decided about yet. */
   spool: 'spool',
+  /** A copy of what the front put into its spool; and the lock of the one helper of this state. */
+  fromSpool: 'from-spool',
+  helperLock: 'helper-lock',
   acceptedFolder: 'accepted',
   /** A driver that was accepted, by its target path: `entry.json`, `artifact` and the sidecars. */
   accepted: (path: string): string => `accepted/${encodePathAsSegment(path)}`,

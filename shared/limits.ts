@@ -355,6 +355,8 @@ export const LIFETIMES = {
   revocations: 7 * 86_400,
   snapshot: 7 * 86_400,
   timestamp: 86_400,
+  /** A fleet policy that operators sign. */
+  fleetPolicy: 30 * 86_400,
 } as const;
 
 export const MANIFEST_LIMITS = {
@@ -363,8 +365,9 @@ export const MANIFEST_LIMITS = {
   ports: 8,
   /** A resource manifest as JSON, or an ISM2 blob with what may follow it. */
   document: 65_536,
-  /** A fleet policy. */
+  /** A fleet policy, and one in an envelope. */
   policy: 1_048_576,
+  signedPolicy: 2 * 1_048_576,
   /** Entries of any list in a ceiling or a policy. */
   entries: 1024,
 } as const;
@@ -468,6 +471,31 @@ export const BROKER_LIMITS = {
   memoryBytes: 256 * 1024 * 1024,
   /** Accesses that may come at once before the rate counts. */
   burst: 1024,
+} as const;
+
+/** What the front and the helper say to each other, and what each takes from whom it does not trust. */
+export const WIRE_LIMITS = {
+  /** Bytes of a request, and of an answer. */
+  request: 16_384,
+  answer: 16 * 1024 * 1024,
+  /** Arrays and objects in each other, in a request. */
+  depth: 3,
+  /** How long a request may take to arrive whole, and an answer to be taken. */
+  seconds: 10,
+  /** How long whoever asks waits for the answer: a device may take long to be let go. */
+  answerSeconds: 900,
+  /** Connections at once: of one user, and of all. */
+  connectionsOfUser: 8,
+  connections: 64,
+  /** Requests that wait for their turn, of one user. */
+  waiting: 8,
+  /** Requests of one user that are begun: a second, and at once. */
+  perSecond: 10,
+  burst: 20,
+  /** The name of an entry of the spool. */
+  entry: 128,
+  /** A request for figures: what a server of HTTP reads before it answers. */
+  httpRequest: 8192,
 } as const;
 
 /** Devices that were taken out of service, and what lets them out. */

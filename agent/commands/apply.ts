@@ -23,6 +23,7 @@ import {
 } from './options.ts';
 import { confinementJson, grantText, planJson, planText } from './show.ts';
 import { drivenJson, drivenText } from './show-driven.ts';
+import { SUPERVISED, supervisorOf } from './supervised.ts';
 
 function specOf(name: string, summary: string): CommandSpec {
   return {
@@ -46,6 +47,7 @@ function specOf(name: string, summary: string): CommandSpec {
         description: 'a folder of cgroup v2 that is delegated to the agent; for --run',
         env: 'IRONPORT_AGENT_CGROUP',
       },
+      SUPERVISED,
       BACKEND,
       STATE,
       SYSFS,
@@ -67,13 +69,15 @@ function specOf(name: string, summary: string): CommandSpec {
         });
       }
       const run = runOf(context, holds);
+      const supervisor = supervisorOf(context);
+      const signal = supervisor?.orGone(context.signal) ?? context.signal;
       const agent = openAgent(context, { timeouts: true });
       const { binding, grant, plan, confined, baseline } = await bind(agent, sysfs, {
         name: argument(context, 0, 'the name of the driver'),
         bdf: deviceOf(context),
         policy,
         ...(holds ? { confine: { ...(backend && { backend }), ...(run && { run }) } } : {}),
-        signal: context.signal,
+        signal,
         onStep: (text) => context.ui.stage(text),
       });
       const steps =
@@ -83,20 +87,24 @@ function specOf(name: string, summary: string): CommandSpec {
       const named = { device: grant.device, sysfs };
       const resting = { path: binding.driver.path, grantExpires: grant.expires };
       const watched = baseline && { resting, baseline };
+      const data = {
+        device: binding.device,
+        driver: binding.driver.path,
+        bound_to: binding.bound.driver,
+        grant_sha256: binding.grantSha256,
+        grant: grantPredicate(grant),
+        plan: planJson(plan),
+        confinement: confinementJson(steps, confined),
+      };
+      supervisor?.say({ ...data, driven: null });
       const held =
         confined &&
-        (await holdIt(context, agent, confined, { named, ...(watched && { watched }) }));
+        (await holdIt({ ...context, signal }, agent, confined, {
+          named,
+          ...(watched && { watched }),
+        }));
       return {
-        data: {
-          device: binding.device,
-          driver: binding.driver.path,
-          bound_to: binding.bound.driver,
-          grant_sha256: binding.grantSha256,
-          grant: grantPredicate(grant),
-          plan: planJson(plan),
-          confinement: confinementJson(steps, confined),
-          driven: drivenJson(confined?.running, held),
-        },
+        data: { ...data, driven: drivenJson(confined?.running, held) },
         ...(held !== undefined && hasFailed(held) ? { exit: DRIVER_FAILED } : {}),
         text: [
           planText(plan),

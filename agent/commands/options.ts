@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { getuid } from 'node:process';
 import type { CommandContext, OptionSpec } from '../../shared/cli/command.ts';
 import { IronError } from '../../shared/errors.ts';
+import { hostFiles } from '../../shared/layout.ts';
 import { Agent } from '../agent.ts';
 import { BACKENDS, type BackendName } from '../host/backend.ts';
 import { parseBdf } from '../host/bdf.ts';
@@ -22,8 +23,13 @@ export const SYSFS: OptionSpec = {
 };
 export const POLICY: OptionSpec = {
   flags: '--policy <file>',
-  description: 'the fleet policy; without one nothing is granted',
+  description: 'the fleet policy, in the place of the one that `policy accept` took',
   env: 'IRONPORT_FLEET_POLICY',
+};
+export const FLEET_KEYS: OptionSpec = {
+  flags: '--fleet-keys <file>',
+  description: `keys of the operators (${hostFiles.fleetKeys})`,
+  env: 'IRONPORT_FLEET_KEYS',
 };
 export const DEVICE: OptionSpec = {
   flags: '--device <address>',

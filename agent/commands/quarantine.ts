@@ -26,6 +26,7 @@ import {
   argument,
   DEVICE,
   deviceOf,
+  FLEET_KEYS,
   openAgent,
   openSysfs,
   STATE,
@@ -129,16 +130,7 @@ export const quarantineReleaseCommand: CommandSpec = {
     'The statement names incident, host, device and its newest record of the audit log, is good for an ' +
     'hour at the most, and is used once. The device stays without a driver of the host.',
   arguments: [{ name: 'file', description: 'the signed statement' }],
-  options: [
-    {
-      flags: '--fleet-keys <file>',
-      description: `keys of the operators (${hostFiles.fleetKeys})`,
-      env: 'IRONPORT_FLEET_KEYS',
-    },
-    STATE,
-    SYSFS,
-    ...TIMEOUTS,
-  ],
+  options: [FLEET_KEYS, STATE, SYSFS, ...TIMEOUTS],
   examples: ['ironport-agent quarantine release signed.json'],
   schema: 'ironport-agent/quarantine-release/v1',
   async run(context) {

@@ -59,6 +59,8 @@ export const statusCommand: CommandSpec = {
         })),
         bindings,
         unfinished: changes,
+        // The helper has some: see `agent/helper/perform.ts`.
+        processes: [],
       },
       text: [
         `accepted (${accepted.length})`,

@@ -38,6 +38,8 @@ export interface Libc {
   takeDescriptor(pid: number, fd: number): number;
   /** Which version of Landlock this kernel has; 0 for none. */
   landlockAbi(): number;
+  /** Who is at the other end of a Unix socket, as the kernel noted it when it connected. */
+  peer(fd: number): { readonly pid: number; readonly uid: number; readonly gid: number };
   /** Where bytes are, for structures that point to others. They must not be moved meanwhile. */
   addressOf(bytes: Uint8Array): bigint;
 }
@@ -56,6 +58,9 @@ const O_CLOEXEC = 0o2000000;
 const POLLIN = 1;
 const EFD_CLOEXEC = 0o2000000;
 const EFD_NONBLOCK = 0o4000;
+// include/uapi/asm-generic/socket.h
+const SOL_SOCKET = 1;
+const SO_PEERCRED = 17;
 const F_ADD_SEALS = 1033;
 const F_GET_SEALS = 1034;
 
@@ -80,6 +85,9 @@ function load(): Libc {
   const syscall = library.func('int64_t syscall(int64_t number, uintptr_t, size_t, uint32_t)');
   const poll = library.func('int poll(void *fds, unsigned long count, int timeout)');
   const pipe2 = library.func('int pipe2(void *ends, int flags)');
+  const getsockopt = library.func(
+    'int getsockopt(int fd, int level, int name, void *value, void *length)',
+  );
   const eventfd = library.func('int eventfd(unsigned int initial, int flags)');
 
   const checked = (result: number, syscall: string): number => {
@@ -141,6 +149,14 @@ function load(): Libc {
     // landlock_create_ruleset(2) without a ruleset, and the flag that asks for the version
     landlockAbi: () =>
       Math.max(0, Number(syscall(SYSCALL.landlock_create_ruleset, 0, 0, LANDLOCK.version))),
+    peer(fd) {
+      // unix(7): struct ucred { pid_t pid; uid_t uid; gid_t gid; }
+      const value = Buffer.alloc(12);
+      const length = Buffer.alloc(4);
+      length.writeUInt32LE(value.length);
+      checked(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, value, length), 'getsockopt SO_PEERCRED');
+      return { pid: value.readInt32LE(0), uid: value.readUInt32LE(4), gid: value.readUInt32LE(8) };
+    },
     addressOf: (bytes) => BigInt(koffi.address(bytes)),
   };
 }

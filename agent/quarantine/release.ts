@@ -14,6 +14,7 @@ import type { Agent } from '../agent.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import { cutText } from '../sound-text.ts';
 import { transitions } from '../transitions.ts';
+import { loadPresent } from '../trust.ts';
 import { type HeldDown, letUp } from './hold-down.ts';
 import type { Incident } from './incident.ts';
 import { endIncident, loadIncidents, loadReleased } from './store.ts';
@@ -53,7 +54,7 @@ async function release(
   bytes: Uint8Array,
   fleet: FleetKeys,
 ): Promise<QuarantineRelease> {
-  const verified = verifyRelease(agent.crypto, bytes, fleet, agent.clock());
+  const verified = verifyRelease(agent.crypto, bytes, fleet, await loadPresent(agent));
   const { statement } = verified;
   const statementSha256 = toHex(agent.crypto.sha256(verified.payload));
   const incident = await find(agent, statement.incident);

@@ -61,6 +61,22 @@ export async function makeSeeds(): Promise<Seeds> {
       ...{ device: DEVICE, level: 'hard', reason: 'x', driver: null, found: null, audit: null },
       ...{ entered_at: '2030-01-20T00:00:00Z', released: null },
     }),
+    'standing-policy': json({
+      ...JSON.parse(Buffer.from(file('examples/edu/policy.json')).toString('utf8')),
+      ...{ version: 1, expires: '2030-01-01T00:00:00Z' },
+    }),
+    request: json({
+      ...{ schema: 'ironport-agent.request/v1', command: 'apply' },
+      arguments: ['acme/edu/1.0.0/edu-driver.mjs'],
+      options: { device: '0000:00:05.0', hold: true, run: true },
+    }),
+    answer: json({
+      ...{ schema: 'ironport-agent.answer/v1', exit: 4, text: '' },
+      document: {
+        ...{ schema: 'ironport-agent/release/v1', ok: false },
+        error: { code: 'E_NOT_FOUND', message: 'no', why: null, hint: 'look', context: { a: 1 } },
+      },
+    }),
     'product-policy': json({
       schema: 'ironport.product-policy/v1',
       channels: { '*': 'stable', acme: 'stable', 'acme/edu': 'testing' },

@@ -13,6 +13,8 @@ import { parseAerCounters } from '../../agent/watch/aer.ts';
 import { parseCrashes } from '../../agent/watch/crashes.ts';
 import { parseDpc } from '../../agent/watch/dpc.ts';
 import { parseKernelRecord, readFault, readSuppressed } from '../../agent/watch/kernel-record.ts';
+import { parseAnswer } from '../../agent/wire/answer.ts';
+import { parseRequest } from '../../agent/wire/request.ts';
 import { parseIndex as parseBundleIndex, parseHeader } from '../../client/bundle/format.ts';
 import { parsePattern } from '../../publisher/pipeline/pattern/pattern.ts';
 import { parseAbout, parseFile, parseHead } from '../../server/backup/manifest.ts';
@@ -40,6 +42,7 @@ import { parseManifestJson } from '../../shared/manifest/manifest-json.ts';
 import { parseInterrupts } from '../../shared/manifest/pci.ts';
 import { parsePolicy } from '../../shared/manifest/policy.ts';
 import { parseRelease, parseReleaseDraft } from '../../shared/manifest/quarantine.ts';
+import { parseStandingPolicy } from '../../shared/manifest/signed-policy.ts';
 import {
   isPublicKeyFile,
   parseKeyFile,
@@ -116,6 +119,13 @@ export const TARGETS: readonly Target[] = [
   target('shared/evidence/policy/signed-policy.ts#parseFleetKeys', ['fleet-keys'], parseFleetKeys),
   target('shared/handoff/record.ts#parseRecord', ['root'], parseRecord),
   target('shared/manifest/policy.ts#parsePolicy', ['policy'], parsePolicy),
+  target(
+    'shared/manifest/signed-policy.ts#parseStandingPolicy',
+    ['standing-policy'],
+    parseStandingPolicy,
+  ),
+  target('agent/wire/request.ts#parseRequest', ['request'], parseRequest),
+  target('agent/wire/answer.ts#parseAnswer', ['answer'], parseAnswer),
   target('shared/manifest/manifest-json.ts#parseManifestJson', ['policy'], parseManifestJson),
   target('shared/manifest/quarantine.ts#parseRelease', ['release'], parseRelease),
   target('shared/manifest/quarantine.ts#parseReleaseDraft', ['release'], parseReleaseDraft),

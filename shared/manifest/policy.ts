@@ -8,6 +8,7 @@ import { type Code, IronError, isIronError } from '../errors.ts';
 import { Node } from '../json/decode.ts';
 import { parseJson } from '../json/read.ts';
 import { LIFETIMES, MANIFEST_LIMITS } from '../limits.ts';
+import type { Instant } from '../time.ts';
 import { parseArtifactPath } from '../tuf/names.ts';
 import {
   DIRECTIONS,
@@ -61,6 +62,9 @@ export interface PolicyEntry {
 }
 
 export interface FleetPolicy {
+  /** Which one it is, and how long it stands: what operators sign must say it. */
+  readonly version: number | undefined;
+  readonly expires: Instant | undefined;
   /** Bytes of the pages that this host's MMU and IOMMU fence with; a power of two. */
   readonly pageSize: bigint;
   /** How long a grant is good for. */
@@ -87,7 +91,7 @@ export function parsePolicy(bytes: Uint8Array): FleetPolicy {
 const UNREADABLE: readonly Code[] = ['E_JSON', 'E_SCHEMA', 'E_TOO_LARGE'];
 
 function readPolicy(node: Node): FleetPolicy {
-  node.only('schema', 'page_size_bytes', 'grant_seconds', 'run', 'allow');
+  node.only('schema', 'version', 'expires', 'page_size_bytes', 'grant_seconds', 'run', 'allow');
   node.get('schema').oneOf(POLICY_SCHEMA);
   const pageSize = node.get('page_size_bytes').integer(4096, 2 ** 30);
   // Rounding by mask needs a power of two, and no MMU has other pages.
@@ -96,6 +100,8 @@ function readPolicy(node: Node): FleetPolicy {
   const rules = node.maybe('run');
   const run = rules === undefined ? null : readRunRules(rules);
   return {
+    version: node.maybe('version')?.integer(1),
+    expires: node.maybe('expires')?.instant(),
     pageSize: BigInt(pageSize),
     // A grant that outlives every root says nothing any more.
     grantSeconds: node.get('grant_seconds').integer(1, LIFETIMES.root),

@@ -40,6 +40,8 @@ const NOT_RUN = [
   'ironport-repo/serve/v1',
   'ironport-repo/serve-static/v1',
   'ironport-repo/start/v1',
+  'ironport-agent/helper/v1',
+  'ironport-agent/front/v1',
   'ironport-agent/audit-tail/v1',
   'ironport-agent/check-sandbox/v1',
 ];

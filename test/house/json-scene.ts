@@ -19,7 +19,7 @@ import { startKernel } from '../../scripts/demo/kernel/kernel.ts';
 import type { Scene } from '../../scripts/demo/scene.ts';
 import { must } from '../../scripts/demo/support/programs.ts';
 import { systemClock } from '../../shared/node/clock.ts';
-import { DAY } from '../../shared/time.ts';
+import { DAY, formatInstant } from '../../shared/time.ts';
 import { hostOptions, unpackHost } from '../agent/hosts/hosts.ts';
 import { EDU_MODULE } from '../evidence/elf-support.ts';
 import { MODULE_KEY, signModule } from '../evidence/module-signing.ts';
@@ -230,6 +230,7 @@ async function agentsWork(scene: Scene): Promise<void> {
     await agent('bind', ...wanted);
     await agent('recover', ...sysfs);
     await quarantineWork(scene, agent, device);
+    await fleetPolicyWork(scene, agent);
     await agent('audit', 'verify');
     await agent('audit', 'export', '--out', join(scene.folder, 'exported-audit'));
   } finally {
@@ -255,6 +256,21 @@ async function quarantineWork(
     ...['quarantine', 'release', place('signed-release.json')],
     ...[...fleet, ...device.slice(2)],
   );
+}
+
+/** A fleet policy by the one operator who is the whole fleet. */
+async function fleetPolicyWork(
+  scene: Scene,
+  agent: (...args: string[]) => Promise<unknown>,
+): Promise<void> {
+  const place = (name: string): string => join(scene.folder, name);
+  const policy = JSON.parse(await readFile(join(EDU, 'policy.json'), 'utf8'));
+  const expires = formatInstant(systemClock() + DAY);
+  await writeFile(place('fleet-policy.json'), JSON.stringify({ ...policy, version: 1, expires }));
+  const out = ['--key', place('fleet.json'), '--out', place('signed-fleet-policy.json')];
+  await must('ironport-agent', ['policy', 'sign', place('fleet-policy.json'), ...out]);
+  const fleet = ['--fleet-keys', place('fleet-keys.json')];
+  await agent('policy', 'accept', place('signed-fleet-policy.json'), ...fleet);
 }
 
 async function teamsWork(scene: Scene): Promise<void> {

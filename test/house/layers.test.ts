@@ -116,6 +116,23 @@ const PLANTS: readonly Plant[] = [
     },
   },
   {
+    rule: 'front-reaches-no-rights',
+    what: 'the front reaches what binds devices by way of the wire',
+    tree: {
+      'agent/front/front.ts': imports('../wire/ask.ts'),
+      'agent/wire/ask.ts': imports('../host/libc.ts'),
+      'agent/host/libc.ts': imports(),
+    },
+  },
+  {
+    rule: 'front-reaches-no-rights',
+    what: 'the front reaches a key',
+    tree: {
+      'agent/front/front.ts': imports('../../shared/node/signers/file.ts'),
+      'shared/node/signers/file.ts': imports(),
+    },
+  },
+  {
     rule: 'static-reaches-no-key-database-or-publish',
     what: 'static reaches the database by two steps',
     tree: {

@@ -1,0 +1,135 @@
+/**
+ * Devices that are held: each by a process of its own, `apply --hold`, so that nothing that is asked of the
+ * helper delays a brake. A holder lets go when the helper is gone.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import type { Duplex } from 'node:stream';
+import { IronError } from '../../shared/errors.ts';
+import { Node } from '../../shared/json/decode.ts';
+import { parseJson } from '../../shared/json/read.ts';
+import type { JsonValue } from '../../shared/json/value.ts';
+import { WIRE_LIMITS } from '../../shared/limits.ts';
+import { type Answer, readError } from '../wire/answer.ts';
+
+export interface HoldersOptions {
+  /** How this very program is started: the runtime and its first arguments. */
+  readonly program: readonly [string, ...string[]];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** What a holder says, and how it ended. */
+  readonly onSaid: (device: string, text: string) => void;
+}
+
+export interface Holder {
+  readonly device: string;
+  readonly pid: number;
+}
+
+const FD = 3;
+
+export class Holders {
+  readonly #options: HoldersOptions;
+  /** By device; a holder is here from its start to its end. */
+  readonly #held = new Map<string, ChildProcess>();
+
+  constructor(options: HoldersOptions) {
+    this.#options = options;
+  }
+
+  list(): Holder[] {
+    return [...this.#held].flatMap(([device, { pid }]) =>
+      pid === undefined ? [] : [{ device, pid }],
+    );
+  }
+
+  /** Starts `apply` with these words, and answers once the device is held, or with what refused it. */
+  async hold(schema: string, device: string, words: readonly string[]): Promise<Answer> {
+    if (this.#held.has(device)) {
+      throw new IronError('E_CONFLICT', `${device} is held already`, {
+        hint: 'nothing was changed; release it first',
+        context: { device },
+      });
+    }
+    const child = this.#start(device, words);
+    const [stdout, said] = [textOf(child.stdout), lineOf(child.stdio[FD] as Duplex)];
+    const ended = new Promise<number>((resolve) => {
+      child.once('error', () => resolve(1));
+      child.once('close', (status) => resolve(status ?? 1));
+    });
+    const line = await Promise.race([said, ended]);
+    if (typeof line === 'string')
+      return { exit: 0, schema, outcome: { data: parsed(line), text: `held     ${device}` } };
+    return refusal(schema, line, await stdout);
+  }
+
+  /** Lets go of everything; ends when every holder did. */
+  async end(): Promise<void> {
+    const gone = [...this.#held.values()].map(
+      (child) => new Promise<void>((resolve) => child.once('close', () => resolve())),
+    );
+    for (const child of this.#held.values()) (child.stdio[FD] as Socket).end();
+    await Promise.all(gone);
+  }
+
+  #start(device: string, words: readonly string[]): ChildProcess {
+    const { program, env, onSaid } = this.#options;
+    const [runtime, ...first] = program;
+    const child = spawn(
+      runtime,
+      [...first, 'apply', ...words, '--hold', '--supervised', String(FD), '--json', '--no-color'],
+      { env, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] },
+    );
+    this.#held.set(device, child);
+    if (child.stderr !== null)
+      createInterface({ input: child.stderr }).on('line', (text) => onSaid(device, text));
+    child.once('close', (status, signal) => {
+      this.#held.delete(device);
+      onSaid(device, `its holder ended with ${signal ?? `status ${status}`}`);
+    });
+    child.stdio[FD]?.on('error', () => {});
+    return child;
+  }
+}
+
+/** The first line, whole; never, when there is none. */
+function lineOf(stream: Duplex): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    stream.on('data', (piece: Buffer) => {
+      if (text.length < WIRE_LIMITS.answer) text += piece.toString('utf8');
+      const end = text.indexOf('\n');
+      if (end !== -1) resolve(text.slice(0, end));
+    });
+  });
+}
+
+function textOf(stream: NodeJS.ReadableStream | null): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    stream?.on('data', (piece: Buffer) => {
+      if (text.length < WIRE_LIMITS.answer) text += piece.toString('utf8');
+    });
+    stream?.once('close', () => resolve(text));
+    stream?.once('end', () => resolve(text));
+  });
+}
+
+function parsed(text: string): JsonValue {
+  return parseJson(Buffer.from(text), { length: WIRE_LIMITS.answer });
+}
+
+/** It ended before it held anything. */
+function refusal(schema: string, exit: number, stdout: string): Answer {
+  try {
+    const document = new Node(parsed(stdout), 'document');
+    return { exit, schema, outcome: { error: readError(document.get('error')) } };
+  } catch (cause) {
+    throw new IronError('E_INTERNAL', 'what was to hold the device ended without a word', {
+      why: `its exit status is ${exit}`,
+      hint: 'the journal of the helper has what it said; `ironport-agent status` shows what is bound',
+      cause,
+    });
+  }
+}

@@ -1,0 +1,150 @@
+/** A fleet policy counts by who signed it, and never goes back. */
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { utf8 } from '../../shared/bytes.ts';
+import { signEnvelope } from '../../shared/evidence/dsse.ts';
+import { HOST_POLICY_PAYLOAD_TYPE } from '../../shared/evidence/policy/signed-policy.ts';
+import { FLEET_POLICY_PAYLOAD_TYPE } from '../../shared/manifest/signed-policy.ts';
+import { systemClock } from '../../shared/node/clock.ts';
+import { makeKeyFile } from '../../shared/node/signers/file.ts';
+import { formatInstant } from '../../shared/time.ts';
+import { keyObject } from '../../shared/tuf/key.ts';
+import { testKey } from '../support/keys.ts';
+import { operators, type PolicyOptions } from './helper-support.ts';
+import { agent, NAME, POLICY, refused, scene, stateOf } from './support.ts';
+
+const DAY = 86_400;
+
+t.test('what is refused, and that nothing is changed by it', async (t) => {
+  const place = await scene(t);
+  const { take, put } = wordsIn(place);
+  const good = await take(await put({ version: 7 }));
+  t.match(good.data, { version: 7, again: false, entries: 1 });
+  const before = stateOf(place.state);
+
+  const cases: readonly (readonly [string, string, PolicyOptions])[] = [
+    ['one that is older', 'E_ROLLBACK', { version: 6 }],
+    ['another one of the same version', 'E_POLICY', { version: 7, change: { grant_seconds: 1 } }],
+    ['signed by one operator', 'E_THRESHOLD', { version: 8, by: operators.slice(0, 1) }],
+    [
+      'signed twice by one operator',
+      'E_THRESHOLD',
+      { version: 8, by: [operators[0] as never, operators[0] as never] },
+    ],
+    ['signed by somebody else', 'E_SIGNATURE', { version: 8, by: [testKey('a'), testKey('b')] }],
+    ['one that is over', 'E_EXPIRED', { version: 8, seconds: -1 }],
+    ['one that is over now', 'E_EXPIRED', { version: 8, seconds: 0 }],
+    ['one that stands for too long', 'E_POLICY', { version: 8, seconds: 31 * DAY }],
+    ['signed as something else', 'E_POLICY', { version: 8, payloadType: HOST_POLICY_PAYLOAD_TYPE }],
+    ['with a field that is none', 'E_CONFIG', { version: 8, change: { more: 1 } }],
+    ['without a version', 'E_CONFIG', { change: { version: undefined } }],
+    ['without an expiry', 'E_CONFIG', { version: 8, change: { expires: undefined } }],
+    ['with version 0', 'E_CONFIG', { version: 0 }],
+  ];
+  for (const [name, code, options] of cases) {
+    refused(t, await take(await put(options)), code, name);
+    t.same(stateOf(place.state), before, `${name}: nothing is changed`);
+  }
+  const whole = readFileSync(await put({ version: 8 }));
+  for (const [name, bytes] of [
+    ['cut short', whole.subarray(0, whole.length - 9)],
+    ['nothing', Buffer.alloc(0)],
+    ['not signed', readFileSync(POLICY)],
+    ['huge', Buffer.alloc(3 * 2 ** 20, ' ')],
+    ['nested', Buffer.from('['.repeat(100_000))],
+  ] as const) {
+    const file = join(place.folder, 'bad.json');
+    writeFileSync(file, bytes);
+    const answer = await take(file);
+    t.match(answer.error?.code, /^E_(JSON|SCHEMA|TOO_LARGE)$/, name);
+    t.same(stateOf(place.state), before, `${name}: nothing is changed`);
+  }
+  t.equal(
+    (await take(await put({ version: 8 }))).data.version,
+    8,
+    'control: the next one is taken',
+  );
+});
+
+t.test('one that was taken stands no longer than it says', async (t) => {
+  const place = await scene(t);
+  const { take, put } = wordsIn(place);
+  await take(await put({ version: 1, seconds: DAY }));
+  const stored = join(place.state, 'trust/fleet-policy.json');
+  t.equal((await agent('plan', NAME, ...place.device)).exit, 0, 'control');
+  // Time is not moved here: what was stored is made older.
+  const old = { ...JSON.parse(readFileSync(POLICY, 'utf8')), version: 1 };
+  const payload = { ...old, expires: formatInstant(systemClock() - 1) };
+  const signers = operators.map((signer) => ({ signer }));
+  writeFileSync(
+    stored,
+    await signEnvelope(FLEET_POLICY_PAYLOAD_TYPE, utf8(JSON.stringify(payload)), signers),
+  );
+  refused(t, await agent('plan', NAME, ...place.device), 'E_EXPIRED', 'it is over');
+  refused(t, await agent('apply', NAME, ...place.device), 'E_EXPIRED', 'and nothing is bound');
+  writeFileSync(stored, '{');
+  refused(t, await agent('apply', NAME, ...place.device), 'E_STORE', 'a damaged one is no policy');
+  refused(t, await take(await put({ version: 9 })), 'E_STORE', 'nor a floor that is gone');
+});
+
+t.test('operators sign one after another', async (t) => {
+  const place = await scene(t);
+  const files: string[] = [];
+  const keys = [];
+  for (const name of ['one', 'two']) {
+    const { file, key } = await makeKeyFile('ed25519');
+    files.push(join(place.folder, `${name}.json`));
+    writeFileSync(files.at(-1) as string, file, { mode: 0o600 });
+    keys.push(keyObject(key));
+  }
+  const fleet = join(place.folder, 'their-keys.json');
+  writeFileSync(fleet, JSON.stringify({ schema: 'ironport.fleet-keys/v1', threshold: 2, keys }), {
+    mode: 0o644,
+  });
+  const expires = formatInstant(systemClock() + DAY);
+  const bare = join(place.folder, 'bare.json');
+  const policy = { ...JSON.parse(readFileSync(POLICY, 'utf8')), version: 3, expires };
+  writeFileSync(bare, JSON.stringify(policy));
+  const [first, second] = [
+    join(place.folder, 'signed-1.json'),
+    join(place.folder, 'signed-2.json'),
+  ];
+  const sign = (from: string, key: string | undefined, to: string) =>
+    agent('policy', 'sign', from, '--key', key ?? '', '--out', to);
+  t.match((await sign(bare, files[0], first)).data, { version: 3, signatures: 1, expires });
+  const accept = (file: string) =>
+    agent('policy', 'accept', file, '--fleet-keys', fleet, '--state', place.state);
+  refused(t, await accept(first), 'E_THRESHOLD', 'one is not enough');
+  t.match((await sign(first, files[1], second)).data, { signatures: 2 });
+  t.equal((await accept(second)).data.version, 3);
+  refused(
+    t,
+    await sign(POLICY, files[0], first),
+    'E_CONFIG',
+    'nothing without a version is signed',
+  );
+});
+
+function wordsIn({ folder, state }: { readonly folder: string; readonly state: string }) {
+  const fleet = join(folder, 'fleet-keys.json');
+  const keys = operators.map(({ key }) => keyObject(key));
+  writeFileSync(fleet, JSON.stringify({ schema: 'ironport.fleet-keys/v1', threshold: 2, keys }), {
+    mode: 0o644,
+  });
+  return {
+    take: (file: string) =>
+      agent('policy', 'accept', file, '--fleet-keys', fleet, '--state', state),
+    async put(options: PolicyOptions): Promise<string> {
+      const { version = 1, seconds = DAY, by = operators, change = {}, payloadType } = options;
+      const expires = formatInstant(systemClock() + seconds);
+      const policy = { ...JSON.parse(readFileSync(POLICY, 'utf8')), version, expires, ...change };
+      const file = join(folder, 'policy.json');
+      const signers = by.map((signer) => ({ signer }));
+      const type = payloadType ?? FLEET_POLICY_PAYLOAD_TYPE;
+      writeFileSync(file, await signEnvelope(type, utf8(JSON.stringify(policy)), signers));
+      return file;
+    },
+  };
+}
