@@ -22,7 +22,17 @@ const SMALL_HEAP = ['--semi-space-growth-factor=1'];
 const PLAIN_WASM = ['--no-wasm-tier-up', '--no-wasm-dynamic-tiering'];
 // What nearly every command uses of Node. Node has these compiled already, but under its own flags:
 // they come before ours are set, or each start compiles them anew (measured: 12 ms).
-const BUILTINS = ['node:crypto', 'node:fs/promises', 'node:stream', 'node:tty', 'node:util'];
+const BUILTINS = [
+  'node:crypto',
+  'node:fs/promises',
+  'node:stream',
+  'node:timers/promises',
+  'node:tty',
+  'node:util',
+];
+// Node 22 calls this one experimental when it is loaded, on stderr; who uses it there silences that.
+const LOCK = 'node:sqlite';
+const SILENT_LOCK = 24;
 const FETCHERS = ['client', ...Object.keys(WORKSHOP)];
 
 /**
@@ -39,7 +49,10 @@ async function launch(name) {
   delete process.env[RESPAWNED];
   const fetches = FETCHERS.includes(name);
   for (const builtin of BUILTINS) require(builtin);
-  if (fetches) require('node:http');
+  if (fetches) {
+    require('node:http');
+    if (majorOf(process.versions.node) >= SILENT_LOCK) require(LOCK);
+  }
   prepare(fetches ? [...SMALL_HEAP, ...PLAIN_WASM] : SMALL_HEAP);
   const { main } = await load(name, PROGRAMS[name] || WORKSHOP[name]);
   process.exitCode = await main(process.argv.slice(2));
@@ -67,6 +80,10 @@ function load(name, entry) {
   }
   const module = isCheckout ? source : join(ROOT, 'dist', entry.replace(/ts$/, 'js'));
   return import(pathToFileURL(module).href);
+}
+
+function majorOf(version) {
+  return Number.parseInt(version, 10);
 }
 
 function isNewEnough(version) {

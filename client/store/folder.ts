@@ -51,6 +51,8 @@ export class FolderStore implements Store {
   readonly #options: FolderStoreOptions;
   /** Whether this process removed what crashed ones left; it does so once. */
   #swept = false;
+  /** Folders that were found to be ours since the lock was taken. */
+  readonly #ours = new Set<string>();
 
   constructor(folder: string, options: FolderStoreOptions = {}) {
     this.folder = folder;
@@ -188,8 +190,12 @@ export class FolderStore implements Store {
 
   /** Where a target is kept for use without the network; `place` is its path in the tree. */
   targetPath(place: string): string {
-    // A place is a name from outside, and longer than some file systems take.
-    return this.#at(layout.target(createHash('sha256').update(place).digest('hex')));
+    return this.#at(layout.target(nameOf(place)));
+  }
+
+  /** Where evidence is kept that a verification read (evidence.ts), likewise. */
+  evidencePath(place: string): string {
+    return this.#at(layout.evidence(nameOf(place)));
   }
 
   /** Makes the folder of `targetPath`. */
@@ -215,6 +221,7 @@ export class FolderStore implements Store {
     return withLock(
       this.#at(layout.lock),
       async () => {
+        this.#ours.clear();
         if (!this.#swept) {
           // Under the lock nobody is writing: what has a temporary name is of a crash.
           for (const folder of ['.', layout.metadataFolder, layout.rootsFolder]) {
@@ -229,11 +236,16 @@ export class FolderStore implements Store {
   }
 
   async #write(folder: string, path: string, bytes: Uint8Array): Promise<void> {
-    await ensurePrivateFolder(this.#at(folder), this.#options);
     const place = this.#at(path);
+    if (!this.#ours.has(folder)) {
+      await ensurePrivateFolder(this.#at(folder), this.#options);
+      this.#ours.add(folder);
+    }
     try {
       await writeFileAtomic(place, bytes, this.#options);
     } catch (error) {
+      // What failed may be the folder: it is looked at anew.
+      this.#ours.delete(folder);
       // A folder in the place of a cached file is damage too, and nothing is renamed over it.
       if (!isIronError(error, 'E_IO') || error.context.errno !== 'EISDIR') throw error;
       await onPath(place, () => rm(place, { recursive: true }));
@@ -270,6 +282,11 @@ export class FolderStore implements Store {
   #at(path: string): string {
     return join(this.folder, path);
   }
+}
+
+/** A place is a name from outside, and longer than some file systems take. */
+function nameOf(place: string): string {
+  return createHash('sha256').update(place).digest('hex');
 }
 
 function noPin(folder: string): IronError {

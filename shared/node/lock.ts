@@ -10,8 +10,7 @@
  * descriptor of it would drop the lock (fcntl(2)).
  */
 
-import { readdirSync, readFileSync, statSync, unlinkSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout } from 'node:timers/promises';
 import { fromUtf8 } from '../bytes.ts';
@@ -41,32 +40,37 @@ export async function withLock<T>(
   act: () => Promise<T>,
   options: LockOptions = {},
 ): Promise<T> {
-  const lock = await takeLock(path, options);
+  // Nobody asks of this one whether it is held, so nothing is looked up for the answer.
+  const database = await waitForLock(path, options);
   try {
     return await act();
   } finally {
-    lock.release();
+    release(path, database);
   }
 }
 
 /** Takes the lock for as long as the process lives or until `release`. */
 export async function takeLock(path: string, options: LockOptions = {}): Promise<Lock> {
+  const database = await waitForLock(path, options);
+  const { dev, ino } = statSync(path, { bigint: true });
+  const list = kernelList(dev, ino);
+  return {
+    release: () => release(path, database),
+    isHeld: () =>
+      database.isOpen && isSameFile(path, dev, ino) && (list === undefined || isListed(list, ino)),
+  };
+}
+
+/** The open transaction that is the lock, and the word of who has it beside it. */
+async function waitForLock(path: string, options: LockOptions): Promise<DatabaseSync> {
   const { waitMs = 0, signal, purpose = 'work' } = options;
   const until = monotonicMs() + waitMs;
   for (;;) {
     signal?.throwIfAborted();
     const database = tryLock(path);
     if (database !== undefined) {
-      await writeFile(holderFile(path), `process ${process.pid}: ${purpose}\n`).catch(() => {});
-      const { dev, ino } = statSync(path, { bigint: true });
-      const list = kernelList(dev, ino);
-      return {
-        release: () => release(path, database),
-        isHeld: () =>
-          database.isOpen &&
-          isSameFile(path, dev, ino) &&
-          (list === undefined || isListed(list, ino)),
-      };
+      writeHolder(path, purpose);
+      return database;
     }
     const left = until - monotonicMs();
     if (left <= 0) throw await locked(path);
@@ -74,6 +78,14 @@ export async function takeLock(path: string, options: LockOptions = {}): Promise
     await setTimeout(Math.min(left, 5 + 30 * Math.random()), undefined, { signal }).catch(() =>
       signal?.throwIfAborted(),
     );
+  }
+}
+
+function writeHolder(path: string, purpose: string): void {
+  try {
+    writeFileSync(holderFile(path), `process ${process.pid}: ${purpose}\n`);
+  } catch {
+    // It is for messages only.
   }
 }
 
