@@ -13,13 +13,10 @@ import { openRegular, syncFolder } from '../shared/node/files.ts';
 import { ensurePrivateFolder } from '../shared/node/folders.ts';
 import { pieces } from '../shared/node/hash.ts';
 import { withLock } from '../shared/node/lock.ts';
-import type { Fetcher } from './fetch/fetcher.ts';
+import type { Source } from './fetch/source.ts';
 import { HashingWriter } from './hashing-writer.ts';
 import { Partial } from './partial.ts';
 import { type TargetFile, verifyMeasured } from './target-file.ts';
-
-/** As much of a fetcher as targets come from. */
-export type Source = Pick<Fetcher, 'openFile' | 'origin'>;
 
 export interface DownloadOptions extends WithFiles {
   readonly fetcher: Source;
@@ -173,5 +170,6 @@ export async function fetchTarget(
     writer.measure(piece);
   }
   verifyMeasured(target, writer.length, await writer.finish());
+  await fetcher.keep?.(target.place, bytes);
   return bytes;
 }

@@ -20,6 +20,7 @@ import type { Fetcher } from './fetch/fetcher.ts';
 import { isElsewhere, Mirrors } from './fetch/mirrors.ts';
 import type { Address } from './fetch/open.ts';
 import type { RateLimit } from './fetch/rate.ts';
+import type { Source } from './fetch/source.ts';
 import {
   type FoundIndex,
   type FoundIndexes,
@@ -31,6 +32,7 @@ import {
 import { chooseProduct, type Host, type ProductName, verifyChosen } from './find/resolve.ts';
 import { inParallel } from './parallel.ts';
 import { readCompleted } from './store/completed.ts';
+import { KeepingSource } from './store/evidence.ts';
 import type { FolderStore } from './store/folder.ts';
 import type { Store } from './store/store.ts';
 import type { TargetFile } from './target-file.ts';
@@ -223,9 +225,11 @@ export class Repository {
     // A name that is none is no mirror's doing.
     parseTargetPath(path);
     const { policy, showsRefusals = false } = options;
-    return this.fromMirrors(({ fetcher, crypto, signal }) => {
+    return this.fromMirrors((mirror) => {
+      const { crypto, signal } = mirror;
       const checks: Check[] = [];
-      const updater = this.updater(checks, fetcher);
+      const updater = mirror.updater(checks);
+      const fetcher = mirror.#keeping;
       return verifyTarget({
         ...{ crypto, updater, fetcher, path, checks, policy, showsRefusals, signal },
       });
@@ -244,7 +248,8 @@ export class Repository {
     const { policy, showsRefusals = false } = options;
     return this.fromMirrors(async (mirror) => {
       const checks: Check[] = [];
-      const { fetcher, crypto, signal } = mirror;
+      const { crypto, signal } = mirror;
+      const fetcher = mirror.#keeping;
       const updater = mirror.updater(checks);
       const { consistentSnapshot } = (await updater.trusted()).root;
       const source = { updater, fetcher, consistentSnapshot, signal };
@@ -283,7 +288,13 @@ export class Repository {
   async #indexSource(): Promise<IndexSource> {
     const updater = this.updater();
     const { consistentSnapshot } = (await updater.refresh()).root;
-    return { updater, fetcher: this.fetcher, consistentSnapshot, signal: this.signal };
+    return { updater, fetcher: this.#keeping, consistentSnapshot, signal: this.signal };
+  }
+
+  /** Where targets come from; what evidence there is among them stays for when there is no network. */
+  get #keeping(): Source {
+    if (this.fetcher.isOffline === true) return this.fetcher;
+    return new KeepingSource(this.fetcher, this.store, this.#options.onNotice);
   }
 
   /** Verifies an artifact and brings it to `out`, where nothing unverified ever stands. */

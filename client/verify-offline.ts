@@ -16,8 +16,9 @@ import {
 import type { Check } from '../shared/verify/check.ts';
 import { learnVendorFloors } from '../shared/verify/revocations.ts';
 import { bareSubject, notRevocable, verifyNotRevoked } from '../shared/verify/revoked.ts';
-import type { StaleFile } from '../shared/verify/trusted.ts';
+import type { StaleFile, TrustedMetadata } from '../shared/verify/trusted.ts';
 import type { FoundTarget } from '../shared/verify/workflow.ts';
+import { fetchTarget } from './download.ts';
 import { StoredFetcher } from './fetch/stored.ts';
 import type { Repository } from './repository.ts';
 import type { Store } from './store/store.ts';
@@ -86,7 +87,8 @@ export async function verifyFolder(
 
 /**
  * Verifies a file as the target `path`, by the metadata that is stored here. Its evidence is
- * judged when it lies beside it (`FILE.ceiling.json` and so on).
+ * judged when it lies beside it (`FILE.ceiling.json` and so on), or was kept when it was verified
+ * with the network.
  */
 export async function verifyFile(
   repository: Repository,
@@ -96,7 +98,8 @@ export async function verifyFile(
 ): Promise<OfflineVerdict> {
   const { crypto, store } = repository;
   const checks: Check[] = [];
-  const updater = repository.updater(checks, new StoredFetcher(store));
+  const stored = new StoredFetcher(store);
+  const updater = repository.updater(checks, stored);
   const trusted = await updater.refresh();
   const revocations = await updater.revocations();
   const artifact = await updater.find(path);
@@ -107,11 +110,10 @@ export async function verifyFile(
   }
   const sidecars = new Map<Sidecar, SidecarFile>();
   for (const [sidecar, suffix] of Object.entries(SIDECARS)) {
-    const bytes = await readBeside(file + suffix);
-    const found = bytes === undefined ? undefined : await updater.find(path + suffix);
-    if (bytes !== undefined && found !== undefined) {
-      sidecars.set(sidecar as Sidecar, { found, bytes });
-    }
+    const found = await updater.find(path + suffix);
+    if (found === undefined) continue;
+    const bytes = (await readBeside(file + suffix)) ?? (await kept(stored, trusted, found));
+    if (bytes !== undefined) sidecars.set(sidecar as Sidecar, { found, bytes });
   }
   await updater.run(() => learnVendorFloors(trusted, artifact));
   // Also without evidence: what is denied by its digest or by its signer is no good file.
@@ -128,7 +130,7 @@ export async function verifyFile(
     checks,
     notChecked: [
       ...(verdict?.evidence.notChecked ?? [
-        `evidence and hardware: no sidecars lie beside ${file}`,
+        `evidence and hardware: no sidecars lie beside ${file}, and none were kept`,
       ]),
       ...notRevocable(revocations),
     ],
@@ -166,6 +168,22 @@ async function storedRoots(store: Store): Promise<ReadonlyMap<number, Uint8Array
     if (bytes !== undefined) roots.set(version, bytes);
   }
   return roots;
+}
+
+/** What an earlier verification kept of a sidecar, held against its signed digests again. */
+async function kept(
+  stored: StoredFetcher,
+  { root }: TrustedMetadata,
+  { entry }: FoundTarget,
+): Promise<Uint8Array | undefined> {
+  try {
+    const target = targetFile(entry, root.consistentSnapshot);
+    return await fetchTarget(stored, target, EVIDENCE_LIMITS.bundle);
+  } catch (error) {
+    // A cache: what is damaged counts as absent.
+    if (isIronError(error, 'E_NOT_FOUND', 'E_HASH', 'E_LENGTH')) return undefined;
+    throw error;
+  }
 }
 
 async function readBeside(path: string): Promise<Uint8Array | undefined> {

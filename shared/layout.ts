@@ -107,6 +107,9 @@ export const store = {
   /** Targets that came in bundles, each under the SHA-256 of its place in the tree. */
   targetsFolder: 'targets',
   target: (digestOfPlace: string): string => `targets/${digestOfPlace}`,
+  /** Evidence and indexes that verifications read, likewise; the least recently used go first. */
+  evidenceFolder: 'evidence',
+  evidence: (digestOfPlace: string): string => `evidence/${digestOfPlace}`,
   /** The key by which this host signs what it verified. */
   hostKey: 'keys/host.json',
   hostPublicKey: 'keys/host.pub.json',

@@ -220,6 +220,9 @@ export const STORE_LIMITS = {
   note: 4096,
   /** How long another process may hold a client's store. */
   waitSeconds: 300,
+  /** Files of evidence that are kept for use without the network, and bytes of them. */
+  evidenceFiles: 1024,
+  evidenceBytes: 512 * 1024 * 1024,
 } as const;
 
 export const SERVER_LIMITS = {

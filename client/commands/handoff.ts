@@ -4,7 +4,7 @@ import type { CommandContext, CommandResult, CommandSpec } from '../../shared/cl
 import type { HandoffRecord } from '../../shared/handoff/record.ts';
 import type { Choice } from '../../shared/product/choose.ts';
 import type { Agreement } from '../../shared/verify/agreement.ts';
-import type { Source } from '../download.ts';
+import type { Source } from '../fetch/source.ts';
 import { localSource, writeHandoff } from '../handoff/write.ts';
 import type { Repository } from '../repository.ts';
 import type { VerifiedTarget } from '../verify-target.ts';

@@ -25,7 +25,7 @@ export const verifyCommand: CommandSpec = {
   description:
     'From the root and the version floors of this machine, judged by its clock: what expired ' +
     'since does not verify. A file is verified as the target --as, by the metadata of the last ' +
-    'refresh; its evidence is judged when it lies beside it.',
+    'refresh; its evidence is judged when it lies beside it, or was kept by get-verified.',
   arguments: [{ name: 'place', description: 'a folder that `handoff` wrote, or a file' }],
   options: [
     ...REPOSITORY,

@@ -1,6 +1,7 @@
 /**
  * What a store holds, served as if it were a repository: the whole workflow runs over it again,
- * offline, with every check. It has no newer root, and of targets those that bundles brought.
+ * offline, with every check. It has no newer root, and of targets those that bundles brought and the
+ * evidence that was kept.
  */
 
 import { IronError, isIronError } from '../../shared/errors.ts';
@@ -39,15 +40,16 @@ export class StoredFetcher implements Fetcher {
     _resume?: unknown,
     options: FetchOptions = {},
   ): Promise<OpenedFile> {
-    try {
-      return await openLocal(this.#store.targetPath(path), length, options);
-    } catch (error) {
-      if (!isIronError(error, 'E_NOT_FOUND')) throw error;
-      throw new IronError('E_NOT_FOUND', `${path} is not stored`, {
-        why: 'without the network only targets that a bundle brought can be used',
-        hint: 'nothing was changed; `bundle import` one that has it, or leave out --offline',
-        cause: error,
-      });
+    for (const stored of [this.#store.targetPath(path), this.#store.evidencePath(path)]) {
+      try {
+        return await openLocal(stored, length, options);
+      } catch (error) {
+        if (!isIronError(error, 'E_NOT_FOUND')) throw error;
+      }
     }
+    throw new IronError('E_NOT_FOUND', `${path} is not stored`, {
+      why: 'without the network there are the targets that a bundle brought, and the evidence of what was verified here before',
+      hint: 'nothing was changed; `bundle import` one that has it, or leave out --offline',
+    });
   }
 }

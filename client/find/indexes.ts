@@ -10,7 +10,8 @@ import type { Targets } from '../../shared/tuf/targets.ts';
 import { coversDevice, parseVendors } from '../../shared/tuf/vendors.ts';
 import { listTargets, type TargetList } from '../../shared/verify/list.ts';
 import type { FoundTarget } from '../../shared/verify/workflow.ts';
-import { fetchTarget, type Source } from '../download.ts';
+import { fetchTarget } from '../download.ts';
+import type { Source } from '../fetch/source.ts';
 import { targetFile } from '../target-file.ts';
 import type { Updater } from '../updater.ts';
 

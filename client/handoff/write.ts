@@ -12,8 +12,9 @@ import { onPath } from '../../shared/node/file-system.ts';
 import { openRegular, syncFolder, writeFileAtomic } from '../../shared/node/files.ts';
 import { pieces } from '../../shared/node/hash.ts';
 import type { TargetEntry } from '../../shared/tuf/targets.ts';
-import { downloadTarget, type Source } from '../download.ts';
+import { downloadTarget } from '../download.ts';
 import { tooLong } from '../fetch/capped.ts';
+import type { Source } from '../fetch/source.ts';
 import type { VerifiedTarget } from '../verify-target.ts';
 
 /** What of a verified target goes into a hand-over. */

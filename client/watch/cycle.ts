@@ -20,7 +20,7 @@ import { productOfIndex } from '../../shared/product/index-file.ts';
 import type { ProductPolicy } from '../../shared/product/product-policy.ts';
 import { parseArtifactPath } from '../../shared/tuf/names.ts';
 import type { TrustedMetadata } from '../../shared/verify/trusted.ts';
-import type { Source } from '../download.ts';
+import type { Source } from '../fetch/source.ts';
 import { localSource, writeHandoff } from '../handoff/write.ts';
 import type { Repository } from '../repository.ts';
 import { noticeFolder, writeNotice } from './notice.ts';

@@ -17,8 +17,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import t from 'tap';
-import { downloadTarget, fetchTarget, type Source } from '../../client/download.ts';
+import { downloadTarget, fetchTarget } from '../../client/download.ts';
 import type { OpenedFile, ResumeFrom } from '../../client/fetch/fetcher.ts';
+import type { Source } from '../../client/fetch/source.ts';
 import type { TargetFile } from '../../client/target-file.ts';
 import { equalBytes, utf8 } from '../../shared/bytes.ts';
 import { IronError } from '../../shared/errors.ts';

@@ -1,0 +1,82 @@
+/**
+ * Small targets that a verification read (evidence, indexes of products), kept after their digests
+ * were verified, so that the same verdict can be reached without the network. A cache: each file is
+ * verified again whenever it is read, and the least recently used go first (ADR 0068).
+ */
+
+import { readdir, stat, unlink, utimes } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { equalBytes } from '../../shared/bytes.ts';
+import { isIronError } from '../../shared/errors.ts';
+import { STORE_LIMITS } from '../../shared/limits.ts';
+import { readFileCapped, writeFileAtomic } from '../../shared/node/files.ts';
+import { ensurePrivateFolder } from '../../shared/node/folders.ts';
+import type { OpenedFile } from '../fetch/fetcher.ts';
+import type { Source } from '../fetch/source.ts';
+import type { FolderStore } from './folder.ts';
+
+/** A source whose small targets are kept in a store as they are verified. */
+export class KeepingSource implements Source {
+  readonly origin: string;
+  readonly openFile: Source['openFile'];
+  readonly #store: FolderStore;
+  readonly #onNotice: ((text: string) => void) | undefined;
+
+  constructor(source: Source, store: FolderStore, onNotice?: (text: string) => void) {
+    this.origin = source.origin;
+    this.openFile = (...request): Promise<OpenedFile> => source.openFile(...request);
+    this.#store = store;
+    this.#onNotice = onNotice;
+  }
+
+  /** What cannot be kept is said, and is no reason to fail: it was verified, and is in memory. */
+  async keep(place: string, bytes: Uint8Array): Promise<void> {
+    try {
+      await keepEvidence(this.#store.evidencePath(place), bytes);
+    } catch (error) {
+      if (!isIronError(error, 'E_IO', 'E_NO_SPACE')) throw error;
+      this.#onNotice?.(`${place} is not kept for use without the network: ${error.message}`);
+    }
+  }
+}
+
+async function keepEvidence(path: string, bytes: Uint8Array): Promise<void> {
+  const folder = dirname(path);
+  if (await isThere(path, bytes)) {
+    const now = new Date();
+    // When it was last used; that this did not work is found out at the next pruning, if at all.
+    await utimes(path, now, now).catch(() => {});
+    return;
+  }
+  await ensurePrivateFolder(folder);
+  await writeFileAtomic(path, bytes);
+  await prune(folder, basename(path));
+}
+
+async function isThere(path: string, bytes: Uint8Array): Promise<boolean> {
+  try {
+    return equalBytes(await readFileCapped(path, bytes.length, { nofollow: true }), bytes);
+  } catch (error) {
+    // What is not there, or is something else, is written anew.
+    if (isIronError(error)) return false;
+    throw error;
+  }
+}
+
+/** Removes what was used least recently, beyond the limits; never `kept`. Best effort: others may prune too. */
+async function prune(folder: string, kept: string): Promise<void> {
+  const found: { readonly path: string; readonly size: number; readonly used: number }[] = [];
+  for (const name of await readdir(folder)) {
+    if (name === kept) continue;
+    const path = join(folder, name);
+    const file = await stat(path).catch(() => undefined);
+    if (file?.isFile() === true) found.push({ path, size: file.size, used: file.mtimeMs });
+  }
+  let [files, bytes] = [1, 0];
+  for (const { path, size } of found.sort((a, b) => b.used - a.used)) {
+    files++;
+    bytes += size;
+    if (files > STORE_LIMITS.evidenceFiles || bytes > STORE_LIMITS.evidenceBytes)
+      await unlink(path).catch(() => {});
+  }
+}

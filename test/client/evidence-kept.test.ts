@@ -1,0 +1,102 @@
+// What a verification read is kept, so that the same verdict is reached when nobody can be asked.
+
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { verifyFile } from '../../client/verify-offline.ts';
+import { SIDECARS } from '../../shared/layout.ts';
+import { STORE_LIMITS } from '../../shared/limits.ts';
+import { EDU } from '../support/artifact.ts';
+import type { Simulator } from '../support/simulator.ts';
+import { DRIVER, Machine, repositoryWithArtifact } from './bundle/support.ts';
+
+interface Scene {
+  readonly sim: Simulator;
+  readonly machine: Machine;
+  /** Where the artifact is. */
+  readonly out: string;
+  readonly evidence: string;
+}
+
+async function gotten(t: Test): Promise<Scene> {
+  const folder = t.testdir();
+  const sim = await repositoryWithArtifact();
+  const machine = new Machine(folder);
+  await machine.pin(sim);
+  const out = join(folder, 'edu.js');
+  await machine.repository(sim).getVerified(EDU, out);
+  return { sim, machine, out, evidence: join(machine.store.folder, 'evidence') };
+}
+
+t.test('without the network the verdict is the same', async (t) => {
+  const { sim, machine, out, evidence } = await gotten(t);
+  t.equal((await readdir(evidence)).length, Object.keys(SIDECARS).length);
+  const before = await machine.repository(sim).verify(EDU);
+  const after = await machine.repository().getVerified(EDU, out);
+  t.equal(after.outcome, 'kept', 'the bytes that are there are measured');
+  t.strictSame(after.verdict, before.verdict);
+  t.strictSame(after.notChecked, before.notChecked);
+  await t.rejects(machine.repository().getVerified(EDU, `${out}.other`), {
+    code: 'E_NOT_FOUND',
+    why: /the evidence of what was verified here before/,
+  });
+});
+
+t.test('a file is judged by what was kept, and by what lies beside it first', async (t) => {
+  const { machine, out } = await gotten(t);
+  const verdict = await verifyFile(machine.repository(), out, EDU);
+  t.ok(verdict.artifact, 'evidence and hardware are judged');
+  await writeFile(`${out}${SIDECARS.ceiling}`, '{}');
+  await t.rejects(verifyFile(machine.repository(), out, EDU), { name: 'IronError' });
+});
+
+t.test('kept evidence is as untrusted as any, and heals', async (t) => {
+  const { sim, machine, out, evidence } = await gotten(t);
+  const names = await readdir(evidence);
+  const whole = await Promise.all(names.map((name) => readFile(join(evidence, name))));
+  for (const [i, name] of names.entries()) {
+    const damaged = Uint8Array.from(whole[i] as Uint8Array);
+    damaged[0] = (damaged[0] as number) ^ 1;
+    await writeFile(join(evidence, name), damaged);
+  }
+  await t.rejects(machine.repository().verify(EDU), { code: 'E_HASH' });
+  const verdict = await verifyFile(machine.repository(), out, EDU);
+  t.equal(verdict.artifact, undefined);
+  t.match(verdict.notChecked, [/evidence and hardware: .* none were kept/]);
+  await machine.repository(sim).verify(EDU);
+  t.strictSame(await Promise.all(names.map((name) => readFile(join(evidence, name)))), whole);
+  t.ok(await machine.repository().verify(EDU));
+});
+
+t.test('what expired since is not good because its evidence was kept', async (t) => {
+  const { machine, out } = await gotten(t);
+  machine.clock.days(400);
+  await t.rejects(machine.repository().getVerified(EDU, out), { code: 'E_EXPIRED' });
+});
+
+t.test('what was used least recently makes room', async (t) => {
+  const { sim, machine, evidence } = await gotten(t);
+  const [used = '', ...others] = await readdir(evidence);
+  for (let i = 0; i < STORE_LIMITS.evidenceFiles; i++) await writeFile(join(evidence, `x${i}`), '');
+  for (const name of others) await writeFile(join(evidence, name), 'gone');
+  await machine.repository(sim).verify(EDU);
+  const left = await readdir(evidence);
+  t.equal(left.length, STORE_LIMITS.evidenceFiles);
+  t.ok(left.includes(used), 'used again, though it is the oldest');
+  t.ok(await machine.repository().verify(EDU), 'and all that was read is here');
+});
+
+t.test('where nothing can be kept, that is said, and what was asked for is done', async (t) => {
+  const folder = t.testdir();
+  const sim = await repositoryWithArtifact();
+  const machine = new Machine(folder);
+  await machine.pin(sim);
+  await mkdir(machine.store.folder, { recursive: true });
+  await writeFile(join(machine.store.folder, 'evidence'), 'a file');
+  const notices: string[] = [];
+  const repository = machine.repository(sim, { onNotice: (text) => notices.push(text) });
+  await repository.getVerified(EDU, join(folder, 'edu.js'));
+  t.strictSame(new Uint8Array(await readFile(join(folder, 'edu.js'))), DRIVER);
+  t.equal(notices.length, Object.keys(SIDECARS).length);
+  t.match(notices[0], /is not kept for use without the network/);
+});
