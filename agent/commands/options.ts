@@ -44,10 +44,12 @@ export const TIMEOUTS: readonly OptionSpec[] = [
   {
     flags: '--write-timeout <seconds>',
     description: 'how long one write into sysfs may take before it is called stuck (10)',
+    env: 'IRONPORT_AGENT_WRITE_TIMEOUT',
   },
   {
     flags: '--settle-timeout <seconds>',
     description: 'how long the kernel may take to show the effect of a write (2)',
+    env: 'IRONPORT_AGENT_SETTLE_TIMEOUT',
   },
 ];
 

@@ -26,6 +26,7 @@ const ENTRIES = [
   'agent/main.ts',
   'test/lab/guest/main.ts',
   'test/lab/guest/case.ts',
+  'test/lab/guest/scene.ts',
   // Their places are relative to themselves: as entries of their own they land in chunks in /dist.
   'scripts/demo/honest.ts',
   'scripts/demo/support/programs.ts',
@@ -96,9 +97,19 @@ async function addPrograms(cpio: Cpio, fault: Fault | undefined): Promise<void> 
     },
   });
   for (const { path, contents } of outputFiles) cpio.file(path.slice(CHECKOUT.length), contents);
-  for (const name of ['bin', 'package.json', 'examples/edu']) copy(cpio, name);
+  for (const name of ['bin', 'package.json', 'examples/edu', 'docs/guide']) copy(cpio, name);
+  addCommands(cpio);
   addStaticDriver(cpio);
   for (const name of COPIED) copy(cpio, join(MODULES, name));
+}
+
+/** What the guides type, and what makes the files that they begin with (`test/lab/guest/scene.ts`). */
+function addCommands(cpio: Cpio): void {
+  for (const name of ['ironport', 'ironport-repo', 'ironport-client', 'ironport-agent'])
+    cpio.link(`bin/${name}`, `${name}.js`);
+  // The programs' first line names env(1) by this path.
+  cpio.link('usr/bin/env', '/bin/busybox');
+  cpio.file('bin/lab-scene', utf8('#!/bin/sh\nexec node /dist/test/lab/guest/scene.js\n'), 0o755);
 }
 
 /** The example driver in C, where this host has a compiler: the cases that run it say so if not. */

@@ -5,7 +5,7 @@
  * printed; `…` stands for anything.
  */
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -14,9 +14,9 @@ import { delimiter, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { freePort } from '../../scripts/demo/support/port.ts';
-import { CODES, type Code } from '../../shared/errors.ts';
 import { Scene } from '../publisher/support.ts';
-import { steps } from '../support/guide.ts';
+import { expectedExit, says, steps } from '../support/guide.ts';
+import { Shell } from '../support/shell.ts';
 
 t.setTimeout(600_000);
 
@@ -32,73 +32,21 @@ for (const [program, ...argv] of [
   process.exit();
 }
 
-interface Done {
-  readonly exit: number;
-  readonly printed: string;
-}
-
-/** One bash for a whole page, so that what a line exports is there for the next. */
-class Shell {
-  readonly #bash: ChildProcess;
-  #printed = '';
-
-  constructor(folder: string) {
-    const programs = join(folder, '.programs');
-    mkdirSync(programs);
-    for (const name of ['ironport', 'ironport-repo', 'ironport-client'])
-      spawnSync('ln', ['-s', resolve('bin', `${name}.js`), join(programs, name)]);
-    const env: NodeJS.ProcessEnv = {
-      ...process.env,
-      PATH: [programs, dirname(process.execPath), process.env.PATH].join(delimiter),
-      HOME: folder,
-      NO_COLOR: '1',
-      XDG_STATE_HOME: join(folder, '.state'),
-    };
-    for (const name of ['SSH_AUTH_SOCK', 'SSH_AGENT_PID', 'SOFTHSM2_CONF']) delete env[name];
-    // A group of its own, so that what it leaves running ends with it.
-    this.#bash = spawn('bash', ['--norc', '--noprofile'], { cwd: folder, env, detached: true });
-    for (const stream of [this.#bash.stdout, this.#bash.stderr])
-      stream?.setEncoding('utf8').on('data', (text: string) => {
-        this.#printed += text;
-      });
-  }
-
-  async type(line: string): Promise<Done> {
-    this.#printed = '';
-    const mark = `--- ${Math.random()} ---`;
-    this.#bash.stdin?.write(`{ ${line}\n} </dev/null 2>&1\necho "${mark} $?"\n`);
-    for (;;) {
-      const at = this.#printed.indexOf(mark);
-      const end = this.#printed.indexOf('\n', at);
-      if (at >= 0 && end >= 0)
-        return {
-          exit: Number(this.#printed.slice(at + mark.length, end)),
-          printed: this.#printed.slice(0, at),
-        };
-      if (this.#bash.exitCode !== null) throw new Error(`the shell ended at: ${line}`);
-      await sleep(20);
-    }
-  }
-
-  /** What has come since the last line was typed. */
-  get printed(): string {
-    return this.#printed;
-  }
-
-  async close(): Promise<void> {
-    await this.type('[ -z "$SSH_AGENT_PID" ] || kill $SSH_AGENT_PID; kill $(jobs -p); wait');
-    this.#bash.stdin?.end();
-    await once(this.#bash, 'exit');
-  }
-}
-
-/** Whether a line of `printed` says what `shown` says. */
-function says(printed: string, shown: string): boolean {
-  const pattern = shown
-    .split('…')
-    .map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
-    .join('.*');
-  return new RegExp(`^${pattern}$`, 'm').test(printed);
+/** A shell with the programs of this checkout, and nothing of its user's. */
+function shellIn(folder: string): Shell {
+  const programs = join(folder, '.programs');
+  mkdirSync(programs);
+  for (const name of ['ironport', 'ironport-repo', 'ironport-client'])
+    spawnSync('ln', ['-s', resolve('bin', `${name}.js`), join(programs, name)]);
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    PATH: [programs, dirname(process.execPath), process.env.PATH].join(delimiter),
+    HOME: folder,
+    NO_COLOR: '1',
+    XDG_STATE_HOME: join(folder, '.state'),
+  };
+  for (const name of ['SSH_AUTH_SOCK', 'SSH_AGENT_PID', 'SOFTHSM2_CONF']) delete env[name];
+  return new Shell({ command: ['bash', '--norc', '--noprofile'], folder, env });
 }
 
 /** Whether somebody answers there; a service that is starting is waited for. */
@@ -124,19 +72,18 @@ async function walk(t: Test, page: string, folder: string, url: string): Promise
     .replaceAll('127.0.0.1:9464', `127.0.0.1:${await freePort()}`)
     .replaceAll('/usr/lib/softhsm/libsofthsm2.so', MODULE as string);
   cpSync('examples/edu', folder, { recursive: true });
-  const shell = new Shell(folder);
+  const shell = shellIn(folder);
   t.teardown(() => shell.close());
   const all = steps(text);
   t.ok(all.length > 30, 'there are lines');
-  for (const { line, shown } of all) {
+  for (const step of all) {
+    const { line, shown } = step;
     let { exit, printed } = await shell.type(line);
     if (line.endsWith('&')) {
       t.ok(await answers(Number(new URL(url).port)), `${line} answers`);
       printed = shell.printed;
     }
-    const [, code] = /^error\[(\w+)\]/.exec(shown[0] ?? '') ?? [];
-    const expected = code === undefined ? 0 : CODES[code as Code].exit;
-    if (!t.equal(exit, expected, line, { printed })) return;
+    if (!t.equal(exit, expectedExit(step), line, { printed })) return;
     for (const one of shown) t.ok(says(printed, one), `${line}\n${one}`, { printed });
   }
 }

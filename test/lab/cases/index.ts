@@ -4,6 +4,7 @@ import { brakeFigures } from './brake-figures.ts';
 import { BACKENDS, type Backend, type KernelKind, type LabCase } from './case.ts';
 import { crashes } from './crash.ts';
 import { drivers } from './drivers.ts';
+import { guide } from './guide.ts';
 import { machine } from './machine.ts';
 import { quarantines, tombs } from './quarantine.ts';
 import { refusals } from './refusals.ts';
@@ -28,6 +29,7 @@ export const CASES: readonly LabCase[] = [
   ...watching,
   ...quarantines,
   ...refusals,
+  ...guide,
   ...tombs,
   ...crashes,
 ];

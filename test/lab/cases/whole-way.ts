@@ -60,7 +60,8 @@ export const wholeWay: readonly LabCase[] = [
           await must('ironport-client', [url, 'handoff', staticName, second, ...clientArgs(made)]);
           await must('ironport-agent', ['accept', second, ...agentArgs(made)]);
         }
-        keepScene({ state: made.agent, name: artifact, staticName });
+        const root = join(made.operator, 'signed', '1.root.json');
+        keepScene({ state: made.agent, name: artifact, staticName, handedOver: folder, root });
       } finally {
         await made.service?.stop();
       }

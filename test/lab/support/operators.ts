@@ -8,20 +8,20 @@ import { keyObject } from '../../../shared/tuf/key.ts';
 import { STATE, scene } from './scene.ts';
 
 const FOLDER = join(STATE, 'operators');
-const FLEET = join(FOLDER, 'fleet-keys.json');
-const KEYS = ['one', 'two'].map((name) => join(FOLDER, `${name}.json`));
+const NAMES = ['operator-1.json', 'operator-2.json'];
+const FLEET_KEYS = 'fleet-keys.json';
 
 /** Makes them anew: what an earlier case released is over. */
-export async function makeOperators(): Promise<void> {
-  mkdirSync(FOLDER, { recursive: true });
+export async function makeOperators(folder = FOLDER): Promise<void> {
+  mkdirSync(folder, { recursive: true });
   const keys = [];
-  for (const path of KEYS) {
+  for (const name of NAMES) {
     const { file, key } = await makeKeyFile('ed25519');
-    writeFileSync(path, file, { mode: 0o600, flush: true });
+    writeFileSync(join(folder, name), file, { mode: 0o600, flush: true });
     keys.push(keyObject(key));
   }
   const fleet = { schema: 'ironport.fleet-keys/v1', threshold: 2, keys };
-  writeFileSync(FLEET, JSON.stringify(fleet), { mode: 0o644, flush: true });
+  writeFileSync(join(folder, FLEET_KEYS), JSON.stringify(fleet), { mode: 0o644, flush: true });
 }
 
 /** Shows the incident, lets both sign what it says, and releases the device by it. */
@@ -29,13 +29,13 @@ export async function releaseBySignature(incident: string): Promise<void> {
   const state = ['--state', scene().state];
   const files = [0, 1, 2].map((n) => join(FOLDER, `release-${n}.json`)) as [string, string, string];
   await must('ironport-agent', ['quarantine', 'show', incident, '--out', files[0], ...state]);
-  for (const [i, key] of KEYS.entries())
+  for (const [i, name] of NAMES.entries())
     await must('ironport-agent', [
-      ...['quarantine', 'sign', files[i] as string, '--key', key],
+      ...['quarantine', 'sign', files[i] as string, '--key', join(FOLDER, name)],
       ...['--out', files[i + 1] as string],
     ]);
   await must('ironport-agent', [
-    ...['quarantine', 'release', files[2], '--fleet-keys', FLEET, '--write-timeout', '200'],
-    ...state,
+    ...['quarantine', 'release', files[2], '--fleet-keys', join(FOLDER, FLEET_KEYS)],
+    ...['--write-timeout', '200', ...state],
   ]);
 }

@@ -1,6 +1,6 @@
 /** What the first case made: a repository, a client, and an agent that accepted a driver. */
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { Agent } from '../../../agent/agent.ts';
 import { Sysfs } from '../../../agent/host/sysfs.ts';
 
@@ -16,11 +16,18 @@ export interface Accepted {
   readonly name: string;
   /** Of the same as a static program; absent where there was no compiler to make it. */
   readonly staticName?: string | undefined;
+  /** The hand-over that it was accepted from, and the root that was pinned for it. */
+  readonly handedOver: string;
+  readonly root: string;
 }
 
 export function keepScene(accepted: Accepted): void {
   // The power may be cut before the file system would write it by itself.
   writeFileSync(FILE, JSON.stringify(accepted), { flush: true });
+}
+
+export function hasScene(): boolean {
+  return existsSync(FILE);
 }
 
 export function scene(): Accepted {
