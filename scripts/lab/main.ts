@@ -168,10 +168,11 @@ async function runCases(
   const needGround = asked.some(({ lab }) => lab.standsAlone !== true);
   const forms = all.filter((form) => asked.includes(form) || (needGround && form.lab.isGround));
   say(`the ${kernel.name} kernel: ${forms.length} cases`);
-  const tell = ({ name, status, seconds, output }: CaseResult): void => {
+  const tell = ({ name, status, seconds, busySeconds, output }: CaseResult): void => {
     const word = status === 0 ? 'ok    ' : 'FAILED';
     const why = status === null ? ' (it never came back)' : '';
-    process.stdout.write(`${word} ${kernel.name}: ${name}${why} ${seconds.toFixed(1)} s\n`);
+    const took = `${seconds.toFixed(1)} s, ${busySeconds.toFixed(1)} s of processor`;
+    process.stdout.write(`${word} ${kernel.name}: ${name}${why} ${took}\n`);
     const shown = status !== 0 || verbose ? output.trimEnd() : figuresOf(output);
     if (shown !== '') process.stdout.write(`${shown.replaceAll(/^/gm, '         ')}\n`);
   };

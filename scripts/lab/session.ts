@@ -3,7 +3,7 @@
  * monitor's answers, takes down what comes back. What does not come back failed.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,8 @@ export interface CaseResult {
   /** Exit status of the case's process; null when it never came back. */
   readonly status: number | null;
   readonly seconds: number;
+  /** Of them, what the machine had of the processors: the same on one that has much else to do. */
+  readonly busySeconds: number;
   readonly output: string;
 }
 
@@ -35,11 +37,20 @@ export interface SessionOptions {
 }
 
 const CONSOLE_LINES = 200;
+/** A second of processor time, as Linux tells it to every program. */
+const TICKS = 100;
 
 export async function runSession(options: SessionOptions): Promise<Session> {
   const run = mkdtempSync(join(tmpdir(), 'ironport-lab-'));
   const machine = startMachine({ ...options.parts, run, interactive: false });
   const results: CaseResult[] = [];
+  let busyBefore = 0;
+  const sinceLast = (): number => {
+    const now = busyOf(machine.pid) ?? busyBefore;
+    const since = now - busyBefore;
+    busyBefore = now;
+    return since;
+  };
   const lines: string[] = [];
   const keep = (line: string): void => {
     lines.push(line);
@@ -70,6 +81,7 @@ export async function runSession(options: SessionOptions): Promise<Session> {
       const message = JSON.parse(line) as FromGuest;
       switch (message.kind) {
         case 'ready':
+          sinceLast();
           lab.write(`${JSON.stringify({ kind: 'run', cases: options.cases })}\n`);
           break;
         case 'monitor':
@@ -79,7 +91,7 @@ export async function runSession(options: SessionOptions): Promise<Session> {
           break;
         case 'result': {
           const { name, status, seconds, output } = message;
-          const result = { name, status, seconds, output };
+          const result = { name, status, seconds, busySeconds: sinceLast(), output };
           results.push(result);
           options.onResult(result);
           break;
@@ -87,7 +99,8 @@ export async function runSession(options: SessionOptions): Promise<Session> {
         case 'cut': {
           // As if somebody pulled the plug: nothing that is in memory is written any more.
           machine.kill('SIGKILL');
-          const result = { name: message.name, status: 0, seconds: 0, output: '' };
+          const busySeconds = sinceLast();
+          const result = { name: message.name, status: 0, seconds: 0, busySeconds, output: '' };
           results.push(result);
           options.onResult(result);
           break;
@@ -106,12 +119,24 @@ export async function runSession(options: SessionOptions): Promise<Session> {
   let witness = lines.slice(-40).join('\n');
   for (const { name } of options.cases) {
     if (results.some((one) => one.name === name)) continue;
-    const result = { name, status: null, seconds: 0, output: witness };
+    const result = { name, status: null, seconds: 0, busySeconds: 0, output: witness };
     witness = '';
     results.push(result);
     options.onResult(result);
   }
   return { results, console: lines.join('\n') };
+}
+
+/** Seconds of processor that a process has had; undefined when it is gone. */
+function busyOf(pid: number | undefined): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // proc_pid_stat(5): utime and stime, the 14th and 15th, in ticks; what is in brackets may hold spaces.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / TICKS;
+  } catch {
+    return undefined;
+  }
 }
 
 /** QEMU makes its sockets a moment after it starts. */
