@@ -103,8 +103,10 @@ async function perform(
 }
 
 /** The value that the attribute showed: of the link where the attribute itself cannot be read. */
-function valueBefore(action: Action, before: BindingState): string | null {
-  return action.kind === 'override' ? before.override : before.driver;
+function valueBefore(action: Action, { driver, override, vfs }: BindingState): string | null {
+  if (action.kind === 'vfs') return String(vfs?.count ?? null);
+  if (action.kind === 'autoprobe') return String(vfs?.autoprobe ?? null);
+  return action.kind === 'override' ? override : driver;
 }
 
 /** Some drivers probe asynchronously: the effect of a write may show after it returned. */
@@ -115,7 +117,6 @@ async function settle(
   settleMs: number,
 ): Promise<void> {
   const wanted = effectOf(action, before);
-  const known = [null, before.driver, wanted.driver];
   const until = performance.now() + settleMs;
   for (let pause = 2; ; pause = Math.min(50, pause * 2)) {
     const found = await hands.look();
@@ -123,12 +124,20 @@ async function settle(
     if (performance.now() >= until) {
       throw failure(
         `the kernel took the write to ${describeAction(action)}, and did something else`,
-        known.includes(found.driver) ? 'no-effect' : 'other-driver',
+        differenceOf(before, wanted, found),
         { expected: describeState(wanted), found: describeState(found) },
       );
     }
     await setTimeout(pause);
   }
+}
+
+/** What is wrong with `found`, in a word. */
+function differenceOf(before: BindingState, wanted: BindingState, found: BindingState): string {
+  if (![null, before.driver, wanted.driver].includes(found.driver)) return 'other-driver';
+  // A driver may make fewer than it was asked for, and say nothing.
+  const isCounted = [before.vfs?.count, wanted.vfs?.count].includes(found.vfs?.count);
+  return isCounted ? 'no-effect' : 'other-count';
 }
 
 /** Undoes `failed` and every step before it, and throws what the caller is to be told. */

@@ -15,11 +15,14 @@ import { readInUse } from './host/in-use.ts';
 import { type DeviceSnapshot, readDevice, snapshotJson } from './host/inventory.ts';
 import type { Sysfs } from './host/sysfs.ts';
 import { incidentOf } from './quarantine/find.ts';
+import { type Parent, readParent } from './vfs/parent.ts';
 
 export interface Assessment {
   readonly device: DeviceSnapshot;
   readonly host: HostFacts;
   readonly decisions: readonly Decision[];
+  /** Of a virtual function. */
+  readonly parent: Parent | undefined;
 }
 
 /** Reads the device and asks every gate; with a driver also those about the two together. */
@@ -32,21 +35,22 @@ export async function assess(
   const device = await readDevice(sysfs, bdf, await readInUse(sysfs, agent.proc));
   const host = await readHostFacts(sysfs, agent.proc);
   const incident = await incidentOf(agent, sysfs, device);
-  const decisions = askGates({ device, host, incident, ...(driver && { driver }) });
-  return { device, host, decisions };
+  const parent = await readParent(agent, sysfs, device);
+  const decisions = askGates({ device, host, incident, parent, ...(driver && { driver }) });
+  return { device, host, decisions, parent };
 }
 
 /** What would be granted, or why nothing would be. */
 export async function tryGrant(
   agent: Agent,
   driver: Accepted,
-  device: DeviceSnapshot,
+  { device, parent }: Pick<Assessment, 'device' | 'parent'>,
   policyFile: string | undefined,
   numbers: GrantNumbers = PREVIEW,
 ): Promise<{ readonly grant: Grant } | { readonly error: IronError }> {
   try {
     const policy = await loadPolicy(agent, policyFile);
-    return { grant: grantFor(agent, driver, device, policy, numbers) };
+    return { grant: grantFor(agent, driver, { device, parent }, policy, numbers) };
   } catch (error) {
     return { error: asIronError(error) };
   }

@@ -35,6 +35,7 @@ import { recoverDevice } from './recover.ts';
 import { loadInForce, subjectOf } from './revocations.ts';
 import { transitions } from './transitions.ts';
 import { loadPresent } from './trust.ts';
+import { parentAddress } from './vfs/parent.ts';
 import { type Baseline, takeBaseline } from './watch/baseline.ts';
 
 export interface BindRequest {
@@ -86,6 +87,9 @@ export function bind(agent: Agent, sysfs: Sysfs, request: BindRequest): Promise<
     await agent.heads.requireSound();
     await agent.heads.sign();
     await keepReserve(agent);
+    // First what its physical function is in the middle of: that may take it away.
+    const parent = await parentAddress(sysfs, bdf);
+    if (parent !== undefined) await recoverDevice(agent, sysfs, parent);
     await recoverDevice(agent, sysfs, bdf);
     const driver = await loadAccepted(agent, name);
     await requireFree(agent, sysfs, driver, bdf);
@@ -97,7 +101,7 @@ export function bind(agent: Agent, sysfs: Sysfs, request: BindRequest): Promise<
     requirePassed(bdf, assessment.decisions);
 
     const policy = await loadPolicy(agent, request.policy);
-    const grant = grantFor(agent, driver, assessment.device, policy, await drawNumbers(agent));
+    const grant = grantFor(agent, driver, assessment, policy, await drawNumbers(agent));
     const found = assessment.device.binding;
     const plan = makePlan(bdf, found, boundState(found));
     const run = request.confine?.run;
@@ -301,7 +305,7 @@ async function requireFree(
 }
 
 /** What was accepted must still be fresh, and still be what was accepted. */
-async function requireUsable(agent: Agent, driver: Accepted): Promise<void> {
+export async function requireUsable(agent: Agent, driver: Accepted): Promise<void> {
   const { artifact, freshUntil } = driver;
   const now = await loadPresent(agent);
   // TUF 5.3.10, 5.4.4, 5.5.6, 5.6.5: nothing new is built on metadata that is past its expiry.

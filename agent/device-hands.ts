@@ -3,14 +3,20 @@
 import type { Agent } from './agent.ts';
 import { type Applying, type Hands, stuckWriteError } from './apply.ts';
 import { readBinding } from './host/inventory.ts';
+import { readVfState } from './host/sriov.ts';
 import type { Sysfs } from './host/sysfs.ts';
 import { findWriters, writeAttribute } from './host/write.ts';
 import type { Journal } from './journal.ts';
 import { writeOf } from './plan.ts';
 
-export function handsOn(agent: Agent, sysfs: Sysfs, device: string): Hands {
+/** `withVfs` to see, and change, what a physical function does about virtual ones too. */
+export function handsOn(agent: Agent, sysfs: Sysfs, device: string, withVfs = false): Hands {
   return {
-    look: async () => readBinding(sysfs, await sysfs.deviceFolder(device)),
+    async look() {
+      const folder = await sysfs.deviceFolder(device);
+      const binding = await readBinding(sysfs, folder);
+      return withVfs ? { ...binding, vfs: await readVfState(sysfs, folder) } : binding;
+    },
     async act(action) {
       const { path, text } = writeOf(action, device);
       // The attributes of a device are reached by its own folder: a link is not written through.
@@ -23,19 +29,23 @@ export function handsOn(agent: Agent, sysfs: Sysfs, device: string): Hands {
   };
 }
 
+export interface HandsOptions extends Pick<Applying, 'signal' | 'onStep'> {
+  readonly withVfs?: boolean;
+}
+
 /** What the engine needs for one device, once nothing else is waiting there. */
 export async function applyingTo(
   agent: Agent,
   sysfs: Sysfs,
   device: string,
   journal: Pick<Journal, 'append'>,
-  more: Pick<Applying, 'signal' | 'onStep'> = {},
+  { withVfs = false, ...more }: HandsOptions = {},
 ): Promise<Applying> {
   await requireNoWriter(agent, sysfs, device);
   return {
     device,
     journal,
-    hands: handsOn(agent, sysfs, device),
+    hands: handsOn(agent, sysfs, device, withVfs),
     record: (event) => agent.audit.append(event),
     settleMs: agent.settleMs,
     ...more,

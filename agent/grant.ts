@@ -17,12 +17,13 @@ import { requireStanding } from '../shared/manifest/signed-policy.ts';
 import { readFileCapped, writeFileAtomic } from '../shared/node/files.ts';
 import { keyId } from '../shared/tuf/key.ts';
 import type { Agent } from './agent.ts';
+import type { Assessment } from './assess.ts';
 import type { Accepted } from './entry.ts';
 import { loadFleetPolicy } from './fleet-policy.ts';
-import type { DeviceSnapshot } from './host/inventory.ts';
 import { grantSigner, hostId } from './identity.ts';
 import { loadPresent } from './trust.ts';
 import { drawDomain, drawNonce } from './unique.ts';
+import { vfBudget } from './vfs/budget.ts';
 
 export interface LoadedPolicy {
   readonly policy: FleetPolicy;
@@ -68,11 +69,11 @@ export async function drawNumbers(agent: Agent): Promise<GrantNumbers> {
   };
 }
 
-/** Computes the grant; throws as `computeGrant` does. */
+/** Computes the grant; throws as `computeGrant` and `vfBudget` do. */
 export function grantFor(
   agent: Agent,
   driver: Accepted,
-  device: DeviceSnapshot,
+  { device, parent }: Pick<Assessment, 'device' | 'parent'>,
   { policy, sha256 }: LoadedPolicy,
   numbers: GrantNumbers,
 ): Grant {
@@ -80,6 +81,7 @@ export function grantFor(
   if (ceiling === undefined)
     throw new IronError('E_STORE', `${driver.artifact.path} was accepted without a ceiling`);
   const { path, sha256: digest } = driver.artifact;
+  const budget = vfBudget(device.path, parent, policy);
   return computeGrant(
     {
       ceiling: driver.ceiling,
@@ -92,6 +94,7 @@ export function grantFor(
       iommuDomain: numbers.domain,
       bindingNonce: numbers.nonce,
       expires: agent.clock() + policy.grantSeconds,
+      ...(budget === undefined ? {} : { vfBudget: budget }),
     },
     agent.crypto,
   );

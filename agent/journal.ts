@@ -17,7 +17,8 @@ import { onPath, systemFiles } from '../shared/node/file-system.ts';
 import { readFileCapped, syncFolder, writeAll, writeFileAtomic } from '../shared/node/files.ts';
 import { type BindingState, parseState, stateJson } from './binding-state.ts';
 
-export type Purpose = 'bind' | 'release';
+export const PURPOSES = ['bind', 'release', 'vfs create', 'vfs remove'] as const;
+export type Purpose = (typeof PURPOSES)[number];
 
 /** The first line of a journal. */
 export interface JournalHead {
@@ -25,7 +26,7 @@ export interface JournalHead {
   readonly device: string;
   /** The boot in which it began: what it says about sysfs is good in that boot only. */
   readonly boot: string;
-  /** Domain number of the grant, which names the binding on this host. */
+  /** Domain number of the grant, which names the binding on this host; or number of a set of virtual functions. */
   readonly domain: number;
   readonly from: BindingState;
   readonly to: BindingState;
@@ -133,7 +134,7 @@ function parseHead(node: Node): JournalHead {
   node.only('schema', 'purpose', 'device', 'boot', 'domain', 'from', 'to', 'stations');
   node.get('schema').oneOf(SCHEMA);
   return {
-    purpose: node.get('purpose').oneOf('bind', 'release'),
+    purpose: node.get('purpose').oneOf(...PURPOSES),
     device: node.get('device').string(),
     boot: node.get('boot').string(),
     domain: node.get('domain').integer(1),

@@ -26,6 +26,7 @@ import { receiptShowCommand, receiptVerifyCommand } from './commands/receipt.ts'
 import { recoverCommand } from './commands/recover.ts';
 import { releaseCommand } from './commands/release.ts';
 import { statusCommand } from './commands/status.ts';
+import { vfsCreateCommand, vfsPlanCommand, vfsRemoveCommand } from './commands/vfs.ts';
 import { viaFront } from './commands/via.ts';
 import { whyCommand } from './commands/why.ts';
 
@@ -44,6 +45,9 @@ export const program: ProgramSpec = {
     viaFront(statusCommand),
     viaFront(whyCommand),
     recoverCommand,
+    vfsPlanCommand,
+    vfsCreateCommand,
+    vfsRemoveCommand,
     checkHostCommand,
     checkSandboxCommand,
     auditVerifyCommand,

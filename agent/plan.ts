@@ -7,7 +7,7 @@
  * kernel probe; put the override back. Matching by `new_id` is not used: it also catches siblings.
  */
 
-import { type BindingState, VFIO_DRIVER } from './binding-state.ts';
+import { type BindingState, VFIO_DRIVER, type VfState } from './binding-state.ts';
 
 /** One write into sysfs. */
 export type Action =
@@ -16,7 +16,11 @@ export type Action =
   /** Lets the kernel find the driver: with the override set, there is one candidate. */
   | { readonly kind: 'probe'; readonly driver: string }
   /** Binds one driver and no other. */
-  | { readonly kind: 'bind'; readonly driver: string };
+  | { readonly kind: 'bind'; readonly driver: string }
+  /** Whether drivers of the host may have virtual functions that are made from now on. */
+  | { readonly kind: 'autoprobe'; readonly value: boolean }
+  /** Makes so many virtual functions where there are none, or removes all. */
+  | { readonly kind: 'vfs'; readonly count: number };
 
 export interface Step {
   /** From 1. */
@@ -76,6 +80,25 @@ export function route(from: BindingState, to: BindingState): Action[] {
     }
   }
   setOverride(to.override);
+  if (from.vfs !== undefined && to.vfs !== undefined) actions.push(...routeVfs(from.vfs, to.vfs));
+  return actions;
+}
+
+/** Whatever the two states are, no driver of the host gets a virtual function that is made here. */
+function routeVfs(from: VfState, to: VfState): Action[] {
+  const actions: Action[] = [];
+  let { autoprobe } = from;
+  const setAutoprobe = (value: boolean | null): void => {
+    if (value !== null && autoprobe !== value) actions.push({ kind: 'autoprobe', value });
+    autoprobe = value;
+  };
+  if (to.count !== null && from.count !== to.count) {
+    if (to.count > 0) setAutoprobe(false);
+    // drivers/pci/pci-sysfs.c, sriov_numvfs_store(): from one number to another is EBUSY.
+    if (from.count !== 0) actions.push({ kind: 'vfs', count: 0 });
+    if (to.count > 0) actions.push({ kind: 'vfs', count: to.count });
+  }
+  setAutoprobe(to.autoprobe);
   return actions;
 }
 
@@ -89,7 +112,15 @@ export function effectOf(action: Action, before: BindingState): BindingState {
     case 'probe':
     case 'bind':
       return { ...before, driver: action.driver };
+    case 'autoprobe':
+      return { ...before, vfs: { ...vfsOf(before), autoprobe: action.value } };
+    case 'vfs':
+      return { ...before, vfs: { ...vfsOf(before), count: action.count } };
   }
+}
+
+function vfsOf({ vfs }: BindingState): VfState {
+  return vfs ?? { count: null, autoprobe: null };
 }
 
 /** The write that an action is, relative to the root of sysfs. */
@@ -104,6 +135,13 @@ export function writeOf(action: Action, device: string): { path: string; text: s
     case 'override':
       // store() makes an empty line "none"; a write of no bytes would never reach it.
       return { path: `bus/pci/devices/${device}/driver_override`, text: action.value ?? '\n' };
+    case 'autoprobe':
+      return {
+        path: `bus/pci/devices/${device}/sriov_drivers_autoprobe`,
+        text: action.value ? '1' : '0',
+      };
+    case 'vfs':
+      return { path: `bus/pci/devices/${device}/sriov_numvfs`, text: String(action.count) };
   }
 }
 
@@ -117,5 +155,13 @@ export function describeAction(action: Action): string {
       return `probe, for ${action.driver}`;
     case 'override':
       return action.value === null ? 'clear the override' : `set the override to ${action.value}`;
+    case 'autoprobe':
+      return action.value
+        ? 'let drivers of the host have new virtual functions'
+        : 'keep drivers of the host off new virtual functions';
+    case 'vfs':
+      return action.count === 0
+        ? 'remove the virtual functions'
+        : `make ${action.count} virtual function${action.count === 1 ? '' : 's'}`;
   }
 }

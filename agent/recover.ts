@@ -16,6 +16,7 @@ import type { Sysfs } from './host/sysfs.ts';
 import { findWriters } from './host/write.ts';
 import { type FoundJournal, Journal, loadJournal } from './journal.ts';
 import { findIncident } from './quarantine/find.ts';
+import { loadVfSet } from './vfs/set.ts';
 
 export type Recovery =
   /** There was nothing to recover. */
@@ -72,12 +73,18 @@ export async function recoverDevice(
   const stations = found.head.stations.slice(0, reached(found));
   // Without an intent nothing was touched, and whatever changed since is somebody else's.
   if (stations.length === 0) return await finish('undone');
-  const undone = await undo(stations, await applyingTo(agent, sysfs, device, journal));
+  const withVfs = found.head.from.vfs !== undefined;
+  const applying = await applyingTo(agent, sysfs, device, journal, { withVfs });
+  const undone = await undo(stations, applying);
   return await finish('undone', undone);
 }
 
-/** Whether the change counts: the binding file says so. */
+/** Whether the change counts: the file of the binding, or of the virtual functions, says so. */
 async function isComplete(agent: Agent, { head }: FoundJournal): Promise<boolean> {
+  if (head.purpose === 'vfs create' || head.purpose === 'vfs remove') {
+    const set = await loadVfSet(agent, head.device);
+    return head.purpose === 'vfs create' ? set?.number === head.domain : set === undefined;
+  }
   const binding = await loadBinding(agent, head.device);
   return head.purpose === 'bind' ? binding?.domain === head.domain : binding === undefined;
 }

@@ -16,6 +16,7 @@ import { makePlan, type Plan } from './plan.ts';
 import { requireNoIncident } from './quarantine/find.ts';
 import { recoverDevice } from './recover.ts';
 import { transitions } from './transitions.ts';
+import { wentWithParent } from './vfs/parent.ts';
 
 export interface Released {
   readonly binding: Binding;
@@ -57,6 +58,8 @@ export function release(agent: Agent, sysfs: Sysfs, request: ReleaseRequest): Pr
 /** From what is found now to what was found then. */
 async function planRelease(agent: Agent, sysfs: Sysfs, binding: Binding): Promise<Plan> {
   const { device, bound, found } = binding;
+  // Nothing is left of it to restore.
+  if (await wentWithParent(agent, sysfs, device)) return makePlan(device, found, found);
   const now = await readBinding(sysfs, await sysfs.deviceFolder(device));
   // sysfs forgot the binding at the last start: what is found is the kernel's own choice, and stays.
   if (binding.boot !== (await readBootId(agent.proc))) return makePlan(device, now, now);

@@ -191,6 +191,9 @@ export const agentState = {
   bindingsFolder: 'bindings',
   /** What is bound now, by PCI address. */
   binding: (bdf: string): string => `bindings/${encodePathAsSegment(bdf)}.json`,
+  vfSetsFolder: 'virtual-functions',
+  /** The virtual functions that were made of a physical one, by its PCI address. */
+  vfSet: (bdf: string): string => `virtual-functions/${encodePathAsSegment(bdf)}.json`,
   journalsFolder: 'journal',
   /** A change of a device that is not finished. */
   journal: (bdf: string): string => `journal/${encodePathAsSegment(bdf)}.jsonl`,
@@ -218,6 +221,7 @@ export const agentState = {
     'unique',
     'grants',
     'bindings',
+    'virtual-functions',
     'journal',
     'audit',
     'receipts',

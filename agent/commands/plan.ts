@@ -42,9 +42,10 @@ export const planCommand: CommandSpec = {
     const bdf = deviceOf(context);
     const driver = await loadAccepted(agent, argument(context, 0, 'the name of the driver'));
     const sysfs = await openSysfs(context);
-    const { device, decisions } = await assess(agent, sysfs, bdf, driver);
+    const assessment = await assess(agent, sysfs, bdf, driver);
+    const { device, decisions } = assessment;
     requirePassed(bdf, decisions);
-    const tried = await tryGrant(agent, driver, device, context.text('policy'));
+    const tried = await tryGrant(agent, driver, assessment, context.text('policy'));
     if ('error' in tried) throw tried.error;
     const plan = makePlan(bdf, device.binding, boundState(device.binding));
     const steps = (await sysfs.isKernels())

@@ -2,10 +2,11 @@
 
 import { table } from '../../shared/cli/table.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
+import type { VfBudget } from '../../shared/manifest/cut.ts';
 import { showIdentity } from '../../shared/manifest/device.ts';
 import type { Grant } from '../../shared/manifest/grant.ts';
 import { grantPredicate } from '../../shared/manifest/grant-document.ts';
-import { hexU64 } from '../../shared/manifest/numbers.ts';
+import { hexU64, showBytes } from '../../shared/manifest/numbers.ts';
 import { showWindow } from '../../shared/manifest/windows.ts';
 import { formatInstant } from '../../shared/time.ts';
 import { describeState, stateJson } from '../binding-state.ts';
@@ -132,8 +133,14 @@ export function limitsText(grant: Grant): string {
     ...(dma.windows.length === 0
       ? ['dma      none']
       : dma.windows.map(({ window, access }) => `dma      ${showWindow(window)}, ${access}`)),
+    ...(grant.vfBudget === null ? [] : [`share    ${showBudget(grant.vfBudget)}`]),
     ...grant.narrowings.map((text) => `less     ${text}`),
   ].join('\n');
+}
+
+/** What a virtual function may have of its physical one. */
+export function showBudget({ dmaBytes, mmioBytes, interruptsPerSecond }: VfBudget): string {
+  return `${showBytes(dmaBytes)} of DMA, ${showBytes(mmioBytes)} of registers, ${interruptsPerSecond} interrupts a second`;
 }
 
 /** The same as data; the resource manifest has numbers that a plan does not draw. */

@@ -12,12 +12,16 @@ import { type BindingState, describeState, sameState, stateJson } from '../bindi
 import { listAccepted } from '../entry.ts';
 import { readBootId } from '../host/host-facts.ts';
 import { readBinding } from '../host/inventory.ts';
+import { readVfState } from '../host/sriov.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import { findWriters } from '../host/write.ts';
 import { unfinished } from '../recover.ts';
 import { findHits, loadInForce, subjectOf } from '../revocations.ts';
+import { folderOf } from '../vfs/parent.ts';
+import { listVfSets, type VfSet } from '../vfs/set.ts';
 import { openAgent, openSysfs, STATE, SYSFS } from './options.ts';
 import { hitText } from './show.ts';
+import { vfSetJson } from './vfs.ts';
 
 export const statusCommand: CommandSpec = {
   name: 'status',
@@ -37,6 +41,8 @@ export const statusCommand: CommandSpec = {
       const revoked = hits.get(binding.device)?.revoked.what ?? null;
       bindings.push({ ...(await bindingJson(agent, sysfs, binding)), revoked });
     }
+    const sets: JsonObject[] = [];
+    for (const set of await listVfSets(agent)) sets.push(await setJson(agent, sysfs, set));
     const changes: JsonObject[] = [];
     for (const { head, entries } of await unfinished(agent)) {
       const writers = await findWriters(sysfs, head.device, agent.proc);
@@ -58,6 +64,7 @@ export const statusCommand: CommandSpec = {
           revoked: findRevocation(inForce, subjectOf(entry))?.what ?? null,
         })),
         bindings,
+        virtual_functions: sets,
         unfinished: changes,
         // The helper has some: see `agent/helper/perform.ts`.
         processes: [],
@@ -74,6 +81,8 @@ export const statusCommand: CommandSpec = {
         ),
         `bound (${bindings.length})`,
         table(bindings.map((one) => ['', `${one.device}`, `${one.driver}`, `${one.state}`])),
+        ...(sets.length === 0 ? [] : [`virtual functions of (${sets.length})`]),
+        table(sets.map((one) => ['', `${one.device}`, `${one.vfs}`, `${one.state}`])),
         ...[...hits.values()].map(hitText),
         ...changes.map(
           (one) =>
@@ -107,6 +116,27 @@ async function bindingJson(agent: Agent, sysfs: Sysfs, binding: Binding): Promis
     now: found === undefined ? null : stateJson(found),
     state,
   };
+}
+
+async function setJson(agent: Agent, sysfs: Sysfs, set: VfSet): Promise<JsonObject> {
+  const folder = await folderOf(sysfs, set.device);
+  const found = folder && {
+    ...(await readBinding(sysfs, folder)),
+    vfs: await readVfState(sysfs, folder),
+  };
+  return {
+    ...vfSetJson(set),
+    made_at: formatInstant(set.madeAt),
+    state: stateOfSet(set, found || undefined, set.boot === (await readBootId(agent.proc))),
+  };
+}
+
+function stateOfSet({ made }: VfSet, found: BindingState | undefined, isThisBoot: boolean): string {
+  if (!isThisBoot) return 'made before the last start of the machine';
+  if (found === undefined) return 'the physical function is gone';
+  return sameState(found, made)
+    ? 'as they were made'
+    : `changed by somebody: ${describeState(found)}`;
 }
 
 async function look(sysfs: Sysfs, device: string): Promise<BindingState | undefined> {

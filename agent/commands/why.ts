@@ -30,7 +30,7 @@ export const whyCommand: CommandSpec = {
     const driver = await loadAccepted(agent, argument(context, 0, 'the name of the driver'));
     const assessment = await assess(agent, await openSysfs(context), deviceOf(context), driver);
     const { device, decisions } = assessment;
-    const tried = await tryGrant(agent, driver, device, context.text('policy'));
+    const tried = await tryGrant(agent, driver, assessment, context.text('policy'));
     const passed = decisions.every(({ objection }) => objection === undefined);
     const granted = 'grant' in tried;
     const grantLine = granted

@@ -5,12 +5,15 @@ import type { Accepted } from '../entry.ts';
 import type { HostFacts } from '../host/host-facts.ts';
 import type { DeviceSnapshot } from '../host/inventory.ts';
 import type { Incident } from '../quarantine/incident.ts';
+import type { Parent } from '../vfs/parent.ts';
 
 export interface GateInput {
   readonly device: DeviceSnapshot;
   readonly host: HostFacts;
   /** When the device is in quarantine. */
   readonly incident?: Incident | undefined;
+  /** Of a virtual function: what it hangs on. */
+  readonly parent?: Parent | undefined;
   /** Absent when it is only asked whether a device could be bound at all. */
   readonly driver?: Accepted;
 }

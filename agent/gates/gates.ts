@@ -12,6 +12,8 @@ import { noIommu } from './no-iommu.ts';
 import { noIommuGroup } from './no-iommu-group.ts';
 import { noVfioDriver } from './no-vfio-driver.ts';
 import { noiommu } from './noiommu.ts';
+import { pfGone } from './pf-gone.ts';
+import { pfNoDriver } from './pf-no-driver.ts';
 import { physicalFunction } from './physical-function.ts';
 import { quarantined } from './quarantined.ts';
 import { sharedReset } from './shared-reset.ts';
@@ -28,6 +30,8 @@ export const GATES: readonly Gate[] = [
   wrongVendor,
   physicalFunction,
   virtualFunction,
+  pfGone,
+  pfNoDriver,
   noIommu,
   noIommuGroup,
   noiommu,
@@ -54,12 +58,16 @@ export function askGates(input: GateInput): Decision[] {
 }
 
 /** Throws the first refusal; `context.reason` names the gate, `context.reasons` all that refused. */
-export function requirePassed(device: string, decisions: readonly Decision[]): void {
+export function requirePassed(
+  device: string,
+  decisions: readonly Decision[],
+  outcome = 'is not bound',
+): void {
   const refused = decisions.filter(({ objection }) => objection !== undefined);
   const [first] = refused;
   if (first?.objection === undefined) return;
   const { gate, objection } = first;
-  throw new IronError(gate.code, `${device} is not bound: ${objection.what}`, {
+  throw new IronError(gate.code, `${device} ${outcome}: ${objection.what}`, {
     why: gate.rule,
     hint: `nothing was changed; ${objection.remedy}`,
     context: {

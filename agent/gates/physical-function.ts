@@ -11,7 +11,8 @@ export const physicalFunction: Gate = {
     const count = sriov.numVfs ?? 'an unknown number of';
     return {
       what: `it is the physical function of ${count} virtual functions that are switched on`,
-      remedy: 'name one of its virtual functions, or switch them off (0 into sriov_numvfs)',
+      remedy:
+        'name one of its virtual functions, or remove them (`ironport-agent vfs remove`, or 0 into sriov_numvfs)',
     };
   },
 };

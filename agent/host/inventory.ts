@@ -13,6 +13,7 @@ import { deviceSerial, headerType } from './config.ts';
 import { type Group, readGroup } from './group.ts';
 import type { InUse } from './in-use.ts';
 import { type ResetFacts, readReset } from './reset-set.ts';
+import { readSriov, type SriovFacts, sriovJson } from './sriov.ts';
 import type { Sysfs } from './sysfs.ts';
 import { type DeviceUse, findUses } from './usage.ts';
 
@@ -23,8 +24,8 @@ export interface DeviceSnapshot extends DeviceFacts {
   readonly group: Group | null;
   /** False for what is no display; null when the kernel's answer is no known one. */
   readonly bootVga: boolean | null;
-  /** Null numbers are those that could not be read: not 0. */
-  readonly sriov: { readonly totalVfs: number | null; readonly numVfs: number | null } | null;
+  /** Null for what cannot have virtual functions. */
+  readonly sriov: SriovFacts | null;
   /** The physical function, when this is a virtual one. */
   readonly physicalFunction: string | null;
   readonly reset: ResetFacts;
@@ -112,18 +113,6 @@ function parseBootVga(text: string | undefined): boolean | null {
   return digit === '1' ? true : digit === '0' ? false : null;
 }
 
-async function readSriov(sysfs: Sysfs, folder: string): Promise<DeviceSnapshot['sriov']> {
-  const total = await sysfs.text(`${folder}/sriov_totalvfs`);
-  const number = await sysfs.text(`${folder}/sriov_numvfs`);
-  if (total === undefined && number === undefined) return null;
-  return { totalVfs: parseCount(total), numVfs: parseCount(number) };
-}
-
-/** PCIe 9.3.3.5: TotalVFs and NumVFs have 16 bits. */
-function parseCount(text: string | undefined): number | null {
-  return text !== undefined && /^(0|[1-9][0-9]{0,4})\n?$/.test(text) ? Number(text) : null;
-}
-
 function parseId(what: string, text: string | undefined, digits: 2 | 4 | 6): number {
   const match = new RegExp(`^0x[0-9a-f]{${digits}}\n?$`).exec(text ?? '');
   if (match === null) throw new IronError('E_SCHEMA', `${what} is not an id of ${digits} digits`);
@@ -162,7 +151,7 @@ export function snapshotJson(device: DeviceSnapshot): JsonObject {
             reserved: group.reserved.map(({ start, end }) => [hexU64(start), hexU64(end - 1n)]),
           },
     boot_vga: device.bootVga,
-    sriov: sriov === null ? null : { total_vfs: sriov.totalVfs, num_vfs: sriov.numVfs },
+    sriov: sriov === null ? null : sriovJson(sriov),
     physical_function: device.physicalFunction,
     reset_methods: [...(device.reset.methods ?? [])],
     resets_alone: device.reset.alone,

@@ -9,6 +9,7 @@ import { parseReport } from '../../agent/broker/report.ts';
 import { parseAccepted } from '../../agent/entry.ts';
 import { parseJournal } from '../../agent/journal.ts';
 import { parseIncident } from '../../agent/quarantine/incident.ts';
+import { parseVfSet } from '../../agent/vfs/set.ts';
 import { parseAerCounters } from '../../agent/watch/aer.ts';
 import { parseCrashes } from '../../agent/watch/crashes.ts';
 import { parseDpc } from '../../agent/watch/dpc.ts';
@@ -167,6 +168,7 @@ export const TARGETS: readonly Target[] = [
   target('agent/broker/report.ts#parseReport', ['report'], parseReport),
   target('agent/entry.ts#parseAccepted', ['policy'], parseAccepted),
   target('agent/quarantine/incident.ts#parseIncident', ['incident'], parseIncident),
+  target('agent/vfs/set.ts#parseVfSet', ['policy'], parseVfSet),
   target('agent/watch/aer.ts#parseAerCounters', ['aer'], parseAerCounters),
   target('agent/watch/crashes.ts#parseCrashes', ['crashes'], parseCrashes),
   target('agent/watch/dpc.ts#parseDpc', ['config'], parseDpc),

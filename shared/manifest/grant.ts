@@ -21,7 +21,7 @@ import { grantInterrupts } from './grant-interrupts.ts';
 import { grantMode } from './grant-mode.ts';
 import { type GrantedRegisters, grantRegisters } from './grant-registers.ts';
 import { parseIsm2 } from './ism2.ts';
-import { entryFor, type FleetPolicy } from './policy.ts';
+import { entryFor, type FleetPolicy, requireGeneration } from './policy.ts';
 import type { RunMode } from './policy-run.ts';
 import {
   canonicalBytes,
@@ -89,13 +89,7 @@ export function computeGrant(request: GrantRequest, crypto: Crypto): Grant {
   const vfBudget =
     request.vfBudget === undefined ? null : leastBudget(ceiling.virtualFunctions, request.vfBudget);
   const entry = entryFor(policy, artifact.path, device);
-  if (ceiling.generation < entry.generation) {
-    throw new IronError(
-      'E_POLICY',
-      `security generation ${ceiling.generation}, and the fleet policy asks for ${entry.generation}`,
-      { hint: 'nothing was changed; install a version of the driver with the newer generation' },
-    );
-  }
+  requireGeneration(ceiling, entry);
 
   const narrowings: string[] = [];
   const note = (text: string): void => void narrowings.push(text);

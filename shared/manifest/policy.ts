@@ -27,6 +27,7 @@ import {
 } from './device.ts';
 import { readU64 } from './numbers.ts';
 import { type RunEntry, type RunRules, readRunEntry, readRunRules } from './policy-run.ts';
+import { readVfRules, type VfRules } from './policy-vf.ts';
 import { ADDRESS_SPACE, endsWithin, firstOverlap, type Window, windowAt } from './windows.ts';
 
 export const POLICY_SCHEMA = 'ironport.fleet-policy/v1';
@@ -57,6 +58,8 @@ export interface PolicyEntry {
   };
   /** Least security generation. */
   readonly generation: number;
+  /** What the virtual functions of such a device may have; null: it may have none. */
+  readonly virtualFunctions: VfRules | null;
   /** How such drivers are run; null: they are not. */
   readonly run: RunEntry | null;
 }
@@ -116,8 +119,12 @@ function readPolicy(node: Node): FleetPolicy {
 const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,31}(\/[A-Za-z0-9][A-Za-z0-9._+~-]*){0,2}$/;
 
 function readEntry(node: Node, rules: RunRules | null): PolicyEntry {
-  node.only('namespace', 'devices', 'bars', 'ports', 'interrupts', 'dma', 'generation', 'run');
+  node.only(
+    ...['namespace', 'devices', 'bars', 'ports', 'interrupts', 'dma', 'generation'],
+    ...['virtual_functions', 'run'],
+  );
   const run = node.maybe('run');
+  const vfs = node.maybe('virtual_functions');
   const interrupts = node.get('interrupts').only('kinds', 'vectors', 'per_second_budget');
   const dma = node.get('dma').only('total_bytes', 'windows_max', 'direction');
   return {
@@ -139,6 +146,7 @@ function readEntry(node: Node, rules: RunRules | null): PolicyEntry {
       direction: dma.get('direction').oneOf(...DIRECTIONS),
     },
     generation: node.maybe('generation')?.integer(1) ?? 1,
+    virtualFunctions: vfs === undefined ? null : readVfRules(vfs),
     run: run === undefined ? null : readRunEntry(run, rules),
   };
 }
@@ -163,6 +171,19 @@ function readBars(list: Node): AllowedBar[] {
     if (firstOverlap(windows) !== undefined) throw list.error(`windows of BAR ${index} overlap`);
   }
   return bars;
+}
+
+/** `E_POLICY` when the ceiling is of an older generation than the entry asks for. */
+export function requireGeneration(
+  { generation }: { readonly generation: number },
+  entry: Pick<PolicyEntry, 'generation'>,
+): void {
+  if (generation >= entry.generation) return;
+  throw new IronError(
+    'E_POLICY',
+    `security generation ${generation}, and the fleet policy asks for ${entry.generation}`,
+    { hint: 'nothing was changed; install a version of the driver with the newer generation' },
+  );
 }
 
 /**

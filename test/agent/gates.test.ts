@@ -32,6 +32,7 @@ t.setTimeout(600_000);
 t.jobs = 4;
 
 const OTHER: PlayedDevice = { ...EDU_DEVICE, bdf: '0000:00:06.0', device: 0x1111, driver: null };
+const SERVING: PlayedDevice = { ...OTHER, group: 9, driver: 'pci-stub' };
 
 interface Case {
   readonly reason: string;
@@ -57,6 +58,8 @@ const CODE: Readonly<Record<string, string>> = {
   'wrong-vendor': 'E_NOT_AUTHORISED',
   'physical-function': 'E_PHYSICAL_FUNCTION',
   'virtual-function': 'E_VIRTUAL_FUNCTION',
+  'physical-function-gone': 'E_PF_GONE',
+  'physical-function-driver': 'E_PF_NO_DRIVER',
   'no-iommu': 'E_NO_IOMMU',
   'no-iommu-group': 'E_NO_IOMMU_GROUP',
   noiommu: 'E_NOIOMMU_MODE',
@@ -122,6 +125,23 @@ const REFUSED: readonly Case[] = [
     reason: 'physical-function',
     name: 'virtual functions that are on, of a number that is not said',
     files: { [`${FOLDER}/sriov_numvfs`]: '2\n' },
+  },
+  {
+    reason: 'physical-function-gone',
+    name: 'a virtual function alone',
+    links: { [`${FOLDER}/physfn`]: 'devices/pci0000:00/0000:00:06.0' },
+  },
+  {
+    reason: 'physical-function-driver',
+    name: 'a virtual function that nobody serves',
+    others: [OTHER],
+    links: { [`${FOLDER}/physfn`]: 'devices/pci0000:00/0000:00:06.0' },
+  },
+  {
+    reason: 'physical-function-driver',
+    name: 'a virtual function whose physical one is in user space',
+    others: [{ ...OTHER, driver: 'vfio-pci' }],
+    links: { [`${FOLDER}/physfn`]: 'devices/pci0000:00/0000:00:06.0' },
   },
   {
     reason: 'no-interrupt-remapping',
@@ -248,6 +268,7 @@ const PASSED: readonly Case[] = [
   {
     reason: '',
     name: 'a virtual function, for a driver that manages none',
+    others: [SERVING],
     links: { [`${FOLDER}/physfn`]: 'devices/pci0000:00/0000:00:06.0' },
   },
   { reason: '', name: 'no reset at all, but alone behind its bridge', behind: [] },

@@ -27,6 +27,7 @@ import { writeForeign } from '../support/foreign.ts';
 import { operatorsPending, vendorsPending } from './pending-scene.ts';
 import { retentionWork } from './retention-scene.ts';
 import { reviewsWork } from './review-scene.ts';
+import { vfsWork } from './vfs-scene.ts';
 
 export const FILE = join(EDU, 'edu-driver.mjs');
 
@@ -40,6 +41,7 @@ export async function theWholeWay(scene: Scene): Promise<void> {
   await portersWork(scene);
   await clientsWork(scene);
   await agentsWork(scene);
+  await vfsWork();
   await rotateOnlineKeys(scene);
   await operatorsWork(scene);
   await teamsWork(scene);

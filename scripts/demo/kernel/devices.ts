@@ -23,8 +23,20 @@ export interface PlayedDevice {
   readonly group: number | null;
   /** The driver that is bound at the start. */
   readonly driver: string | null;
+  /** Virtual functions that it can have. */
+  readonly sriov?: PlayedSriov;
   /** More attributes, by name. */
   readonly attributes?: Readonly<Record<string, string>>;
+}
+
+/** PCIe 9.3.3: TotalVFs, and what virtual functions look like. */
+export interface PlayedSriov {
+  readonly total: number;
+  readonly vfDevice: number;
+  readonly vfBars: readonly PlayedBar[];
+  /** Of the first one; each has one of its own, unless `isShared`. */
+  readonly group: number;
+  readonly isShared?: boolean;
 }
 
 export interface PlayedDriver {
@@ -49,6 +61,44 @@ export const EDU_DEVICE: PlayedDevice = {
   driver: 'edu_legacy',
 };
 
+/** Virtual functions of a played device, at the addresses after its own. */
+export function virtualFunctionsOf(device: PlayedDevice, count: number): PlayedDevice[] {
+  const { sriov, bdf } = device;
+  if (sriov === undefined) return [];
+  return Array.from({ length: count }, (_, i): PlayedDevice => {
+    const { sriov: _own, attributes: _attributes, ...same } = device;
+    return {
+      ...same,
+      bdf: `${bdf.slice(0, -1)}${i + 1}`,
+      device: sriov.vfDevice,
+      bars: sriov.vfBars.map(({ base, size, flags }) => ({
+        base: base + BigInt(i) * size,
+        size,
+        flags,
+      })),
+      group: sriov.group + (sriov.isShared === true ? 0 : i),
+      driver: null,
+      attributes: { reset_method: 'flr\n' },
+    };
+  });
+}
+
+/** A device whose virtual functions are `edu`: no hardware, but what such hardware shows. */
+export const EDU_PF: PlayedDevice = {
+  ...EDU_DEVICE,
+  bdf: '0000:00:06.0',
+  device: 0x11e9,
+  bars: [{ base: 0xfeb0_0000n, size: 0x10_0000n, flags: 0x40200n }],
+  group: 8,
+  driver: 'edu_pf',
+  sriov: {
+    total: 4,
+    vfDevice: 0x11e8,
+    vfBars: [{ base: 0xfec0_0000n, size: 0x10_0000n, flags: 0x40200n }],
+    group: 20,
+  },
+};
+
 /** A root port, as QEMU's ioh3420 shows itself. */
 export const BRIDGE: PlayedDevice = {
   bdf: '0000:00:01.0',
@@ -67,6 +117,7 @@ export const BRIDGE: PlayedDevice = {
 
 export const DRIVERS: readonly PlayedDriver[] = [
   { name: 'edu_legacy', matches: ({ vendor, device }) => vendor === 0x1234 && device === 0x11e8 },
+  { name: 'edu_pf', matches: ({ vendor, device }) => vendor === 0x1234 && device === 0x11e9 },
   { name: 'pcieport', matches: (device) => device.class === 0x060400 },
   // Drivers without ids of their own: they bind by override alone.
   { name: 'pci-stub', matches: () => false },

@@ -3,18 +3,20 @@
  *
  *     WHERE:KIND[:after=N][:times=N]      unbind:hang   probe:other:times=1   unbind@vfio-pci:lie
  *
- * WHERE is unbind, bind, probe or override; `@driver` narrows the first two to one driver.
+ * WHERE is unbind, bind, probe, override, autoprobe or numvfs; `@driver` narrows the first two to one
+ * driver.
  *   fail   the write is refused. In place of the pipe stands a folder, and opening it for writing
  *          fails (EISDIR stands in for the kernel's own errno). A plain file cannot refuse root:
- *          for `override` the write is taken and the old value put back.
- *   hang   the write does not return. Nobody opens the pipe; for `override` there is no such pipe.
+ *          for the last three the write is taken and the old value put back.
+ *   hang   the write does not return. Nobody opens the pipe; for the last three there is no such pipe.
  *   lie    the write returns and nothing is done. An override that lies reads back as it was
  *          written, and no probe heeds it.
- *   other  something else is done: another driver is bound, another override is kept.
+ *   other  something else is done: another driver is bound, another override is kept, one virtual
+ *          function less is made.
  * `after` lets so many writes through before; `times` ends a lie or an other after so many.
  */
 
-export const PLACES = ['unbind', 'bind', 'probe', 'override'] as const;
+export const PLACES = ['unbind', 'bind', 'probe', 'override', 'autoprobe', 'numvfs'] as const;
 export type Place = (typeof PLACES)[number];
 export const KINDS = ['fail', 'hang', 'lie', 'other'] as const;
 export type Kind = (typeof KINDS)[number];
@@ -34,7 +36,8 @@ export function parseFault(text: string): Fault {
   const [place, driver] = where.split('@');
   if (!PLACES.includes(place as Place)) throw bad(`no place ${place}`);
   if (!KINDS.includes(kind as Kind)) throw bad(`no kind ${kind}`);
-  if (place === 'override' && kind === 'hang') throw bad('no plain file makes a write wait');
+  if (!['unbind', 'bind', 'probe'].includes(place as string) && kind === 'hang')
+    throw bad('no plain file makes a write wait');
   const settings = new Map(rest.map((setting) => setting.split('=') as [string, string]));
   const number = (name: string, otherwise: number): number => {
     const value = settings.get(name);

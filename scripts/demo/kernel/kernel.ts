@@ -1,6 +1,7 @@
 /**
  * Plays the kernel in a tree like sysfs: takes what is written into `bind`, `unbind`,
- * `drivers_probe` and `driver_override`, and moves links as drivers/base/bus.c does.
+ * `drivers_probe` and `driver_override`, and moves links as drivers/base/bus.c does. What is written
+ * about virtual functions is played by `PlayedVfs`.
  */
 
 import {
@@ -22,6 +23,7 @@ import { setTimeout } from 'node:timers/promises';
 import { BRIDGE, DRIVERS, EDU_DEVICE, type PlayedDevice } from './devices.ts';
 import { Faults, type Place, parseFault } from './faults.ts';
 import { makePipes, NO_OVERRIDE, Tree } from './tree.ts';
+import { type Around, PlayedVfs } from './vfs.ts';
 
 export interface KernelOptions {
   readonly devices?: readonly PlayedDevice[];
@@ -53,9 +55,11 @@ const ADDRESS = /[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]/g;
 
 class Played implements Kernel {
   readonly #tree: Tree;
-  readonly #devices: ReadonlyMap<string, PlayedDevice>;
+  readonly #devices = new Map<string, PlayedDevice>();
   readonly #readers = new Map<string, Socket>();
-  readonly #watchers: FSWatcher[] = [];
+  /** Of overrides, by device. */
+  readonly #watchers = new Map<string, FSWatcher>();
+  readonly #vfs: readonly PlayedVfs[];
   /** What probes heed; it differs from the attribute's text when that lies. */
   readonly #overrides = new Map<string, string | null>();
   /** The attribute's text as it was last seen. */
@@ -64,13 +68,40 @@ class Played implements Kernel {
 
   constructor(tree: Tree, devices: readonly PlayedDevice[]) {
     this.#tree = tree;
-    this.#devices = new Map(devices.map((device) => [device.bdf, device]));
-    for (const bdf of this.#devices.keys()) {
-      const text = readFileSync(tree.override(bdf), 'utf8');
-      this.#texts.set(bdf, text);
-      this.#overrides.set(bdf, overrideOf(text));
-      this.#watchers.push(watch(tree.override(bdf), () => this.#overrideWritten(bdf)));
-    }
+    for (const device of devices) this.#take(device);
+    this.#vfs = devices
+      .filter(({ sriov }) => sriov !== undefined)
+      .map((pf) => new PlayedVfs(tree, pf, this.#around()));
+    for (const vfs of this.#vfs) for (const device of vfs.present()) this.#take(device);
+  }
+
+  /** Listens to what is written for the device. */
+  #take(device: PlayedDevice): void {
+    const { bdf } = device;
+    const text = readFileSync(this.#tree.override(bdf), 'utf8');
+    this.#devices.set(bdf, device);
+    this.#texts.set(bdf, text);
+    this.#overrides.set(bdf, overrideOf(text));
+    this.#watchers.set(
+      bdf,
+      watch(this.#tree.override(bdf), () => this.#overrideWritten(bdf)),
+    );
+  }
+
+  #around(): Around {
+    return {
+      take: (place) => this.#faults.take(place, undefined),
+      driverOf: (bdf) => this.#driverOf(bdf),
+      added: (device, mayProbe) => {
+        this.#take(device);
+        if (mayProbe) this.#probe(device);
+      },
+      removed: (bdf) => {
+        this.#watchers.get(bdf)?.close();
+        for (const map of [this.#watchers, this.#devices, this.#texts, this.#overrides])
+          map.delete(bdf);
+      },
+    };
   }
 
   setFaults(faults: readonly string[]): void {
@@ -83,7 +114,8 @@ class Played implements Kernel {
     this.setFaults([]);
     // Whoever was waiting to write is let through before the readers go.
     if (hanging.length > 0) await setTimeout(100);
-    for (const watcher of this.#watchers) watcher.close();
+    for (const watcher of this.#watchers.values()) watcher.close();
+    for (const vfs of this.#vfs) vfs.stop();
     for (const reader of this.#readers.values()) reader.destroy();
     this.#readers.clear();
   }
@@ -174,7 +206,9 @@ class Played implements Kernel {
     // A tree that is being removed: there is nothing left to play.
     if (!existsSync(path)) return;
     const text = readFileSync(path, 'utf8');
-    const before = this.#texts.get(bdf) as string;
+    const before = this.#texts.get(bdf);
+    // A device that went meanwhile.
+    if (before === undefined) return;
     // A writer truncates first: an empty file is half of a write.
     if (text === '' || text === before) return;
     const kind = this.#faults.take('override', undefined);

@@ -5,9 +5,9 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { configOf, DRIVERS, type PlayedDevice, resourceOf } from './devices.ts';
+import { configOf, DRIVERS, type PlayedDevice, type PlayedSriov, resourceOf } from './devices.ts';
 
 export const NO_OVERRIDE = '(null)\n';
 
@@ -28,6 +28,14 @@ export class Tree {
 
   override(bdf: string): string {
     return join(this.deviceFolder(bdf), 'driver_override');
+  }
+
+  numVfs(bdf: string): string {
+    return join(this.deviceFolder(bdf), 'sriov_numvfs');
+  }
+
+  autoprobe(bdf: string): string {
+    return join(this.deviceFolder(bdf), 'sriov_drivers_autoprobe');
   }
 
   get probe(): string {
@@ -69,6 +77,24 @@ export class Tree {
     for (const device of devices) this.#buildDevice(device);
   }
 
+  /** drivers/pci/iov.c, pci_iov_add_virtfn() */
+  addVirtual(pf: string, device: PlayedDevice, number: number): void {
+    this.#buildDevice(device);
+    this.#symlink(this.deviceFolder(pf), join(this.deviceFolder(device.bdf), 'physfn'));
+    this.#symlink(this.deviceFolder(device.bdf), join(this.deviceFolder(pf), `virtfn${number}`));
+  }
+
+  /** drivers/pci/iov.c, pci_iov_remove_virtfn() */
+  removeVirtual(pf: string, { bdf, group }: PlayedDevice, number: number): void {
+    rmSync(join(this.deviceFolder(pf), `virtfn${number}`), { force: true });
+    rmSync(join(this.root, 'bus', 'pci', 'devices', bdf), { force: true });
+    rmSync(this.deviceFolder(bdf), { recursive: true, force: true });
+    rmSync(join(this.root, 'kernel', 'iommu_groups', String(group)), {
+      recursive: true,
+      force: true,
+    });
+  }
+
   #buildDevice(device: PlayedDevice): void {
     const folder = this.deviceFolder(device.bdf);
     mkdirSync(folder, { recursive: true });
@@ -84,6 +110,7 @@ export class Tree {
       config: configOf(device),
       resource: resourceOf(device),
       driver_override: NO_OVERRIDE,
+      ...(device.sriov === undefined ? {} : sriovOf(device.sriov)),
       ...device.attributes,
     };
     for (const [name, content] of Object.entries(attributes))
@@ -107,6 +134,15 @@ export class Tree {
   #symlink(target: string, link: string): void {
     symlinkSync(relative(join(link, '..'), target), link);
   }
+}
+
+function sriovOf({ total, vfDevice }: PlayedSriov): Record<string, string> {
+  return {
+    sriov_totalvfs: `${total}\n`,
+    sriov_numvfs: '0\n',
+    sriov_drivers_autoprobe: '1\n',
+    sriov_vf_device: `${vfDevice.toString(16)}\n`,
+  };
 }
 
 /** Node has no mkfifo(3). */
