@@ -12,13 +12,8 @@ import { importRepository } from './commands/import.ts';
 import { pendingDrop, pendingList, pendingShow, pendingSign } from './commands/pending.ts';
 import { restore } from './commands/restore.ts';
 import { retentionCollect, retentionShow } from './commands/retention.ts';
-import {
-  reviewApprove,
-  reviewListCommand,
-  reviewReject,
-  reviewRequire,
-  reviewShow,
-} from './commands/review.ts';
+import { reviewListCommand, reviewRequire, reviewShow } from './commands/review.ts';
+import { reviewApprove, reviewReject, reviewSubmit } from './commands/review-decide.ts';
 import { serve } from './commands/serve.ts';
 import { serveStatic } from './commands/serve-static.ts';
 import { start } from './commands/start.ts';
@@ -32,7 +27,8 @@ export const program: ProgramSpec = {
   addressDefault: 'serve',
   commands: [
     ...[serve, serveStatic, start, submit, pendingList, pendingShow, pendingSign, pendingDrop],
-    ...[reviewRequire, reviewListCommand, reviewShow, reviewApprove, reviewReject],
+    ...[reviewRequire, reviewListCommand, reviewShow],
+    ...[reviewApprove, reviewReject, reviewSubmit],
     ...[retentionShow, retentionCollect, holdAdd, holdList, holdRemove],
     ...[status, fsck, check, backup, restore, importRepository, drill],
     ...operatorCommands,

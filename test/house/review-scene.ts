@@ -1,4 +1,4 @@
-/** Submissions that wait for a reviewer: one that is approved, one that is not. */
+/** Submissions that wait for a reviewer: one that is approved, two that are not. */
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -34,22 +34,17 @@ export async function reviewsWork(scene: Scene): Promise<void> {
     if (error?.code !== 'E_IN_REVIEW') throw new Error(JSON.stringify(error));
     return error.context.id;
   };
-  const [good, bad] = [await waits('1.0.0'), await waits('2.0.0')];
+  const [good, bad, worse] = [await waits('1.0.0'), await waits('2.0.0'), await waits('3.0.0')];
   await repo('review', 'list', ...dir);
   const folder = place('to-review');
   await repo('review', 'show', good, ...dir, '--out', folder);
-  await repo(
-    'review',
-    'approve',
-    good,
-    '--from',
-    folder,
-    '--comment',
-    'as asked',
-    ...dir,
-    ...reviewer,
-  );
-  await repo('review', 'reject', bad, '--reason', 'not this one', ...dir, ...reviewer);
+  const approve = ['review', 'approve', good, '--from', folder, '--comment', 'as asked'];
+  await repo(...approve, '--out', place('approved.json'), ...reviewer);
+  await repo(...approve, ...dir, ...reviewer);
+  const reject = (id: string) => ['review', 'reject', id, '--reason', 'not this', ...dir];
+  await repo(...reject(bad), ...reviewer);
+  await repo(...reject(worse), '--out', place('rejected.json'), ...reviewer);
+  await repo('review', 'submit', place('rejected.json'), ...dir);
   await repo('review', 'show', bad, ...dir);
   await must('ironport', ['submission', good, ...to]);
   await repo('review', 'require', 'off', ...dir);

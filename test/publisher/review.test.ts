@@ -173,6 +173,77 @@ t.test('a role in bins: dividing it passes by, a wider artifact in a bin waits',
   t.match((await vendor('submission', id, ...to())).data, { state: 'published' });
 });
 
+t.test('reviewers whose keys have no network: one file goes from one to the next', async (t) => {
+  const wider = { ...CEILING, dma: { ...CEILING.dma, total_bytes: '0x200000' }, generation: 3 };
+  await writeFile(scene.at('wider.json'), JSON.stringify(wider));
+  const id = await wait('3.0.0', 'wider.json');
+  const folder = scene.at('offline');
+  await operator('review', 'show', id, ...dir, '--out', folder);
+  const [first, second] = [scene.at('first.json'), scene.at('second.json')];
+  const from = ['--from', folder];
+  const approve = (...more: string[]) => repo('review', 'approve', id, ...from, ...more);
+  t.match((await approve(...key('rev-1'), '--comment', 'as asked', '--out', first)).data, {
+    ...{ id, result: 'approved', file: first, vendor: 'acme' },
+  });
+  t.match((await operator('review', 'show', id, ...dir)).data, { approved_by: 0, statements: [] });
+  t.equal((await approve(...key('rev-1'), '--out', first)).error?.code, 'E_EXISTS');
+
+  const file = await readFile(first, 'utf8');
+  const refused = async (what: string, text: string, wanted: string, ...more: string[]) => {
+    await writeFile(scene.at('bent.json'), text);
+    const given = ['--in', scene.at('bent.json'), '--out', second];
+    t.equal((await approve(...key('rev-2'), ...given, ...more)).error?.code, wanted, what);
+  };
+  const envelope = JSON.parse(file);
+  const bent = (change: (said: { predicate: object; subject: unknown[] }) => void): string => {
+    const said = JSON.parse(Buffer.from(envelope.payload, 'base64').toString());
+    change(said);
+    const payload = Buffer.from(JSON.stringify(said)).toString('base64');
+    return JSON.stringify({ ...envelope, payload });
+  };
+  await refused('words of their own', file, 'E_USAGE', '--comment', 'me too');
+  await refused('half of it', file.slice(0, 40), 'E_JSON');
+  await refused('nothing signed', JSON.stringify({ ...envelope, signatures: [] }), 'E_SCHEMA');
+  const otherId = bent(({ predicate }) => Object.assign(predicate, { submission: 'a'.repeat(32) }));
+  await refused('another submission', otherId, 'E_EVIDENCE');
+  await refused(
+    'fewer files',
+    bent(({ subject }) => subject.pop()),
+    'E_EVIDENCE',
+  );
+  const otherResult = bent(({ predicate }) => Object.assign(predicate, { result: 'rejected' }));
+  await refused('another decision', otherResult, 'E_CONFLICT');
+  const notLine = bent(({ predicate }) => Object.assign(predicate, { comment: 'a\nb' }));
+  await refused('not one line', notLine, 'E_SCHEMA');
+  t.equal(
+    (await approve(...key('rev-1'), '--in', first, '--out', second)).error?.code,
+    'E_NOTHING_TO_DO',
+    'one key signs once',
+  );
+  t.equal(
+    (await repo('review', 'reject', id, ...from, ...key('rev-2'), '--in', first)).error?.code,
+    'E_CONFLICT',
+    'an approval is not turned into a rejection',
+  );
+  const signed = await run(operatorProgram, [
+    ...['review', 'approve', id, ...from, ...key('rev-2'), '--in', first, '--out', second],
+  ]);
+  t.match(signed.stderr, 'it says: as asked');
+  t.equal(JSON.parse(await readFile(second, 'utf8')).signatures.length, 2);
+
+  const submit = (path: string) => repo('review', 'submit', path, '--url', scene.url);
+  t.match((await approve(...key('stranger'), '--out', scene.at('stranger-says.json'))).data, {
+    id,
+  });
+  t.equal((await submit(scene.at('stranger-says.json'))).error?.code, 'E_NOT_AUTHORISED');
+  t.equal((await submit(scene.at('bent.json'))).error?.code, 'E_SCHEMA');
+  await writeFile(scene.at('bent.json'), otherId);
+  t.equal((await submit(scene.at('bent.json'))).error?.code, 'E_NOT_FOUND');
+  t.match((await submit(first)).data, { state: 'in-review', approved_by: 1, result: 'approved' });
+  t.match((await submit(second)).data, { state: 'published', approved_by: 2, needed: 2 });
+  t.equal((await submit(second)).error?.code, 'E_CONFLICT', 'it is decided');
+});
+
 t.test('without a service nothing is shown', async (t) => {
   await scene.stop();
   t.equal((await repo('review', 'list', ...dir)).error?.code, 'E_NOT_FOUND');
