@@ -14,13 +14,22 @@ import { type SignedBelow, signNested } from './sign-below.ts';
 import type { Api } from './upload/api.ts';
 import { BatchSender } from './upload/batch.ts';
 
-/** What was renewed, and the names of roles that were left as they are. */
+/** What was renewed, and what was left as it is. */
 export interface RenewedNested {
   readonly renewed: readonly Renewed[];
-  /** They say what was not signed in this folder. */
-  readonly strange: readonly string[];
-  /** None of the keys that vendor.json names for them counts. */
-  readonly unsigned: readonly string[];
+  readonly left: readonly Left[];
+}
+
+/** A nested role that was not renewed here. */
+export interface Left {
+  readonly role: string;
+  /**
+   * `elsewhere`: vendor.json names none of its keys, and its own signers renew it. `unknown`: it says what
+   * was not signed in this folder. `keys`: none of the keys that vendor.json names for it counts.
+   */
+  readonly why: 'elsewhere' | 'unknown' | 'keys';
+  /** When it expires, if nobody renews it. */
+  readonly expires: Instant;
 }
 
 /** What became of one role, for `--json` and for people. */
@@ -45,10 +54,11 @@ export async function renewNested(
   const log = await BinLog.load(dir);
   const trees = new Map<string, JsonObject>();
   const before = new Map<string, Instant>();
-  const strange: string[] = [];
+  const left: Left[] = [];
   for (const { name } of base.role?.delegations?.roles ?? []) {
     if ((config.nested?.get(name) ?? []).length === 0) {
       context.ui.note(`no key of ${name} is in this folder: its own signers renew it`);
+      left.push({ role: name, why: 'elsewhere', expires: (await branch.below(name)).expires });
       continue;
     }
     const role = await branch.below(name);
@@ -56,7 +66,7 @@ export async function renewNested(
       context.ui.warn(
         `${name} says what was not signed in this folder, and is left as it is: look at what is published, and give --adopt if it is yours`,
       );
-      strange.push(name);
+      left.push({ role: name, why: 'unknown', expires: role.expires });
       continue;
     }
     trees.set(name, renewedRole(role, expires));
@@ -64,11 +74,12 @@ export async function renewNested(
   }
   const all = await signNested(session, nestedRoles(base, trees));
   const signed = all.filter(({ have }) => have > 0);
-  const unsigned = all.filter(({ have }) => have === 0).map(({ role }) => role);
-  for (const role of unsigned)
+  for (const { role } of all.filter(({ have }) => have === 0)) {
     context.ui.warn(
       `no key that vendor.json names for ${role} is here and counts on it, and it is left as it is: they were exchanged, or are elsewhere`,
     );
+    left.push({ role, why: 'keys', expires: before.get(role) as Instant });
+  }
   const whole = signed.filter((one) => isComplete({ own: undefined, nested: [one] }));
   if (whole.length > 0) {
     const sender = new BatchSender(api);
@@ -91,7 +102,7 @@ export async function renewNested(
     const text = `${one.role}: ${waitingText(waiting, countOf(together))}`;
     renewed.push({ data: { ...said, published: false, pending }, text });
   }
-  return { renewed, strange, unsigned };
+  return { renewed, left };
 }
 
 function dataOf({ role, version, expires }: SignedBelow, was: string): object {

@@ -17,7 +17,7 @@ import { renewedRole } from '../next-role.ts';
 import type { Base } from '../rebase/base.ts';
 import { remember } from '../rebase/floor.ts';
 import { renewBins } from '../renew-bins.ts';
-import { type RenewedNested, renewNested } from '../renew-nested.ts';
+import { type Left, renewNested } from '../renew-nested.ts';
 import {
   apiOf,
   isOwnWork,
@@ -77,7 +77,7 @@ async function renewRole(session: Session): Promise<CommandResult> {
   if (signed.have < signed.need) {
     const { role } = signed;
     const waiting = await leaveWaiting(session, api, { own: signed, nested: [] });
-    const { renewed: nested, ...left } = await renewNested(session, api, base, expires);
+    const { renewed: nested, left } = await renewNested(session, api, base, expires);
     return {
       data: {
         role: config.vendor,
@@ -86,6 +86,7 @@ async function renewRole(session: Session): Promise<CommandResult> {
         was: formatInstant(base.role.expires),
         bins: 0,
         nested: nested.map(({ data }) => data),
+        left: left.map(leftData),
         ...waitingData(waiting),
       },
       ...exitFor(left),
@@ -93,7 +94,7 @@ async function renewRole(session: Session): Promise<CommandResult> {
     };
   }
   const published = await handIn(session, api, signed);
-  const { renewed: nested, ...left } = await renewNested(session, api, base, expires);
+  const { renewed: nested, left } = await renewNested(session, api, base, expires);
   const succinct = binsOf(base);
   // The delegation to them is the same: they are renewed after it, some at a time.
   const bins =
@@ -108,6 +109,7 @@ async function renewRole(session: Session): Promise<CommandResult> {
       was: formatInstant(base.role.expires),
       bins,
       nested: nested.map(({ data }) => data),
+      left: left.map(leftData),
       ...published,
     },
     ...exitFor(left),
@@ -124,15 +126,19 @@ async function hasOwnKeys({ signers, config }: Session): Promise<boolean> {
   return (await signers.among('tuf')).length > 0;
 }
 
-/** A timer is to hear that something was left, before it expires. */
-function exitFor({ strange, unsigned }: Omit<RenewedNested, 'renewed'>): { exit?: number } {
-  return strange.length + unsigned.length === 0 ? {} : { exit: CODES.E_CONFLICT.exit };
+/** A timer is to hear that something was left, before it expires; what others renew is none of its own. */
+function exitFor(left: readonly Left[]): { exit?: number } {
+  return left.every(({ why }) => why === 'elsewhere') ? {} : { exit: CODES.E_CONFLICT.exit };
+}
+
+function leftData({ role, why, expires }: Left): object {
+  return { role, why, expires: formatInstant(expires) };
 }
 
 async function renewNestedOnly(session: Session, base: Base): Promise<CommandResult> {
   const expires = systemClock() + LIFETIMES.vendor;
-  const { renewed, ...left } = await renewNested(session, await apiOf(session), base, expires);
-  const { strange } = left;
+  const { renewed, left } = await renewNested(session, await apiOf(session), base, expires);
+  const strange = left.filter(({ why }) => why === 'unknown').map(({ role }) => role);
   if (renewed.length === 0 && strange.length > 0)
     throw new IronError(
       'E_CONFLICT',
@@ -147,7 +153,7 @@ async function renewNestedOnly(session: Session, base: Base): Promise<CommandRes
       hint: 'nothing was signed; vendor.json names the keys of this folder',
     });
   return {
-    data: { role: null, nested: renewed.map(({ data }) => data) },
+    data: { role: null, nested: renewed.map(({ data }) => data), left: left.map(leftData) },
     ...exitFor(left),
     text: renewed.map(({ text }) => text).join('\n'),
   };

@@ -204,6 +204,8 @@ t.test('renew: each folder what it can sign', async (t) => {
   const before = await versionOf('acme.wifi');
   const own = await vendor('renew', ...to());
   t.match(own.data, { role: 'acme', published: undefined, nested: [] });
+  t.match(own.data.left, [{ role: 'acme.wifi', why: 'elsewhere', expires: /^\d{4}-/ }]);
+  t.equal(own.exit, 0, 'others renew it');
   t.match(own.stderr, 'no key of acme.wifi is in this folder');
   t.equal(await versionOf('acme.wifi'), before);
   t.equal(await code('renew', ...to('team2')), undefined, 'it signed this last');
@@ -225,7 +227,8 @@ t.test('renew: what others signed last is left, and the rest goes on', async (t)
   await withKey('team-1.json');
   const renewed = await ironport('renew', ...to('both'));
   t.equal(renewed.exit, CODES.E_CONFLICT.exit, 'a timer hears of it');
-  t.match(renewed.data, { role: 'acme', nested: [] });
+  const left = (why: string) => ({ left: [{ role: 'acme.wifi', why }] });
+  t.match(renewed.data, { role: 'acme', nested: [], ...left('unknown') });
   t.match(
     renewed.stderr,
     'acme.wifi says what was not signed in this folder, and is left as it is',
@@ -235,7 +238,7 @@ t.test('renew: what others signed last is left, and the rest goes on', async (t)
   await withKey('stranger.json');
   const useless = await ironport('renew', '--adopt', ...to('both'));
   t.equal(useless.exit, CODES.E_CONFLICT.exit);
-  t.match(useless.data, { role: 'acme', nested: [] });
+  t.match(useless.data, { role: 'acme', nested: [], ...left('keys') });
   t.match(useless.stderr, 'no key that vendor.json names for acme.wifi is here and counts on it');
   t.same([await versionOf('acme'), await versionOf('acme.wifi')], [own + 2, nested]);
   // The folder of the vendor has seen neither.
@@ -267,6 +270,7 @@ t.test('one key more, by those who can sign alone', async (t) => {
   t.match(data, { published: true, threshold: 1, moved: 0 });
   const renewed = await vendor('renew', ...to());
   t.match(renewed.data.nested, [{ role: 'acme.wifi', published: true }]);
+  t.same(renewed.data.left, []);
   t.equal(
     await code(...publishing('wifi7', '3.0.0', 'team1')),
     'E_KEY',
