@@ -3,20 +3,13 @@
  * instant is either of them refused anything.
  */
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cp, mkdtemp, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import t, { type Test } from 'tap';
-import { Updater } from 'tuf-js';
-import { MemoryStore } from '../../client/store/memory.ts';
-import { systemClock } from '../../shared/node/clock.ts';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import t from 'tap';
+import { newcomer, ours, regular, watching } from '../publisher/readers.ts';
 import { operator, Scene, vendor } from '../publisher/support.ts';
-import { updaterOf } from '../server/support.ts';
-import { TestClock } from '../support/clock.ts';
 
 t.setTimeout(600_000);
-
-const PATH = 'acme/edu/1.0.0/edu.js';
 
 t.test('no reader is refused while keys are exchanged', async (t) => {
   const scene = new Scene(t.testdir({}));
@@ -34,29 +27,7 @@ t.test('no reader is refused while keys are exchanged', async (t) => {
   await make('r3', 't2', 'snapshot-2', 'timestamp-2');
 
   const readers = [newcomer(t, scene), regular(t, scene, 'old'), ours(scene)];
-  /** Readers go on while `act` runs; all that they meet is asserted. */
-  const during = async (name: string, act: () => Promise<unknown>): Promise<void> => {
-    let isOver = false;
-    const polls = readers.map(async (read) => {
-      let count = 0;
-      while (!isOver) {
-        await read();
-        count++;
-      }
-      await read();
-      return count;
-    });
-    const watched = Promise.all(polls);
-    watched.catch(() => {});
-    await act().finally(() => {
-      isOver = true;
-    });
-    const counts = await watched;
-    t.ok(
-      counts.every((count) => count > 0),
-      `${name}: each of them read while it happened`,
-    );
-  };
+  const during = watching(t, readers);
 
   await during('a root key', async () => {
     await operator(
@@ -131,47 +102,3 @@ t.test('no reader is refused while keys are exchanged', async (t) => {
   const kept = readFileSync(scene.at('repo', 'tree', 'metadata', '3.acme.json'));
   t.ok(kept.length > 0, 'the role stays');
 });
-
-type Reader = () => Promise<void>;
-
-/** A host that begins from root 1 each time. */
-function newcomer(t: Test, scene: Scene): Reader {
-  return async () => {
-    const folder = await mkdtemp(join(t.testdirName, 'newcomer-'));
-    await read(scene, folder);
-    await rm(folder, { recursive: true });
-  };
-}
-
-/** A host that keeps what it verified. */
-function regular(t: Test, scene: Scene, name: string): Reader {
-  const folder = join(t.testdirName, name);
-  return () => read(scene, folder);
-}
-
-/** One refresh and one download by tuf-js. */
-async function read(scene: Scene, folder: string): Promise<void> {
-  const [metadataDir, targetDir] = [join(folder, 'metadata'), join(folder, 'targets')];
-  for (const place of [metadataDir, targetDir]) mkdirSync(place, { recursive: true });
-  const root = join(metadataDir, 'root.json');
-  if (!existsSync(root)) await cp(scene.at('signed', '1.root.json'), root);
-  const updater = new Updater({
-    ...{ metadataDir, targetDir },
-    metadataBaseUrl: `${scene.url}/metadata`,
-    targetBaseUrl: `${scene.url}/targets`,
-  });
-  await updater.refresh();
-  const info = await updater.getTargetInfo(PATH);
-  if (info === undefined) throw new Error(`tuf-js finds no ${PATH}`);
-  const bytes = readFileSync(await updater.downloadTarget(info), 'utf8');
-  if (bytes !== 'a driver\n') throw new Error(`tuf-js downloads ${bytes}`);
-}
-
-/** Our client over the tree, which keeps its floors. */
-function ours(scene: Scene): Reader {
-  const store = new MemoryStore(readFileSync(scene.at('signed', '1.root.json')));
-  return async () => {
-    const found = await updaterOf(scene.at('repo'), new TestClock(systemClock()), store).find(PATH);
-    if (found === undefined) throw new Error(`our client finds no ${PATH}`);
-  };
-}
