@@ -1,6 +1,6 @@
 /**
- * A service under load that is killed again and again: three vendors publish through its socket as
- * fast as it takes them, it dies at any instant, and each time whoever reads finds one repository,
+ * A service under load that is killed again and again: three vendors, one with a nested role and one with
+ * hash bins, publish through its socket as fast as it takes them, it dies at any instant, and each time whoever reads finds one repository,
  * and nothing is missing that it ever said was published.
  */
 
@@ -17,17 +17,14 @@ import { utf8 } from '../../shared/bytes.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
 import { TestClock } from '../support/clock.ts';
-import {
-  signedRole,
-  signedTargets,
-  type TestVendor,
-  testArtifact,
-  testVendor,
-} from '../support/repository.ts';
+import { signedTargets, type TestVendor, testArtifact, testVendor } from '../support/repository.ts';
+import { binned, type HandedIn, nested, plain, type Shape } from './kill-shapes.ts';
+import { handInBelow } from './nesting.ts';
 import { Caller, clientOf, madeHome, repositoryOptions } from './support.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/ironport-repo.js', import.meta.url));
-const NAMES = ['acme', 'beta', 'gamma'];
+const SHAPES: Readonly<Record<string, Shape>> = { acme: plain, beta: nested, gamma: binned };
+const NAMES = Object.keys(SHAPES);
 
 /** A process and the address on which it serves. */
 interface Served {
@@ -68,8 +65,8 @@ class Load {
   readonly home: string;
   readonly clock: TestClock;
   readonly vendors: readonly TestVendor[];
-  /** By path, the version of the role that brought it. */
-  readonly published = new Map<string, number>();
+  /** By path, the version of the role that brought it; the newest of a vendor stands last. */
+  readonly published = new Map<string, HandedIn['lister']>();
   readonly taken = new Map<string, string>();
   /** Says 'published' each time. */
   readonly news = new EventEmitter();
@@ -88,46 +85,61 @@ class Load {
   async publishAll(vendor: TestVendor, url: string): Promise<void> {
     const caller = new Caller(url, vendor.api, this.clock);
     try {
-      for (;;) {
-        const trusted = await clientOf(this.home, this.clock, await this.pin()).refresh();
-        const version = (trusted.snapshot().roles.get(vendor.name)?.version ?? 0) + 1;
-        const path = `${vendor.name}/edu/1.0.${version}/edu.js`;
+      for (let round = 0; ; round++) {
+        const listed = await this.#listed();
+        const path = `${vendor.name}/edu/1.0.${process.hrtime.bigint()}/edu.js`;
         const now = systemClock();
-        const content = utf8(`${path} of ${process.hrtime.bigint()}`);
-        const artifact = await testArtifact(vendor, path, content, { now });
+        const artifact = await testArtifact(vendor, path, utf8(`${path} ${round}`), { now });
         await caller.uploadAll([artifact]);
-        // The role lists its newest artifact alone, so that a long test stays a quick one.
-        const role = await signedRole(vendor, version, [artifact], { expires: now + 86_400 });
-        const reply = await caller.submitOnly(vendor.name, role);
+        // What brings it lists its newest artifact alone, so that a long test stays a quick one.
+        const shape = SHAPES[vendor.name] as Shape;
+        const made = await shape(vendor, listed, { ...artifact, path }, now + 86_400);
+        const reply = await handInBelow(caller, vendor.name, made.own, made.below);
         this.taken.set(reply.id, vendor.name);
         const { state, error } = await caller.ended(reply.id);
         if (state === 'published') {
-          this.published.set(path, version);
+          this.published.set(path, made.lister);
           this.news.emit('published');
         }
         // What was queued before the last kill came first; it is looked up again.
         else if (error?.code !== 'E_CONFLICT')
-          throw new Error(`${path} is ${state}: ${error?.message}`);
+          throw new Error(`${path} is ${state}: ${error?.message}, ${error?.why}`);
       }
     } catch (error) {
       if (!isBroken(error)) throw error;
     }
   }
 
+  async #listed(): Promise<(role: string) => number> {
+    const trusted = await clientOf(this.home, this.clock, await this.pin()).refresh();
+    const { roles } = trusted.snapshot();
+    return (role) => roles.get(role)?.version ?? 0;
+  }
+
   /** What a reader finds, who comes now. */
   async look(t: Test, when: string): Promise<void> {
     const { home, clock } = this;
     const client = clientOf(home, clock, await this.pin());
-    const trusted = await client.refresh();
+    const { roles } = (await client.refresh()).snapshot();
+    const listed = (role: string): number => roles.get(role)?.version ?? 0;
     for (const { name } of this.vendors) {
-      const listed = trusted.snapshot().roles.get(name)?.version ?? 0;
       const newest = [...this.published].filter(([path]) => path.startsWith(`${name}/`)).at(-1);
       if (newest === undefined) continue;
-      const [path, version] = newest;
-      const found = listed === version ? await client.find(path) : undefined;
-      if (listed < version || (listed === version && found === undefined))
-        t.fail(`${when}: ${path} was published as ${name} ${version}, and ${listed} is there`);
+      const [path, { role, version, own }] = newest;
+      const isLost = listed(role) < version || listed(name) < own;
+      // Something of this vendor came after it, which nobody was told of.
+      const isOver = listed(role) > version || listed(name) > own;
+      const found = isLost || isOver ? undefined : await client.find(path);
+      if (isLost || (!isOver && found?.chain.at(-1) !== role))
+        t.fail(
+          `${when}: ${path} was published by ${role} ${version} under ${name} ${own}, and ${listed(role)} under ${listed(name)} is there`,
+        );
     }
+  }
+
+  /** Which kinds of roles were published, of those that each vendor has. */
+  kinds(): string[] {
+    return NAMES.filter((name) => [...this.published.keys()].some((path) => path.startsWith(name)));
   }
 }
 
@@ -194,4 +206,5 @@ export async function killUnderLoad(t: Test, kills: number, seconds: number): Pr
     load.published.size > 0,
     `${killed} kills, ${load.published.size} publications acknowledged`,
   );
+  t.strictSame(load.kinds(), NAMES, 'a plain role, a nested one and bins were published');
 }

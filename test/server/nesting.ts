@@ -76,7 +76,24 @@ export async function submitNested(
   own: Uint8Array | undefined,
   nested: readonly (readonly [role: string, bytes: Uint8Array])[],
 ): Promise<SubmissionReply> {
-  const files = new Map(nested.map(([, bytes]) => [sha256(bytes), bytes]));
+  const { id } = await handInBelow(caller, vendor, own, { kind: 'nested', roles: nested });
+  return await caller.ended(id);
+}
+
+/** Roles below a vendor's own: all nested, or all bins. */
+export interface BelowFiles {
+  readonly kind: 'nested' | 'bins';
+  readonly roles: readonly (readonly [role: string, bytes: Uint8Array])[];
+}
+
+/** The same without waiting: what the service answers first. */
+export async function handInBelow(
+  caller: Caller,
+  vendor: string,
+  own: Uint8Array | undefined,
+  { kind, roles }: BelowFiles,
+): Promise<SubmissionReply> {
+  const files = new Map(roles.map(([, bytes]) => [sha256(bytes), bytes]));
   if (files.size > 0) {
     const body = formatBatch([...files].map(([digest, bytes]) => ({ sha256: digest, bytes })));
     const type = { 'content-type': BATCH_TYPE };
@@ -88,11 +105,11 @@ export async function submitNested(
     schema: SUBMISSION_SCHEMA,
     role: vendor,
     ...(own === undefined ? {} : { metadata: toBase64(own) }),
-    ...(nested.length === 0
+    ...(roles.length === 0
       ? {}
-      : { nested: nested.map(([role, bytes]) => ({ role, sha256: sha256(bytes) })) }),
+      : { [kind]: roles.map(([role, bytes]) => ({ role, sha256: sha256(bytes) })) }),
   };
   const answer = await caller.send('POST', api.submissions, utf8(JSON.stringify(document)));
   if (answer.status !== 202) throw new Error(answer.body.toString());
-  return await caller.ended(submissionReply.parse(JSON.parse(answer.body.toString())).id);
+  return submissionReply.parse(JSON.parse(answer.body.toString()));
 }
