@@ -40,6 +40,7 @@ import { collectedNames } from './storage/marks.ts';
 import { CurrentTree } from './storage/published.ts';
 import { Quarantine } from './storage/quarantine.ts';
 import { Suspended } from './storage/suspended.ts';
+import { rememberingVerified } from './storage/verified-memory.ts';
 
 export interface RepositoryOptions {
   /** The service's folder; made when it is not there. */
@@ -82,7 +83,8 @@ export interface Repository {
 
 /** Opens the repository for writing, finishing what a crash left. `E_LOCKED` when another has it. */
 export async function openRepository(options: RepositoryOptions): Promise<Repository> {
-  const { home, crypto, clock, random, onFailure, events = NO_EVENTS } = options;
+  const { home, clock, random, onFailure, events = NO_EVENTS } = options;
+  const crypto = rememberingVerified(options.crypto);
   const at = (path: string): string => join(home, path);
   await onPath(home, () => mkdir(at(data.tree), { recursive: true }));
   await ensurePrivateFolder(at(data.private));

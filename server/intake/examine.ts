@@ -128,7 +128,7 @@ export async function examine(
     roles.push(...(await judgeBelow(examination, judgements)));
   if (judgements.error === undefined) {
     if (moved) await dropMissing(examination);
-    const listed = published.snapshot.roles.keys();
+    const listed = published.snapshot.roles.names;
     const added = roles.map((one) => one.role);
     judgements.add(judge('roles', () => demandListable(vendor, listed, added)));
     await judgements.lookup('sidecars', () => sidecars(delta));

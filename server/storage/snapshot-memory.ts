@@ -20,7 +20,8 @@ export function rememberingSnapshots(crypto: Crypto): SnapshotReader {
     // Too long for this caller, whoever read it before.
     if (bytes.length > length) return parseSnapshot(bytes, length);
     const digest = toHex(crypto.sha256(bytes));
-    const snapshot = kept.get(digest) ?? parseSnapshot(bytes, length);
+    const [, last] = [...kept].at(-1) ?? [];
+    const snapshot = kept.get(digest) ?? parseSnapshot(bytes, length, last);
     kept.delete(digest);
     kept.set(digest, snapshot);
     const [oldest] = kept.keys();

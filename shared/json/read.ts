@@ -95,6 +95,9 @@ class Reader {
   #depth = 0;
   /** Short strings that were read, by a sum over them; another one of that sum takes the place. */
   readonly #short: (string | undefined)[] = new Array(256).fill(undefined);
+  /** Short objects of the member without containers in them, by a sum over how they are written. */
+  readonly #leaves: ({ readonly text: string; readonly value: JsonValue } | undefined)[] =
+    new Array(64).fill(undefined);
   /** Where the text was last found to be written otherwise than canonical JSON is; -1: nowhere. */
   #deviation = -1;
   /** The member of the outermost object whose form is of interest, and where it began. */
@@ -137,9 +140,17 @@ class Reader {
   }
 
   #object(): JsonValue {
-    const object = emptyObject();
+    const start = this.#at;
     this.#open();
+    const known = this.#memberAt === -1 ? undefined : this.#knownLeaf(start);
+    if (known !== undefined) {
+      this.#depth--;
+      this.#at = start + known.text.length;
+      return known.value;
+    }
+    const object = emptyObject();
     if (this.#next() === CLOSE_OBJECT) return this.#close(object);
+    let isLeaf = this.#memberAt !== -1;
     let previous = '';
     for (;;) {
       if (this.#next() !== QUOTE) throw this.#error('a key in double quotes is expected');
@@ -152,12 +163,43 @@ class Reader {
       previous = key;
       if (this.#next() !== COLON) throw this.#error('a colon is expected');
       this.#at++;
-      object[key] = this.#depth === 1 && key === this.#member ? this.#signed() : this.#value();
+      const value = this.#depth === 1 && key === this.#member ? this.#signed() : this.#value();
+      object[key] = value;
+      isLeaf &&= typeof value !== 'object' || value === null;
       const after = this.#next();
-      if (after === CLOSE_OBJECT) return this.#close(object);
+      if (after === CLOSE_OBJECT) {
+        this.#close(object);
+        if (isLeaf) this.#keepLeaf(start, object);
+        return object;
+      }
       if (after !== COMMA) throw this.#error('a comma or the end of the object is expected');
       this.#at++;
     }
+  }
+
+  /**
+   * A leaf that was read before and is written here again: thousands of entries say the same few things,
+   * and what is the same text is the same value. (To look for the end of an object within others costs
+   * as many looks as these are nested, and that has a limit.)
+   */
+  #knownLeaf(start: number): { readonly text: string; readonly value: JsonValue } | undefined {
+    const end = this.#text.indexOf('}', start) + 1;
+    if (end - start > SHORT || end === 0) return undefined;
+    const known = this.#leaves[this.#leafSlot(start, end)];
+    const isIt = known?.text.length === end - start && this.#text.startsWith(known.text, start);
+    return isIt ? known : undefined;
+  }
+
+  /** Only what is written canonically: it may be met again where that is looked at. */
+  #keepLeaf(start: number, value: JsonValue): void {
+    if (this.#at - start > SHORT || this.#deviation >= start) return;
+    const text = this.#text.slice(start, this.#at);
+    this.#leaves[this.#leafSlot(start, this.#at)] = { text, value };
+  }
+
+  #leafSlot(start: number, end: number): number {
+    const text = this.#text;
+    return (text.charCodeAt(end - 2) + 10 * text.charCodeAt(end - 3) + end - start) & 0x3f;
   }
 
   /** The value of the member whose form is of interest. */

@@ -4,10 +4,15 @@
  */
 
 import type { MetaFile } from './meta-file.ts';
+import { SnapshotRoles } from './snapshot-roles.ts';
 
 type Listed = ReadonlyMap<string, Pick<MetaFile, 'version'>>;
 
 const NOTHING: ReadonlyMap<string, number> = new Map();
+
+function isLower(one: MetaFile, other: MetaFile | undefined): boolean {
+  return one !== other && other !== undefined && one.version < other.version;
+}
 
 /** What `listed` says, with `changed` in the place of it; roles that are new come last. */
 export class RoleVersions implements ReadonlyMap<string, number> {
@@ -21,6 +26,28 @@ export class RoleVersions implements ReadonlyMap<string, number> {
     let size = listed.size;
     for (const role of changed.keys()) if (!listed.has(role)) size += 1;
     this.size = size;
+  }
+
+  /**
+   * The roles of `before` that this lists at a lower version, or not at all: undefined for the latter.
+   * Both are mostly snapshots of the same roles, which are then compared place by place.
+   */
+  *wentBack(
+    before: ReadonlyMap<string, number>,
+  ): Generator<{ role: string; version: number; offered: number | undefined }, undefined> {
+    const [ours, theirs] = [this.#plain(), before instanceof RoleVersions && before.#plain()];
+    const isComparable = ours && theirs && ours.names === theirs.names;
+    if (isComparable && ours.listed.every((one, i) => !isLower(one, theirs.listed[i]))) return;
+    for (const [role, version] of before) {
+      const offered = this.get(role);
+      if (offered === undefined || offered < version) yield { role, version, offered };
+    }
+  }
+
+  /** What a snapshot lists, when this is that and nothing else. */
+  #plain(): SnapshotRoles | undefined {
+    const isPlain = this.#changed.size === 0 && this.#listed instanceof SnapshotRoles;
+    return isPlain ? (this.#listed as SnapshotRoles) : undefined;
   }
 
   get(role: string): number | undefined {

@@ -57,9 +57,9 @@ export interface TrustedOptions {
 export type SnapshotReader = (bytes: Uint8Array, length: number) => Snapshot;
 
 /** Versions by role, made once of a snapshot: it may be read more than once, and has thousands. */
-const versions = new WeakMap<Snapshot, ReadonlyMap<string, number>>();
+const versions = new WeakMap<Snapshot, RoleVersions>();
 
-function versionsOf(snapshot: Snapshot): ReadonlyMap<string, number> {
+function versionsOf(snapshot: Snapshot): RoleVersions {
   const known = versions.get(snapshot);
   if (known !== undefined) return known;
   const roles = new RoleVersions(snapshot.roles);
@@ -309,9 +309,9 @@ export class TrustedMetadata {
       requireVersion('snapshot', next.version, expected.version, 'the timestamp');
     const roles = versionsOf(next);
     // Nothing goes back from a snapshot to itself.
-    const floors = this.#floors.roles === roles ? [] : this.#floors.roles;
-    for (const [role, floor] of floors) {
-      const offered = roles.get(role);
+    const isSame = this.#floors.roles === roles;
+    const back = isSame ? [] : roles.wentBack(this.#floors.roles);
+    for (const { role, version: floor, offered } of back) {
       // TUF 5.5.5: a role once listed stays listed, and never goes back.
       if (offered === undefined) {
         throw new IronError(

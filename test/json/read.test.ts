@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { concatBytes, equalBytes, utf8 } from '../../shared/bytes.ts';
+import { concatBytes, equalBytes, fromUtf8, utf8 } from '../../shared/bytes.ts';
 import { isIronError } from '../../shared/errors.ts';
 import { canonicalBytes, canonicalText } from '../../shared/json/canonical.ts';
 import { parseJson, parseSigned } from '../../shared/json/read.ts';
-import type { JsonValue } from '../../shared/json/value.ts';
+import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
 import { integer, ordinary, text, value } from './values.ts';
 
 const read = (source: string): JsonValue => parseJson(utf8(source), { length: 10_000_000 });
@@ -378,4 +378,46 @@ t.test('what is said to be canonical is, byte for byte', async (t) => {
     }),
     { numRuns: 2000 },
   );
+});
+
+t.test('what is written again is the same value, wherever it stands', async (t) => {
+  const leaves = [
+    '{"version":1}',
+    '{"version":2}',
+    '{"v":"}"}',
+    '{"v":"{"}',
+    '{"a":1,"b":true}',
+    '{"b":1,"a":true}',
+    '{"v": 1}',
+    '{"v":"\\/"}',
+    '{"v":null}',
+    '{}',
+    '{"v":[]}',
+    '{"v":{"version":1}}',
+    '{"__proto__":1}',
+  ];
+  const read = (text: string) => parseSigned(utf8(text), { length: 9999 }, 'signed');
+  for (const one of leaves)
+    for (const other of leaves)
+      for (const text of [
+        `{"signatures":[${one}],"signed":{"a":${other},"b":${one},"c":[${other},${one}]}}`,
+        `{"signed":{"a":${one},"b":${one}},"signatures":{"x":${other},"y":${one}}}`,
+      ]) {
+        const { value, canonical } = read(text);
+        t.equal(JSON.stringify(value), JSON.stringify(JSON.parse(text)), text);
+        const { signed } = value as { signed: JsonObject };
+        // What is said to be canonical is what would be written anew.
+        if (canonical !== undefined) t.same(canonical, canonicalBytes(signed), text);
+        const isCanonical = text.includes(`"signed":${fromUtf8(canonicalBytes(signed))}`);
+        t.equal(canonical !== undefined, isCanonical, text);
+      }
+  for (const end of ['', '"', ',', '}', ']}'])
+    t.throws(() => read(`{"signed":{"a":{"version":1},"b":{"version":1${end}`), { code: 'E_JSON' });
+  const twice = '{"signed":{"a":{"version":1},"a":{"version":1}}}';
+  t.throws(() => read(twice), { code: 'E_JSON', message: /stands twice/ });
+  const deep = (depth: number): string =>
+    `{"signed":[{"version":1},${'['.repeat(depth)}{"version":1}${']'.repeat(depth)}]}`;
+  const limits = { length: 9999, depth: 8 };
+  t.doesNotThrow(() => parseSigned(utf8(deep(5)), limits, 'signed'));
+  t.throws(() => parseSigned(utf8(deep(6)), limits, 'signed'), { message: /nested deeper/ });
 });

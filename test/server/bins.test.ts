@@ -15,6 +15,7 @@ import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { DAY } from '../../shared/time.ts';
 import { formatMetadata, sign, succinctTree, targetsTree } from '../../shared/tuf/build.ts';
 import { binFor, parseDelegations, type SuccinctRoles } from '../../shared/tuf/delegations.ts';
+import { roleNames } from '../../shared/tuf/snapshot-roles.ts';
 import { signedRole, type TestArtifact, testArtifact, testVendor } from '../support/repository.ts';
 import { type Caller, call, clientOf, codeOf, running } from './support.ts';
 
@@ -323,14 +324,20 @@ t.test('a vendor in bins', async (t) => {
 t.test('roles are counted by vendor, those counted that it left', async (t) => {
   const names = (vendor: string, count: number) =>
     Array.from({ length: count }, (_, i) => `${vendor}.b14-${i.toString(16)}`);
-  t.match(demandListable('acme', ['targets', 'acme'], names('acme', 16_384)), /16385 of/);
-  t.throws(() => demandListable('acme', names('acme', 16_384), names('acme.b13', 4000)), {
+  const listed = (roles: readonly string[]) => roleNames(roles.map((role) => `${role}.json`));
+  t.match(demandListable('acme', listed(['targets', 'acme']), names('acme', 16_384)), /16385 of/);
+  t.throws(() => demandListable('acme', listed(names('acme', 16_384)), names('acme.b13', 4000)), {
     code: 'E_QUOTA',
   });
-  t.doesNotThrow(() => demandListable('beta', names('acme', 16_384), ['beta']));
+  t.doesNotThrow(() => demandListable('beta', listed(names('acme', 16_384)), ['beta']));
   const full = [...names('acme', 16_384), ...names('beta', 16_384)];
-  t.throws(() => demandListable('gamma', full, names('gamma', 9000)), {
+  t.throws(() => demandListable('gamma', listed(full), names('gamma', 9000)), {
     code: 'E_TOO_LARGE',
     why: /acme \d+ % with 16384 roles, beta/,
   });
+  const standing = listed(names('acme', 19_999));
+  for (const again of [['acme.b14-0'], ['acme.new', 'acme.new', 'acme.b14-1']])
+    t.doesNotThrow(() => demandListable('acme', standing, again), 'what is listed counts once');
+  t.throws(() => demandListable('acme', standing, ['acme.one', 'acme.two']), { code: 'E_QUOTA' });
+  t.match(demandListable('acme', standing, []), /19999 of/, 'to ask changes nothing');
 });

@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { RoleVersions } from '../../shared/tuf/role-versions.ts';
+import { roleNames, SnapshotRoles } from '../../shared/tuf/snapshot-roles.ts';
 
 t.test('as a map that was copied and changed', async (t) => {
   const role = fc.constantFrom<string>('a', 'b', 'c', 'd', '__proto__', 'constructor');
@@ -31,4 +32,41 @@ t.test('as a map that was copied and changed', async (t) => {
     }),
   );
   t.pass('whatever is listed and changed');
+});
+
+t.test('what went back, as each role by itself says it', async (t) => {
+  const names = ['a', 'b', 'c', '__proto__'];
+  const role = fc.constantFrom(...names);
+  const versions = fc.array(fc.tuple(role, fc.integer({ min: 1, max: 3 })));
+  const changes = fc.oneof(fc.constant([]), versions);
+  const shared = roleNames(names.map((name) => `${name}.json`));
+  /** A map; or what is read of a snapshot, of all roles and with names that others share. */
+  const listedBy = (entries: readonly [string, number][], kind: 'map' | 'own' | 'shared') => {
+    const map = new Map(entries.map(([name, version]) => [name, { version }]));
+    if (kind === 'map') return map;
+    const files = names.map((name) => ({
+      version: map.get(name)?.version ?? 1,
+      length: undefined,
+      hashes: undefined,
+    }));
+    return new SnapshotRoles(kind === 'shared' ? shared : roleNames(shared.files), files);
+  };
+  const kind = fc.constantFrom('map' as const, 'own' as const, 'shared' as const);
+  const side = fc.tuple(versions, kind, changes);
+  let back = 0;
+  fc.assert(
+    fc.property(side, side, ([a, kindA, changedA], [b, kindB, changedB]) => {
+      const before = new RoleVersions(listedBy(a, kindA), new Map(changedA));
+      const after = new RoleVersions(listedBy(b, kindB), new Map(changedB));
+      const expected = [...before]
+        .map(([role, version]) => ({ role, version, offered: after.get(role) }))
+        .filter(({ version, offered }) => offered === undefined || offered < version);
+      back += expected.length;
+      t.strictSame([...after.wentBack(before)], expected);
+      t.strictSame([...after.wentBack(new Map(before))], expected);
+      t.strictSame([...after.wentBack(after)], []);
+    }),
+    { numRuns: 300 },
+  );
+  t.ok(back > 100);
 });

@@ -1,15 +1,19 @@
 // A snapshot's entries: what is plain is read in one step, and what is not is refused with its place.
 
+import fc from 'fast-check';
 import t from 'tap';
 import { utf8 } from '../../shared/bytes.ts';
-import { parseSnapshot } from '../../shared/tuf/snapshot.ts';
+import { parseSnapshot, type Snapshot } from '../../shared/tuf/snapshot.ts';
+import { SnapshotRoles } from '../../shared/tuf/snapshot-roles.ts';
 import { parseFloors } from '../../shared/verify/floors.ts';
 
-const parse = (meta: string) =>
+const parse = (meta: string, before?: Snapshot): Snapshot =>
   parseSnapshot(
     utf8(
       `{"signatures":[],"signed":{"_type":"snapshot","expires":"2030-01-01T00:00:00Z","meta":${meta},"spec_version":"1.0.34","version":3}}`,
     ),
+    undefined,
+    before,
   );
 const sha256 = 'a'.repeat(64);
 
@@ -65,4 +69,54 @@ t.test('the floors of roles likewise', async (t) => {
   );
   for (const bad of ['{"a":0}', '{"a":-1}', '{"a":"1"}', '{"a":null}', '{"a":{}}', '[]', '1'])
     t.throws(() => floors(bad), { code: 'E_SCHEMA' }, bad);
+});
+
+t.test('read after another one, it says the same as alone', async (t) => {
+  const role = fc.constantFrom('a', 'b', 'acme.b1-0', '__proto__', 'constructor');
+  const entry = fc.oneof(
+    fc.record({ version: fc.integer({ min: 1, max: 12 }) }),
+    fc.record({ length: fc.nat(9), version: fc.integer({ min: 1, max: 3 }) }),
+  );
+  const meta = fc.array(fc.tuple(role, entry)).map((entries) => {
+    const said = new Map(entries.map(([name, value]) => [`${name}.json`, JSON.stringify(value)]));
+    return [...said].map(([name, value]) => `"${name}":${value}`);
+  });
+  const read = (entries: readonly string[], before?: ReturnType<typeof parse>) =>
+    parse(`{${entries.join()}}`, before);
+  let shared = 0;
+  fc.assert(
+    fc.property(meta, meta, fc.boolean(), (first, second, isAlike) => {
+      const versions = first.map((text) => text.replace(/version":\d+/, 'version":7'));
+      const next = isAlike ? versions : second;
+      const before = read(first);
+      const after = read(next, before);
+      const alone = read(next);
+      if (after.roles.names === before.roles.names) shared += 1;
+      t.strictSame([...after.roles], [...alone.roles]);
+      t.strictSame([...after.roles.keys()], [...alone.roles.keys()]);
+      t.strictSame([...after.roles.values()], [...alone.roles.values()]);
+      t.equal(after.roles.size, alone.roles.size);
+      t.strictSame(after.envelope.tree, alone.envelope.tree);
+      for (const name of ['a', 'b', 'acme.b1-0', '__proto__', 'constructor', 'toString', 'c']) {
+        t.strictSame(after.roles.get(name), alone.roles.get(name));
+        t.equal(after.roles.has(name), alone.roles.has(name));
+      }
+    }),
+    { numRuns: 60 },
+  );
+  t.ok(shared > 10, 'names were taken from the one before');
+});
+
+t.test('as a map, it is one that others walk', async (t) => {
+  const { roles } = parse('{"b.json":{"version":2},"a.json":{"version":1}}');
+  t.ok(roles instanceof SnapshotRoles);
+  const seen: [string, number][] = [];
+  roles.forEach(({ version }, role, map) => {
+    t.equal(map, roles);
+    seen.push([role, version]);
+  });
+  t.strictSame(seen, [
+    ['b', 2],
+    ['a', 1],
+  ]);
 });

@@ -3,6 +3,7 @@
 import { IronError } from '../../../shared/errors.ts';
 import { BIN_LIMITS, PUBLISHED_LIMITS } from '../../../shared/limits.ts';
 import { vendorOfRole } from '../../../shared/tuf/names.ts';
+import type { RoleNames } from '../../../shared/tuf/snapshot-roles.ts';
 
 /** What an entry of a role adds to a snapshot, its largest version counted. */
 const ENTRY = '"":{"version":9007199254740991},'.length + '.json'.length;
@@ -14,10 +15,10 @@ const ENTRY = '"":{"version":9007199254740991},'.length + '.json'.length;
  */
 export function demandListable(
   vendor: string,
-  listed: Iterable<string>,
-  added: Iterable<string>,
+  listed: RoleNames,
+  added: readonly string[],
 ): string {
-  const shares = sharesOf([...listed, ...added]);
+  const shares = sharesWith(listed, added);
   const { roles } = shares.get(vendor) ?? { roles: 0 };
   if (roles > BIN_LIMITS.rolesPerVendor) {
     throw new IronError('E_QUOTA', `${vendor} would have ${roles} roles`, {
@@ -35,14 +36,29 @@ export function demandListable(
 /** How many of the roles, and of the bytes of a snapshot, are whose. */
 export type Shares = ReadonlyMap<string, { readonly roles: number; readonly bytes: number }>;
 
+/** @param names each once */
 export function sharesOf(names: Iterable<string>): Shares {
   const shares = new Map<string, { roles: number; bytes: number }>();
-  for (const role of new Set(names)) {
-    const owner = vendorOfRole(role);
-    const { roles, bytes } = shares.get(owner) ?? { roles: 0, bytes: 0 };
-    shares.set(owner, { roles: roles + 1, bytes: bytes + role.length + ENTRY });
-  }
+  for (const role of names) count(shares, role);
   return shares;
+}
+
+/** Of names that a snapshot lists: one snapshot after the other lists the same ones. */
+const known = new WeakMap<RoleNames, Shares>();
+
+/** The same of what is listed and what is added, which may be listed already. */
+function sharesWith(listed: RoleNames, added: readonly string[]): Shares {
+  const standing = known.get(listed) ?? sharesOf(listed.roles);
+  known.set(listed, standing);
+  const shares = new Map(standing);
+  for (const role of new Set(added)) if (!listed.places.has(role)) count(shares, role);
+  return shares;
+}
+
+function count(shares: Map<string, { roles: number; bytes: number }>, role: string): void {
+  const owner = vendorOfRole(role);
+  const { roles, bytes } = shares.get(owner) ?? { roles: 0, bytes: 0 };
+  shares.set(owner, { roles: roles + 1, bytes: bytes + role.length + ENTRY });
 }
 
 /** `E_TOO_LARGE` of a snapshot, with the vendors that have the largest shares of it. */
