@@ -11,6 +11,7 @@ import { LogCounter } from '../helper/log-counts.ts';
 import type { Performing } from '../helper/perform.ts';
 import { Spool } from '../helper/spool.ts';
 import { Verdicts } from '../helper/verdicts.ts';
+import { leaveGroup } from '../host/own-cgroup.ts';
 import { userNamed } from '../host/user-named.ts';
 import { acceptCommand } from './accept.ts';
 import { applyCommand } from './apply.ts';
@@ -91,6 +92,8 @@ export const helperCommand: CommandSpec = {
     const users = context.list('user').map((name) => userNamed(name));
     const socket = context.need('socket');
     const { ui, signal } = context;
+    const cgroup = context.text('cgroup');
+    if (cgroup !== undefined) leaveGroup(cgroup, 'helper');
     await ensurePrivateFolder(agent.state);
     const serve = async (): Promise<void> => {
       const verdicts = new Verdicts(agent, (text) => ui.warn(text));

@@ -5,6 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { limitGroup, makeCgroup } from '../../agent/host/cgroup.ts';
+import { leaveGroup } from '../../agent/host/own-cgroup.ts';
+
+t.test('who makes groups leaves the one that was given to it', async (t) => {
+  const parent = t.testdir({ 'cgroup.procs': `1\n${process.pid}\n` });
+  t.equal(leaveGroup(parent, 'helper'), true);
+  t.equal(readFileSync(`${parent}/helper/cgroup.procs`, 'utf8'), String(process.pid));
+  writeFileSync(`${parent}/cgroup.procs`, `1\n${process.pid}1\n`);
+  t.equal(leaveGroup(parent, 'other'), false, 'it is not in there');
+  t.notOk(existsSync(`${parent}/other`));
+  t.throws(() => leaveGroup(`${parent}/none`, 'helper'), { code: 'E_AGENT_REFUSED' });
+});
 
 t.test('a folder is no control group', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'ironport-cgroup-'));

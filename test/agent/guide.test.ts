@@ -10,7 +10,7 @@ import t from 'tap';
 import { program } from '../../agent/main.ts';
 import { makeKeyFile } from '../../shared/node/signers/file.ts';
 import { keyObject } from '../../shared/tuf/key.ts';
-import { AGENT_PAGES, agentPages, problems, steps } from '../support/guide.ts';
+import { AGENT_PAGES, agentPages, HELPER_PAGE, problems, steps } from '../support/guide.ts';
 import { runInProcess } from '../support/program.ts';
 import { POLICY, type Scene, scene } from './support.ts';
 
@@ -61,8 +61,8 @@ t.test('every line of the pages about devices and quarantine', async (t) => {
   }
 });
 
-t.test('the lab walks every page on which the agent is typed', async (t) => {
-  t.strictSame([...AGENT_PAGES].sort(), agentPages(GUIDE));
+t.test('every page on which the agent is typed is walked', async (t) => {
+  t.strictSame([...AGENT_PAGES, HELPER_PAGE].sort(), agentPages(GUIDE));
 });
 
 t.test('the links of these pages lead somewhere', async (t) => {

@@ -10,8 +10,14 @@ import { type Answer as Answered, parseAnswer } from '../../agent/wire/answer.ts
 import { exchange } from '../../agent/wire/ask.ts';
 import { frameOf } from '../../agent/wire/frame.ts';
 import { utf8 } from '../../shared/bytes.ts';
+import type { Signer } from '../../shared/crypto/signer.ts';
 import { signEnvelope } from '../../shared/evidence/dsse.ts';
 import { HOST_POLICY_PAYLOAD_TYPE } from '../../shared/evidence/policy/signed-policy.ts';
+import {
+  parseReleaseDraft,
+  RELEASE_PAYLOAD_TYPE,
+  releasePayload,
+} from '../../shared/manifest/quarantine.ts';
 import { FLEET_POLICY_PAYLOAD_TYPE } from '../../shared/manifest/signed-policy.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { formatInstant } from '../../shared/time.ts';
@@ -36,10 +42,20 @@ export interface Served {
 }
 
 /** Starts `ironport-agent helper` in this process, for the user of this process. */
-export async function startHelper(t: Test, place: Scene, ...more: string[]): Promise<Served> {
+export function startHelper(t: Test, place: Scene, ...more: string[]): Promise<Served> {
+  return startHelperFor(t, place, operators, ...more);
+}
+
+/** The same for a fleet of other operators. */
+export async function startHelperFor(
+  t: Test,
+  place: Scene,
+  fleetOf: readonly Signer[],
+  ...more: string[]
+): Promise<Served> {
   const [socket, spool] = [join(place.folder, 'helper.sock'), join(place.folder, 'people')];
   const fleet = join(place.folder, 'fleet-keys.json');
-  const keys = operators.map(({ key }) => keyObject(key));
+  const keys = fleetOf.map(({ key }) => keyObject(key));
   writeFileSync(fleet, JSON.stringify({ schema: 'ironport.fleet-keys/v1', threshold: 2, keys }), {
     mode: 0o644,
   });
@@ -50,7 +66,7 @@ export async function startHelper(t: Test, place: Scene, ...more: string[]): Pro
     version: 1,
     evidence: { otherwise: 'default', rules: [] },
   };
-  const signers = operators.map((signer) => ({ signer }));
+  const signers = fleetOf.map((signer) => ({ signer }));
   writeFileSync(
     hostPolicy,
     await signEnvelope(HOST_POLICY_PAYLOAD_TYPE, utf8(JSON.stringify(rules)), signers),
@@ -135,6 +151,40 @@ export async function putPolicy(
     utf8(JSON.stringify(policy)),
     by.map((signer) => ({ signer })),
   );
+  writeFileSync(join(spool, entry), bytes);
+  return entry;
+}
+
+export interface StatementOptions {
+  readonly by?: readonly ReturnType<typeof testKey>[];
+  /** Seconds from now until it is over. */
+  readonly seconds?: number;
+  readonly host?: string;
+  /** Another address than that of the incident's device. */
+  readonly device?: string;
+}
+
+/** The release of an incident, signed, as an entry of the spool. */
+export async function putRelease(
+  place: Scene,
+  { spool }: Served,
+  incident: string,
+  options: StatementOptions = {},
+): Promise<string> {
+  const { by = operators, seconds = 3600, host, device } = options;
+  const draft = join(place.folder, 'draft.json');
+  const shown = await agent('quarantine', 'show', incident, '--out', draft, '--state', place.state);
+  if (shown.exit !== 0) throw new Error(shown.error.message);
+  const named = parseReleaseDraft(readFileSync(draft));
+  const statement = {
+    ...named,
+    ...(host === undefined ? {} : { host }),
+    ...(device === undefined ? {} : { device: { ...named.device, path: device } }),
+    expires: systemClock() + seconds,
+  };
+  const entry = 'release.json';
+  const signers = by.map((signer) => ({ signer }));
+  const bytes = await signEnvelope(RELEASE_PAYLOAD_TYPE, releasePayload(statement), signers);
   writeFileSync(join(spool, entry), bytes);
   return entry;
 }

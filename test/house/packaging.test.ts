@@ -46,6 +46,70 @@ t.test('the service is exposed to little', { skip }, async (t) => {
   t.equal(status, 0, `an exposure of ${level}, of at most 2.0`);
 });
 
+/** Highest exposure that `systemd-analyze security` may see, in tenths; what each lacks is in its comments. */
+const EXPOSURE = { 'ironport-agent-front.service': 5, 'ironport-agent-helper.service': 42 };
+
+t.test(
+  'the front is exposed to next to nothing, and the helper to what it needs',
+  { skip },
+  async (t) => {
+    for (const [unit, threshold] of Object.entries(EXPOSURE)) {
+      const argv = ['security', '--offline=true', '--no-pager', `--threshold=${threshold}`];
+      const { status, stdout } = spawnSync(
+        'systemd-analyze',
+        [...argv, `examples/systemd/${unit}`],
+        {
+          encoding: 'utf8',
+        },
+      );
+      const [, level] = /exposure level for .*: ([0-9.]+)/.exec(stdout) ?? [];
+      t.equal(status, 0, `${unit}: an exposure of ${level}, of at most ${threshold / 10}`);
+    }
+  },
+);
+
+t.test(
+  'helper and front are started with options that they have, and know each other',
+  async (t) => {
+    const starts = ['helper', 'front'].map((name) => {
+      const start = settings(`ironport-agent-${name}.service`).get('ExecStart') ?? '';
+      t.match(start, new RegExp(`^/usr/bin/ironport-agent ${name} `), name);
+      const spec = agent.commands.find((one) => one.name === name);
+      const known = new Set((spec?.options ?? []).map(({ flags }) => flags.split(' ')[0]));
+      for (const flag of start.match(/--[a-z-]+/g) ?? []) t.ok(known.has(flag), `${name}: ${flag}`);
+      const after = (flag: string): string | undefined =>
+        new RegExp(`${flag} (\\S+)`).exec(start)?.[1];
+      return after;
+    });
+    const [helper, front] = starts;
+    t.equal(front?.('--helper'), helper?.('--socket'));
+    t.equal(settings('ironport-agent-front.service').get('User'), helper?.('--user'));
+    const read = (name: string): string => readFileSync(join('examples/systemd', name), 'utf8');
+    t.match(read('ironport-agent.tmpfiles.conf'), ` ${helper?.('--user')} `);
+    t.match(read('ironport-agent.tmpfiles.conf'), `d ${helper?.('--spool')} `);
+    t.match(read('ironport-agent.sysusers.conf'), `u ${helper?.('--user')} `);
+  },
+);
+
+t.test('what would break the helper is not taken from it', async (t) => {
+  const unit = settings('ironport-agent-helper.service');
+  // Measured on kernels, or read in systemd.exec(5): each says in the unit what it would break.
+  for (const name of [
+    ...['ProtectKernelTunables', 'ProtectControlGroups', 'ProtectKernelLogs', 'PrivateDevices'],
+    ...['MemoryDenyWriteExecute', 'PrivateNetwork', 'ProtectProc', 'User', 'DynamicUser'],
+  ])
+    t.notOk(unit.has(name), name);
+  t.equal(unit.get('ProtectHome'), 'read-only', 'what is mounted there is seen');
+  t.equal(unit.get('RestrictAddressFamilies'), 'AF_UNIX');
+  t.equal(unit.get('NoNewPrivileges'), 'yes');
+  const page = readFileSync('docs/guide/host-helper.md', 'utf8');
+  for (const right of (unit.get('CapabilityBoundingSet') ?? '').split(' '))
+    t.match(page, `\`${right}\``, `the guide says what ${right} is for`);
+  const front = settings('ironport-agent-front.service');
+  t.equal(front.get('CapabilityBoundingSet'), '', 'the front has no rights');
+  t.equal(front.get('PrivateDevices'), 'yes');
+});
+
 t.test('what they start has these options', async (t) => {
   const serve = program.commands.find(({ name }) => name === 'serve');
   const known = new Set((serve?.options ?? []).map(({ flags }) => flags.split(' ')[0]));

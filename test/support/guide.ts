@@ -62,6 +62,9 @@ export function problems(step: Step, { exit, printed }: Done): string[] {
 /** The pages on which commands of the agent are typed, in the order in which one goes on from the other. */
 export const AGENT_PAGES = ['host-devices.md', 'host-quarantine.md'] as const;
 
+/** Where helper and front are typed, which units start: it is walked with both in one process. */
+export const HELPER_PAGE = 'host-helper.md';
+
 /** The same by what stands in them, so that none is left unwalked. */
 export function agentPages(folder: string): string[] {
   const isTyped = (name: string): boolean =>
