@@ -20,8 +20,9 @@ import { decodeRoleFile } from '../storage/role-files.ts';
 import { askClient } from './fsck/as-client.ts';
 import { type Finding, Findings } from './fsck/findings.ts';
 import { demandHistory } from './fsck/history.ts';
+import { demandNote } from './fsck/imported-note.ts';
 import { RoleRows } from './fsck/role-rows.ts';
-import { covers, demandSignedByRoot } from './fsck/signed.ts';
+import { covers, delegatedKeys, demandSignedByRoot } from './fsck/signed.ts';
 import { TargetBytes } from './fsck/target-bytes.ts';
 import { listFiles, listOthers } from './list-files.ts';
 
@@ -77,6 +78,8 @@ class TreeCheck {
     this.#demandRow('targets', targets, published?.targets.version);
     demandSignedByRoot(crypto, findings, 'snapshot', snapshots, [...roots.values()]);
     demandSignedByRoot(crypto, findings, 'targets', targets, [...roots.values()]);
+    if (this.#imported !== undefined)
+      demandNote(crypto, findings, this.#imported, { roots, snapshots, targets });
     const promises = RolePromises.of(snapshots, targets, {
       first: this.#first('snapshot'),
       current: published?.snapshot.version ?? 0,
@@ -141,6 +144,8 @@ class TreeCheck {
     const vendors = new Map<string, ReadonlySet<number>>();
     /** Delegations that a vendor's role ever had, by vendor: what is below is signed under them. */
     const own = new Map<string, Delegations[]>();
+    /** What a vendor's role delegated to when the repository was taken over. */
+    const led = new Map<string, Delegations>();
     const top = operators.flatMap(({ delegations }) => delegations ?? []);
     // A vendor's own role comes before what it delegates to: `acme` before `acme.b4-0`.
     const names = this.#rows.roles().filter((name) => !isTopLevelRole(name));
@@ -150,11 +155,13 @@ class TreeCheck {
       const parse = (file: Uint8Array): Targets => parseTargets(file, name);
       await this.#rows.each(name, parse, async (version, file) => {
         versions.add(version);
-        if (name === vendor && file.delegations !== undefined)
+        if (name === vendor && file.delegations !== undefined) {
           own.set(vendor, [...(own.get(vendor) ?? []), file.delegations]);
+          if (version === this.#imported?.first[name]) led.set(vendor, file.delegations);
+        }
         const delegators = name === vendor ? top : (own.get(vendor) ?? []);
         const isCovered = delegators.some((one) => covers(this.#options.crypto, one, name, file));
-        if (!isCovered && !this.#isLeft(name, version))
+        if (!isCovered && !this.#isLeft(name, version, led.get(vendor)))
           this.#findings.add(tree.metadata(name, version), 'no delegation ever covered it');
         await bytes.take(name, file);
       });
@@ -165,10 +172,15 @@ class TreeCheck {
     return vendors;
   }
 
-  /** What nothing delegated to came along in one version; what follows it is published here. */
-  #isLeft(name: string, version: number): boolean {
+  /**
+   * What nothing delegated to came along in one version; what follows it is published here. That nothing of the
+   * top level did is among what the note is held against.
+   * @param led what the vendor's role delegated to then
+   */
+  #isLeft(name: string, version: number, led: Delegations | undefined): boolean {
     const { unreachable = [], first = {} } = this.#imported ?? {};
-    return unreachable.includes(name) && first[name] === version;
+    const isSaid = unreachable.includes(name) && first[name] === version;
+    return isSaid && (led === undefined || delegatedKeys(led, name) === undefined);
   }
 
   #demandKnown(path: string, listed: ReadonlySet<string>): void {

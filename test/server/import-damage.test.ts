@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { checkTree } from '../../server/publish/fsck.ts';
 import { openRepository } from '../../server/repository.ts';
 import { everyBlob } from '../../server/storage/blobs.ts';
+import type { Imported } from '../../server/storage/imported.ts';
 import { openSource } from '../../server/takeover/source.ts';
 import { takeOver } from '../../server/takeover/take-over.ts';
 import { data, tree } from '../../shared/layout.ts';
@@ -100,4 +101,52 @@ t.test('what nothing delegated to came along in one version, and no other', asyn
   const bytes = await foreignFile({ ...signed, version: 4 }, [testKey('a stranger')]);
   await writeFile(join(folder, planted), bytes);
   t.match(await findings(), [{ at: planted, what: /no delegation ever covered it/ }]);
+});
+
+t.test('the note of where history begins is held against what is signed', async (t) => {
+  const home = await taken(t, { roots: 2 });
+  const folder = join(home, data.tree);
+  const place = join(folder, tree.imported);
+  const note = await readFile(place, 'utf8');
+  const findings = async (change: (note: Imported) => void): Promise<string[]> => {
+    const bent = JSON.parse(note);
+    change(bent);
+    await chmod(place, 0o644);
+    await writeFile(place, JSON.stringify(bent));
+    const report = await checkTree(folder, { crypto, clock: () => TODAY });
+    return report.findings.filter(({ at }) => at === tree.imported).map(({ what }) => what);
+  };
+  t.same(await findings(() => {}), []);
+  const { snapshot, targets } = FOREIGN_VERSIONS;
+  const cases: Readonly<Record<string, readonly [(note: Imported) => void, RegExp]>> = {
+    'a later beginning': [(it) => (it.first.snapshot = snapshot + 1), /which is not there/],
+    'an earlier one': [(it) => (it.first.snapshot = snapshot - 1), /which is not there/],
+    'none at all': [(it) => delete it.first.snapshot, /snapshot 0, which is not there/],
+    'a role that would begin later': [
+      (it) => (it.first.acme = 6),
+      /acme would begin with version 6/,
+    ],
+    'targets that would begin later': [
+      (it) => (it.first.targets = targets + 1),
+      /targets would begin with version/,
+    ],
+    'a role too many': [(it) => (it.first.other = 1), /other would begin with version 1, .* none/],
+    'a role too few': [(it) => delete it.first.acme, /acme would begin with version none/],
+    'a root that is not there': [(it) => (it.root = 9), /root 9 would have come along/],
+    'a role to which targets lead': [(it) => it.unreachable.push('acme'), /led to acme/],
+    'a role that was not listed': [(it) => it.unreachable.push('other'), /led to other/],
+  };
+  for (const [what, [change, wanted]] of Object.entries(cases))
+    t.match(await findings(change), [wanted], what);
+  const good = await findings(() => {});
+  t.same(good, []);
+  // A snapshot of somebody else, under the name of the first.
+  const { signed } = JSON.parse(
+    await readFile(join(folder, 'metadata', `${snapshot}.snapshot.json`), 'utf8'),
+  );
+  const forged = join(folder, 'metadata', `${snapshot - 1}.snapshot.json`);
+  const bytes = await foreignFile({ ...signed, version: snapshot - 1 }, [testKey('a stranger')]);
+  await writeFile(forged, bytes);
+  t.match(await findings(() => {}), [/and snapshot \d+ is there/]);
+  t.match(await findings((it) => (it.first.snapshot = snapshot - 1)), [/is not signed by it/]);
 });

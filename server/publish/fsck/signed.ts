@@ -3,7 +3,7 @@
 import type { Crypto } from '../../../shared/crypto/crypto.ts';
 import { isIronError } from '../../../shared/errors.ts';
 import { tree } from '../../../shared/layout.ts';
-import { type Delegations, isBin } from '../../../shared/tuf/delegations.ts';
+import { type DelegatedKeys, type Delegations, isBin } from '../../../shared/tuf/delegations.ts';
 import type { SignedCommon } from '../../../shared/tuf/envelope.ts';
 import type { TopLevelRole } from '../../../shared/tuf/names.ts';
 import { verifyThreshold } from '../../../shared/tuf/role.ts';
@@ -20,31 +20,48 @@ export function demandSignedByRoot(
   versions: Versions<SignedCommon>,
   roots: readonly Root[],
 ): void {
-  for (const [version, { envelope }] of versions) {
+  for (const [version, file] of versions) {
     const holds = roots.some((root) =>
-      holdsThreshold(() => verifyThreshold(crypto, envelope, root.keys, root.roles[role], role)),
+      holdsThreshold(() => verifyByRoot(crypto, root, role, file)),
     );
     if (!holds)
       findings.add(tree.metadata(role, version), 'no root that was ever trusted signs it');
   }
 }
 
+/** `E_THRESHOLD` when too few of the keys that this root names for the role signed the file. */
+export function verifyByRoot(
+  crypto: Crypto,
+  { keys, roles }: Root,
+  role: Exclude<TopLevelRole, 'root'>,
+  { envelope }: SignedCommon,
+): void {
+  verifyThreshold(crypto, envelope, keys, roles[role], role);
+}
+
 /** Whether these delegations name the role, and a threshold of their keys signed this file. */
 export function covers(
   crypto: Crypto,
-  { keys, roles, succinct }: Delegations,
+  delegations: Delegations,
   name: string,
   { envelope }: Targets,
 ): boolean {
-  const role =
-    succinct !== undefined && isBin(succinct, name)
-      ? succinct
-      : roles.find((candidate) => candidate.name === name);
+  const role = delegatedKeys(delegations, name);
   if (role === undefined) return false;
-  return holdsThreshold(() => verifyThreshold(crypto, envelope, keys, role, name));
+  return holdsThreshold(() => verifyThreshold(crypto, envelope, delegations.keys, role, name));
 }
 
-function holdsThreshold(verify: () => unknown): boolean {
+/** Who signs a role by these delegations; undefined when they do not lead to it. */
+export function delegatedKeys(
+  { roles, succinct }: Delegations,
+  name: string,
+): DelegatedKeys | undefined {
+  if (succinct !== undefined && isBin(succinct, name)) return succinct;
+  return roles.find((candidate) => candidate.name === name);
+}
+
+/** Whether what is verified has enough signatures. */
+export function holdsThreshold(verify: () => unknown): boolean {
   try {
     verify();
     return true;
