@@ -1,40 +1,37 @@
 /** Binding an accepted driver's device: gates, grant, plan, and the plan carried out. */
 
+import { resolve } from 'node:path';
 import { asIronError, IronError, isIronError } from '../shared/errors.ts';
-import { acceptedFile, agentState } from '../shared/layout.ts';
+import { agentState } from '../shared/layout.ts';
 import type { Grant } from '../shared/manifest/grant.ts';
 import type { HostState } from '../shared/manifest/host-lifecycle.ts';
-import { hashFile } from '../shared/node/hash.ts';
-import { requireNotRevoked } from '../shared/revocation/judge.ts';
-import { formatInstant, formatSpan } from '../shared/time.ts';
+import type { DeviceName } from '../shared/manifest/quarantine.ts';
 import type { Agent } from './agent.ts';
 import { applyPlan, undo } from './apply.ts';
-import { assess, gateEvents } from './assess.ts';
 import type { AuditEvent } from './audit.ts';
-import { type Binding, loadBinding, removeGrant, storeBinding } from './binding.ts';
+import { type Binding, loadBinding, removeFile, removeGrant, storeBinding } from './binding.ts';
 import { type Confined, confine } from './confine.ts';
 import { type ConfineStep, planConfinement } from './confine-plan.ts';
-import { applyingTo, requireNoWriter } from './device-hands.ts';
+import { applyingTo } from './device-hands.ts';
 import { driveDevice } from './drive.ts';
 import { type Accepted, loadAccepted } from './entry.ts';
-import { requirePassed } from './gates/gates.ts';
-import { drawNumbers, grantFor, loadPolicy, signGrant } from './grant.ts';
+import { drawNumbers, signGrant } from './grant.ts';
 import type { BackendName } from './host/backend.ts';
-import { chooseBackend, openDevice } from './host/choose-backend.ts';
+import { openDevice } from './host/choose-backend.ts';
 import { readBootId } from './host/host-facts.ts';
-import { memlockLimit, requireMemlock } from './host/memlock.ts';
 import type { Sysfs } from './host/sysfs.ts';
 import { requireNoTranslation } from './host/translation.ts';
 import { Journal } from './journal.ts';
+import { declare, type Manner } from './kept.ts';
 import { boundState, makePlan, type Plan } from './plan.ts';
-import { type PreparedRun, prepareRun } from './prepare-run.ts';
+import type { PreparedRun } from './prepare-run.ts';
 import { requireNoIncident } from './quarantine/find.ts';
 import { keepReserve } from './quarantine/store.ts';
+import { makeReady, type Ready } from './ready.ts';
 import { giveReceipt } from './receipt.ts';
 import { recoverDevice } from './recover.ts';
-import { loadInForce, subjectOf } from './revocations.ts';
 import { transitions } from './transitions.ts';
-import { loadPresent } from './trust.ts';
+import type { Before } from './usable.ts';
 import { parentAddress } from './vfs/parent.ts';
 import { type Baseline, takeBaseline } from './watch/baseline.ts';
 
@@ -48,6 +45,10 @@ export interface BindRequest {
    * bound and no more.
    */
   readonly confine?: { readonly backend?: BackendName; readonly run?: RunRequest };
+  /** This host had it bound to this device: then what it rests on may be stale for a while. */
+  readonly before?: Before;
+  /** Declare it: bound again like this whenever the machine starts. */
+  readonly keep?: Manner;
   readonly signal?: AbortSignal;
   readonly onStep?: (text: string) => void;
 }
@@ -66,6 +67,8 @@ export interface Bound {
   readonly confined: Confined | undefined;
   /** Taken before the confined device could reach anything; whoever watches it closes it. */
   readonly baseline: Baseline | undefined;
+  /** It rests on metadata that is past its expiry, by the leave of the fleet policy. */
+  readonly isStale: boolean;
 }
 
 /** What confining a device needs beside its grant. */
@@ -81,64 +84,65 @@ interface Confinement {
  * the grant throw, `E_BIND_ROLLED_BACK`, `E_BIND_STUCK`.
  */
 export function bind(agent: Agent, sysfs: Sysfs, request: BindRequest): Promise<Bound> {
-  const { name, bdf } = request;
   return agent.alone(async () => {
-    // What cannot be written down, or contradicts what was signed, is no ground to bind on.
-    await agent.heads.requireSound();
-    await agent.heads.sign();
-    await keepReserve(agent);
-    // First what its physical function is in the middle of: that may take it away.
-    const parent = await parentAddress(sysfs, bdf);
-    if (parent !== undefined) await recoverDevice(agent, sysfs, parent);
-    await recoverDevice(agent, sysfs, bdf);
-    const driver = await loadAccepted(agent, name);
-    await requireFree(agent, sysfs, driver, bdf);
-    await requireUsable(agent, driver);
-    await requireNoWriter(agent, sysfs, bdf);
-
-    const assessment = await assess(agent, sysfs, bdf, driver);
-    await agent.audit.append(...gateEvents(assessment, driver));
-    requirePassed(bdf, assessment.decisions);
-
-    const policy = await loadPolicy(agent, request.policy);
-    const grant = grantFor(agent, driver, assessment, policy, await drawNumbers(agent));
-    const found = assessment.device.binding;
-    const plan = makePlan(bdf, found, boundState(found));
-    const run = request.confine?.run;
-    const prepared =
-      run && prepareRun(agent, driver, policy.policy, assessment.device, grant, run.cgroup);
-    try {
-      const confinement = await prepareConfinement(agent, plan, grant, prepared, request);
-      const { binding, confined, baseline } = await carryOut(
-        { agent, sysfs, plan, driver, grant, request },
-        confinement,
-      );
-      return { binding, grant, plan, confined, baseline };
-    } finally {
-      prepared?.close();
-    }
+    const bound = await bindAlone(agent, sysfs, request);
+    // An upgrade that was broken off here is over: somebody said what is to be bound instead.
+    await removeFile(agent, agentState.upgrade(request.bdf));
+    return bound;
   });
 }
 
-/** What can be known before anything is touched: which backend, and whether the memory fits. */
-async function prepareConfinement(
+/** The same, for who holds the lock. */
+export async function bindAlone(agent: Agent, sysfs: Sysfs, request: BindRequest): Promise<Bound> {
+  const { name, bdf } = request;
+  // What cannot be written down, or contradicts what was signed, is no ground to bind on.
+  await agent.heads.requireSound();
+  await agent.heads.sign();
+  await keepReserve(agent);
+  // First what its physical function is in the middle of: that may take it away.
+  const parent = await parentAddress(sysfs, bdf);
+  if (parent !== undefined) await recoverDevice(agent, sysfs, parent);
+  await recoverDevice(agent, sysfs, bdf);
+  const driver = await loadAccepted(agent, name);
+  await requireFree(agent, sysfs, driver, bdf);
+  const ready = await makeReady(agent, sysfs, driver, request, () => drawNumbers(agent));
+  const { grant, prepared, isStale } = ready;
+  const found = ready.device.binding;
+  const plan = makePlan(bdf, found, boundState(found));
+  let withdraw: (() => Promise<void>) | undefined;
+  try {
+    withdraw = await declareIt(agent, ready.device, driver, request);
+    const { binding, confined, baseline } = await carryOut(
+      { agent, sysfs, plan, driver, grant, request },
+      confinementOf(plan, ready),
+    );
+    return { binding, grant, plan, confined, baseline, isStale };
+  } catch (error) {
+    // What counts as bound stays declared; so does what may still be bound by hand.
+    if ((await loadBinding(agent, bdf)) === undefined) await withdraw?.();
+    throw error;
+  } finally {
+    prepared?.close();
+  }
+}
+
+async function declareIt(
   agent: Agent,
-  plan: Plan,
-  grant: Grant,
-  prepared: PreparedRun | undefined,
-  { confine: wanted }: BindRequest,
-): Promise<Confinement | undefined> {
-  if (wanted === undefined) return undefined;
-  requireMemlock(grant.dma.totalBytes, await memlockLimit(agent.proc));
-  return {
-    backend: await chooseBackend(wanted.backend),
-    steps: planConfinement(
-      grant,
-      plan.steps.length + 1,
-      prepared === undefined ? 'held' : 'driven',
-    ),
-    prepared,
-  };
+  device: DeviceName,
+  { artifact }: Accepted,
+  { keep: manner, policy }: BindRequest,
+): Promise<(() => Promise<void>) | undefined> {
+  if (manner === undefined) return undefined;
+  const driver = { path: artifact.path, sha256: artifact.sha256 };
+  const place = policy === undefined ? null : resolve(policy);
+  const kept = { device, driver, policy: place, manner, keptAt: agent.clock() };
+  return await declare(agent, kept);
+}
+
+function confinementOf(plan: Plan, { grant, backend, prepared }: Ready): Confinement | undefined {
+  if (backend === undefined) return undefined;
+  const kind = prepared === undefined ? 'held' : 'driven';
+  return { backend, steps: planConfinement(grant, plan.steps.length + 1, kind), prepared };
 }
 
 interface Carrying {
@@ -302,33 +306,4 @@ async function requireFree(
       context: { device: bdf, bound: binding.driver.path },
     },
   );
-}
-
-/** What was accepted must still be fresh, and still be what was accepted. */
-export async function requireUsable(agent: Agent, driver: Accepted): Promise<void> {
-  const { artifact, freshUntil } = driver;
-  const now = await loadPresent(agent);
-  // TUF 5.3.10, 5.4.4, 5.5.6, 5.6.5: nothing new is built on metadata that is past its expiry.
-  if (freshUntil <= now) {
-    throw new IronError(
-      'E_EXPIRED',
-      `${artifact.path} was accepted on metadata that is past its expiry`,
-      {
-        why: `the first of it expired ${formatSpan(now - freshUntil)} ago, at ${formatInstant(freshUntil)}`,
-        hint: 'nothing was changed; let the client refresh, hand over and accept again',
-        context: { path: artifact.path },
-      },
-    );
-  }
-  // A list that came after it was accepted counts as well.
-  requireNotRevoked(await loadInForce(agent), subjectOf(driver));
-  const place = agent.place(`${agentState.accepted(artifact.path)}/${acceptedFile.artifact}`);
-  const found = await hashFile(place, { nofollow: true });
-  if (found.length !== artifact.length || found.sha256 !== artifact.sha256) {
-    throw new IronError('E_STORE', `the accepted copy of ${artifact.path} was changed`, {
-      why: `its SHA-256 is ${found.sha256}, and ${artifact.sha256} was accepted`,
-      hint: 'nothing was changed; accept it again, and find out who can write into the state folder',
-      context: { path: artifact.path },
-    });
-  }
 }

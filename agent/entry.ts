@@ -183,3 +183,9 @@ export async function listAccepted(agent: Agent): Promise<Accepted[]> {
   }
   return found;
 }
+
+/** Whether the driver with this digest rests on metadata past its expiry; one that is not there any more does. */
+export function isStale(accepted: readonly Accepted[], sha256: string, now: Instant): boolean {
+  const entry = accepted.find(({ artifact }) => artifact.sha256 === sha256);
+  return entry === undefined || entry.freshUntil <= now;
+}

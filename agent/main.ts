@@ -25,7 +25,9 @@ import { quarantineSignCommand } from './commands/quarantine-sign.ts';
 import { receiptShowCommand, receiptVerifyCommand } from './commands/receipt.ts';
 import { recoverCommand } from './commands/recover.ts';
 import { releaseCommand } from './commands/release.ts';
+import { restoreCommand } from './commands/restore.ts';
 import { statusCommand } from './commands/status.ts';
+import { upgradeCommand } from './commands/upgrade.ts';
 import { vfsCreateCommand, vfsPlanCommand, vfsRemoveCommand } from './commands/vfs.ts';
 import { viaFront } from './commands/via.ts';
 import { whyCommand } from './commands/why.ts';
@@ -41,6 +43,8 @@ export const program: ProgramSpec = {
     viaFront(planCommand),
     viaFront(applyCommand),
     bindCommand,
+    upgradeCommand,
+    restoreCommand,
     viaFront(releaseCommand),
     viaFront(statusCommand),
     viaFront(whyCommand),

@@ -4,7 +4,7 @@ import { asIronError, IronError, isIronError } from '../shared/errors.ts';
 import { agentState } from '../shared/layout.ts';
 import type { Agent } from './agent.ts';
 import { applyPlan } from './apply.ts';
-import { type Binding, loadBinding, removeBinding } from './binding.ts';
+import { type Binding, loadBinding, removeBinding, removeFile } from './binding.ts';
 import { describeState, sameState } from './binding-state.ts';
 import type { Confined } from './confine.ts';
 import { applyingTo } from './device-hands.ts';
@@ -12,14 +12,18 @@ import { readBootId } from './host/host-facts.ts';
 import { readBinding } from './host/inventory.ts';
 import type { Sysfs } from './host/sysfs.ts';
 import { Journal } from './journal.ts';
+import { loadKept, removeKept } from './kept.ts';
 import { makePlan, type Plan } from './plan.ts';
 import { requireNoIncident } from './quarantine/find.ts';
 import { recoverDevice } from './recover.ts';
 import { transitions } from './transitions.ts';
+import { loadUpgrade } from './upgrade-note.ts';
 import { wentWithParent } from './vfs/parent.ts';
 
 export interface Released {
-  readonly binding: Binding;
+  readonly device: string;
+  /** Target path of the driver that it was bound for; null when only a damaged declaration was left. */
+  readonly driver: string | null;
   /** Empty when the machine was started anew since, and nothing was left to restore. */
   readonly plan: Plan;
 }
@@ -32,31 +36,65 @@ export interface ReleaseRequest {
   readonly onStep?: (text: string) => void;
 }
 
-/** Releases the device. `E_NOT_FOUND`, `E_AGENT_REFUSED`, `E_BIND_ROLLED_BACK`, `E_BIND_STUCK`. */
+/**
+ * Releases the device, and withdraws what was declared for it: first of all, so that nothing binds it
+ * again whatever comes between. `E_NOT_FOUND`, `E_AGENT_REFUSED`, `E_BIND_ROLLED_BACK`, `E_BIND_STUCK`.
+ */
 export function release(agent: Agent, sysfs: Sysfs, request: ReleaseRequest): Promise<Released> {
   const { bdf } = request;
   return agent.alone(async () => {
     await recoverDevice(agent, sysfs, bdf);
-    const binding = await loadBinding(agent, bdf);
-    if (binding === undefined) {
-      throw new IronError('E_NOT_FOUND', `${bdf} is not bound by this agent`, {
-        hint: 'nothing was changed; `ironport-agent status` shows what is bound',
-        context: { device: bdf },
-      });
-    }
-    await requireNoIncident(agent, sysfs, bdf);
-    const plan = await planRelease(agent, sysfs, binding);
-    // Before it is unbound: the kernel waits for whoever holds the device.
-    const undone = await request.confined?.end();
-    if (undone !== undefined)
-      await agent.audit.append({ event: 'let-go', device: bdf, undone: [...undone] });
-    await carryOut(agent, sysfs, plan, binding, request);
-    return { binding, plan };
+    const withdrawn = await withdraw(agent, bdf);
+    if (withdrawn === undefined || (await loadBinding(agent, bdf)) !== undefined)
+      return await releaseAlone(agent, sysfs, request);
+    const now = await readBinding(sysfs, await sysfs.deviceFolder(bdf));
+    return { device: bdf, driver: withdrawn, plan: makePlan(bdf, now, now) };
   });
 }
 
+/** The same for who holds the lock, and leaves what is declared as it is. */
+export async function releaseAlone(
+  agent: Agent,
+  sysfs: Sysfs,
+  request: ReleaseRequest,
+): Promise<Released> {
+  const { bdf } = request;
+  await recoverDevice(agent, sysfs, bdf);
+  const binding = await loadBinding(agent, bdf);
+  if (binding === undefined) {
+    throw new IronError('E_NOT_FOUND', `${bdf} is not bound by this agent`, {
+      hint: 'nothing was changed; `ironport-agent status` shows what is bound',
+      context: { device: bdf },
+    });
+  }
+  await requireNoIncident(agent, sysfs, bdf);
+  const plan = await planRelease(agent, sysfs, binding);
+  // Before it is unbound: the kernel waits for whoever holds the device.
+  const undone = await request.confined?.end();
+  if (undone !== undefined)
+    await agent.audit.append({ event: 'let-go', device: bdf, undone: [...undone] });
+  await carryOut(agent, sysfs, plan, binding, request);
+  return { device: bdf, driver: binding.driver.path, plan };
+}
+
+/**
+ * Takes back that it is to be bound again: returns for which driver it was, null when that cannot be read,
+ * and undefined when nothing was declared. What is damaged is withdrawn like the rest.
+ */
+async function withdraw(agent: Agent, bdf: string): Promise<string | null | undefined> {
+  const unreadable = (): null => null;
+  const kept = await loadKept(agent, bdf).catch(unreadable);
+  const note = await loadUpgrade(agent, bdf).catch(unreadable);
+  if (kept === undefined && note === undefined) return undefined;
+  const path = kept?.driver.path ?? note?.from.path ?? null;
+  await agent.audit.append({ event: 'withdrawn', device: bdf, path });
+  await removeKept(agent, bdf);
+  await removeFile(agent, agentState.upgrade(bdf));
+  return path;
+}
+
 /** From what is found now to what was found then. */
-async function planRelease(agent: Agent, sysfs: Sysfs, binding: Binding): Promise<Plan> {
+export async function planRelease(agent: Agent, sysfs: Sysfs, binding: Binding): Promise<Plan> {
   const { device, bound, found } = binding;
   // Nothing is left of it to restore.
   if (await wentWithParent(agent, sysfs, device)) return makePlan(device, found, found);

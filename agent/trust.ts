@@ -79,7 +79,8 @@ async function loadRoots(agent: Agent, pinned: number): Promise<Map<number, Uint
 
 const SCHEMA = 'ironport-agent.generations/v1';
 
-async function loadGenerations(agent: Agent): Promise<Generations> {
+/** The least generation of each product that this host still takes. */
+export async function loadGenerations(agent: Agent): Promise<Generations> {
   const bytes = await agent.read(agentState.generations);
   if (bytes === undefined) return new Map();
   const node = new Node(parseJson(bytes, { length: AGENT_LIMITS.state }), 'generations');

@@ -197,6 +197,12 @@ export const agentState = {
   journalsFolder: 'journal',
   /** A change of a device that is not finished. */
   journal: (bdf: string): string => `journal/${encodePathAsSegment(bdf)}.jsonl`,
+  upgradesFolder: 'upgrades',
+  /** A device that is on its way from one driver to another. */
+  upgrade: (bdf: string): string => `upgrades/${encodePathAsSegment(bdf)}.json`,
+  keptFolder: 'kept',
+  /** What is to be bound again when the machine starts. */
+  kept: (bdf: string): string => `kept/${encodePathAsSegment(bdf)}.json`,
   quarantineFolder: 'quarantine',
   /** What is in quarantine, by incident, and what was. */
   incident: (id: string): string => `quarantine/${id}.json`,
@@ -223,6 +229,8 @@ export const agentState = {
     'bindings',
     'virtual-functions',
     'journal',
+    'upgrades',
+    'kept',
     'audit',
     'receipts',
     'quarantine',

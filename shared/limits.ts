@@ -371,6 +371,8 @@ export const MANIFEST_LIMITS = {
   /** A fleet policy, and one in an envelope. */
   policy: 1_048_576,
   signedPolicy: 2 * 1_048_576,
+  /** How long a host binds again what it had bound, on metadata that expired, where its policy does not say. */
+  rebindGraceSeconds: 30 * 86_400,
   /** Entries of any list in a ceiling or a policy. */
   entries: 1024,
 } as const;

@@ -6,9 +6,11 @@ import { asIronError } from '../../shared/errors.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import { matchesDevice } from '../../shared/manifest/device.ts';
 import { hexId } from '../../shared/manifest/numbers.ts';
+import type { Instant } from '../../shared/time.ts';
 import type { Agent } from '../agent.ts';
 import { assess } from '../assess.ts';
-import { type Accepted, listAccepted } from '../entry.ts';
+import { type Binding, loadBinding } from '../binding.ts';
+import { type Accepted, isStale, listAccepted } from '../entry.ts';
 import { listDevices, snapshotJson } from '../host/inventory.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import { openAgent, openSysfs, STATE, SYSFS } from './options.ts';
@@ -51,6 +53,8 @@ async function rowOf(
     const drivers = accepted
       .filter(({ ceiling }) => ceiling.devices.some((match) => matchesDevice(match, device)))
       .map(({ artifact }) => artifact.path);
+    const binding = await loadBinding(agent, bdf);
+    const bound = binding === undefined ? null : boundJson(binding, accepted, agent.clock());
     const id = `${hexId(device.vendor, 4).slice(2)}:${hexId(device.device, 4).slice(2)}`;
     return {
       data: {
@@ -58,6 +62,7 @@ async function rowOf(
         bindable: refused.length === 0,
         gates: gatesJson(decisions),
         drivers,
+        bound,
       },
       cells: [
         bdf,
@@ -65,7 +70,7 @@ async function rowOf(
         device.binding.driver ?? '-',
         device.group === null ? '-' : String(device.group.id),
         refused.length === 0 ? 'yes' : 'no',
-        refused[0] ?? drivers.join(', '),
+        [...boundText(bound), refused[0] ?? drivers.join(', ')].join('; '),
       ],
     };
   } catch (thrown) {
@@ -76,4 +81,17 @@ async function rowOf(
       cells: [bdf, '?', '?', '?', 'no', message],
     };
   }
+}
+
+/** For which driver it is bound, and whether that rests on metadata past its expiry. */
+function boundJson(
+  { driver }: Binding,
+  accepted: readonly Accepted[],
+  now: Instant,
+): { driver: string; stale: boolean } {
+  return { driver: driver.path, stale: isStale(accepted, driver.sha256, now) };
+}
+
+function boundText(bound: ReturnType<typeof boundJson> | null): string[] {
+  return bound === null ? [] : [`bound for ${bound.driver}${bound.stale ? ', stale' : ''}`];
 }

@@ -3,13 +3,18 @@
 import type { CommandSpec } from '../../shared/cli/command.ts';
 import { asIronError, type IronError } from '../../shared/errors.ts';
 import { type Recovered, recoverDevice, unfinished } from '../recover.ts';
+import { settleUpgrade } from '../upgrade.ts';
+import { listUpgrades } from '../upgrade-note.ts';
 import { openAgent, openSysfs, STATE, SYSFS, TIMEOUTS } from './options.ts';
+
+type RecoveredHere = Omit<Recovered, 'outcome'> & { readonly outcome: string };
 
 export const recoverCommand: CommandSpec = {
   name: 'recover',
   summary: 'undo, or close, changes of devices that did not end',
   description:
-    '`apply` and `release` do the same for their device first. A device with a write that still ' +
+    '`apply` and `release` do the same for their device first. An upgrade that was broken off between ' +
+    'two versions is brought back to the one before, after every gate again. A device with a write that still ' +
     'waits in the kernel is reported and left alone.',
   options: [STATE, SYSFS, ...TIMEOUTS],
   examples: ['ironport-agent recover'],
@@ -17,16 +22,20 @@ export const recoverCommand: CommandSpec = {
   async run(context) {
     const agent = openAgent(context, { timeouts: true });
     const sysfs = await openSysfs(context);
-    const recovered: Recovered[] = [];
+    const recovered: RecoveredHere[] = [];
     let failed: IronError | undefined;
     await agent.alone(async () => {
-      for (const { head } of await unfinished(agent)) {
+      const changes = (await unfinished(agent)).map(({ head }) => head.device);
+      for (const device of new Set([...changes, ...(await listUpgrades(agent))])) {
         try {
-          recovered.push(await recoverDevice(agent, sysfs, head.device));
+          if (changes.includes(device)) recovered.push(await recoverDevice(agent, sysfs, device));
+          const outcome = await settleUpgrade(agent, sysfs, device);
+          if (outcome !== undefined)
+            recovered.push({ device, outcome: `upgrade ${outcome}`, undone: [] });
         } catch (thrown) {
           // The other devices are served all the same.
           const error = asIronError(thrown);
-          context.ui.warn(`${head.device}: ${error.message}`);
+          context.ui.warn(`${device}: ${error.message}`);
           failed ??= error;
         }
       }

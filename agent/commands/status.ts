@@ -2,21 +2,23 @@
 
 import type { CommandSpec } from '../../shared/cli/command.ts';
 import { table } from '../../shared/cli/table.ts';
-import { isIronError } from '../../shared/errors.ts';
+import { asIronError, isIronError } from '../../shared/errors.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import { findRevocation } from '../../shared/revocation/judge.ts';
 import { formatInstant } from '../../shared/time.ts';
 import type { Agent } from '../agent.ts';
 import { type Binding, listBindings } from '../binding.ts';
 import { type BindingState, describeState, sameState, stateJson } from '../binding-state.ts';
-import { listAccepted } from '../entry.ts';
+import { type Accepted, isStale, listAccepted } from '../entry.ts';
 import { readBootId } from '../host/host-facts.ts';
 import { readBinding } from '../host/inventory.ts';
 import { readVfState } from '../host/sriov.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import { findWriters } from '../host/write.ts';
+import { type Kept, listKept, loadKept } from '../kept.ts';
 import { unfinished } from '../recover.ts';
 import { findHits, loadInForce, subjectOf } from '../revocations.ts';
+import { listUpgrades, loadUpgrade } from '../upgrade-note.ts';
 import { folderOf } from '../vfs/parent.ts';
 import { listVfSets, type VfSet } from '../vfs/set.ts';
 import { openAgent, openSysfs, STATE, SYSFS } from './options.ts';
@@ -39,10 +41,13 @@ export const statusCommand: CommandSpec = {
     const bindings: JsonObject[] = [];
     for (const binding of await listBindings(agent)) {
       const revoked = hits.get(binding.device)?.revoked.what ?? null;
-      bindings.push({ ...(await bindingJson(agent, sysfs, binding)), revoked });
+      const stale = isStale(accepted, binding.driver.sha256, now);
+      bindings.push({ ...(await bindingJson(agent, sysfs, binding)), stale, revoked });
     }
     const sets: JsonObject[] = [];
     for (const set of await listVfSets(agent)) sets.push(await setJson(agent, sysfs, set));
+    const kept: JsonObject[] = [];
+    for (const device of await listKept(agent)) kept.push(await keptJson(agent, device, accepted));
     const changes: JsonObject[] = [];
     for (const { head, entries } of await unfinished(agent)) {
       const writers = await findWriters(sysfs, head.device, agent.proc);
@@ -52,6 +57,11 @@ export const statusCommand: CommandSpec = {
         last: entries.at(-1)?.detail ?? 'nothing begun',
         stuck_process: writers[0] ?? null,
       });
+    }
+    for (const device of await listUpgrades(agent)) {
+      const note = await loadUpgrade(agent, device).catch(() => undefined);
+      const last = note === undefined ? 'unreadable' : `from ${note.from.path} to ${note.to.path}`;
+      changes.push({ device, purpose: 'upgrade', last, stuck_process: null });
     }
     return {
       data: {
@@ -65,6 +75,7 @@ export const statusCommand: CommandSpec = {
         })),
         bindings,
         virtual_functions: sets,
+        kept,
         unfinished: changes,
         // The helper has some: see `agent/helper/perform.ts`.
         processes: [],
@@ -80,7 +91,17 @@ export const statusCommand: CommandSpec = {
           ]),
         ),
         `bound (${bindings.length})`,
-        table(bindings.map((one) => ['', `${one.device}`, `${one.driver}`, `${one.state}`])),
+        table(
+          bindings.map((one) => [
+            '',
+            `${one.device}`,
+            `${one.driver}`,
+            `${one.state}${one.stale === true ? ', stale' : ''}`,
+          ]),
+        ),
+        ...kept.map(
+          (one) => `kept: ${one.device}, ${one.driver}${one.stale === true ? ', stale' : ''}`,
+        ),
         ...(sets.length === 0 ? [] : [`virtual functions of (${sets.length})`]),
         table(sets.map((one) => ['', `${one.device}`, `${one.vfs}`, `${one.state}`])),
         ...[...hits.values()].map(hitText),
@@ -137,6 +158,23 @@ function stateOfSet({ made }: VfSet, found: BindingState | undefined, isThisBoot
   return sameState(found, made)
     ? 'as they were made'
     : `changed by somebody: ${describeState(found)}`;
+}
+
+/** What is declared for the device, and whether it rests on metadata that is past its expiry. */
+async function keptJson(
+  agent: Agent,
+  device: string,
+  accepted: readonly Accepted[],
+): Promise<JsonObject> {
+  try {
+    const { driver, manner } = (await loadKept(agent, device)) as Kept;
+    const stale = isStale(accepted, driver.sha256, agent.clock());
+    return { device, driver: driver.path, hold: manner.hold, stale, error: null };
+  } catch (thrown) {
+    // One that cannot be read hides none of the others.
+    const { code, message } = asIronError(thrown);
+    return { device, driver: null, hold: null, stale: null, error: { code, message } };
+  }
 }
 
 async function look(sysfs: Sysfs, device: string): Promise<BindingState | undefined> {

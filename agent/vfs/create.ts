@@ -6,7 +6,6 @@ import type { VfBudget } from '../../shared/manifest/cut.ts';
 import type { Agent } from '../agent.ts';
 import { applyPlan, undo } from '../apply.ts';
 import { gateEvents } from '../assess.ts';
-import { requireUsable } from '../bind.ts';
 import { applyingTo, requireNoWriter } from '../device-hands.ts';
 import { type Accepted, loadAccepted } from '../entry.ts';
 import { requirePassed } from '../gates/gates.ts';
@@ -19,6 +18,7 @@ import type { Plan } from '../plan.ts';
 import { keepReserve } from '../quarantine/store.ts';
 import { recoverDevice } from '../recover.ts';
 import { drawDomain } from '../unique.ts';
+import { requireUsable } from '../usable.ts';
 import { assessVfs, planVfs } from './assess.ts';
 import { budgetJson, loadVfSet, storeVfSet, type VfSet } from './set.ts';
 

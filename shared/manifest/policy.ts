@@ -72,6 +72,8 @@ export interface FleetPolicy {
   readonly pageSize: bigint;
   /** How long a grant is good for. */
   readonly grantSeconds: number;
+  /** How long after its expiry what was bound before may be bound again to the same device. */
+  readonly rebindGraceSeconds: number;
   /** As whom and by what drivers run; null: none does. */
   readonly run: RunRules | null;
   readonly allow: readonly PolicyEntry[];
@@ -94,7 +96,10 @@ export function parsePolicy(bytes: Uint8Array): FleetPolicy {
 const UNREADABLE: readonly Code[] = ['E_JSON', 'E_SCHEMA', 'E_TOO_LARGE'];
 
 function readPolicy(node: Node): FleetPolicy {
-  node.only('schema', 'version', 'expires', 'page_size_bytes', 'grant_seconds', 'run', 'allow');
+  node.only(
+    ...['schema', 'version', 'expires', 'page_size_bytes', 'grant_seconds'],
+    ...['rebind_grace_seconds', 'run', 'allow'],
+  );
   node.get('schema').oneOf(POLICY_SCHEMA);
   const pageSize = node.get('page_size_bytes').integer(4096, 2 ** 30);
   // Rounding by mask needs a power of two, and no MMU has other pages.
@@ -108,6 +113,9 @@ function readPolicy(node: Node): FleetPolicy {
     pageSize: BigInt(pageSize),
     // A grant that outlives every root says nothing any more.
     grantSeconds: node.get('grant_seconds').integer(1, LIFETIMES.root),
+    rebindGraceSeconds:
+      node.maybe('rebind_grace_seconds')?.integer(0, LIFETIMES.root) ??
+      MANIFEST_LIMITS.rebindGraceSeconds,
     run,
     allow: node
       .get('allow')

@@ -1,5 +1,5 @@
 /**
- * An agent that is killed: `node crash-child.ts bind|release STATE SYSFS N before|after`. It ends
+ * An agent that is killed: `node crash-child.ts bind|release|upgrade STATE SYSFS N before|after`. It ends
  * itself by SIGKILL just before or after the N-th durable write of the change.
  */
 
@@ -9,6 +9,7 @@ import { bind } from '../../agent/bind.ts';
 import { Sysfs } from '../../agent/host/sysfs.ts';
 import { Journal } from '../../agent/journal.ts';
 import { release } from '../../agent/release.ts';
+import { upgrade } from '../../agent/upgrade.ts';
 import { BDF, NAME, POLICY } from './support.ts';
 
 const [, , what, state = '', root = '', number, when] = process.argv;
@@ -33,4 +34,6 @@ Journal.begin = deadly((...args: Parameters<typeof begin>) => begin.apply(Journa
 const agent = new Agent({ state });
 const sysfs = await Sysfs.open(root);
 if (what === 'bind') await bind(agent, sysfs, { name: NAME, bdf: BDF, policy: POLICY });
+else if (what === 'upgrade')
+  await upgrade(agent, sysfs, { name: 'acme/edu/1.1.0/edu-driver.mjs', bdf: BDF, policy: POLICY });
 else await release(agent, sysfs, { bdf: BDF });

@@ -151,3 +151,50 @@ t.test('a binding of another boot is released without touching the device', asyn
   t.equal(existsSync(path), false);
   t.equal(BDF, released.data.device);
 });
+
+const NEXT = 'acme/edu/1.1.0/edu-driver.mjs';
+
+// Release: begin, 2 times intent and done, end; bind: begin, 4 times intent and done, end.
+for (let number = 1; number <= 16; number++) {
+  for (const when of ['before', 'after']) {
+    t.test(`upgrade, ${when} write ${number}`, { buffered: true }, async (t) => {
+      const place = await scene(t);
+      await apply(place);
+      const bound = picture(place.sysfs);
+      await place.repository.add({ path: NEXT });
+      const folder = place.repository.handOver(join(place.folder, 'next'), NEXT);
+      t.equal((await agent('accept', folder, '--state', place.state)).exit, 0);
+      t.equal(await crash(place, 'upgrade', number, when), 'SIGKILL');
+      const recovery = await recover(place);
+      t.equal(recovery.exit, 0, recovery.error?.message);
+      const { data } = await agent('status', ...place.device.slice(0, 4));
+      // The binding file of the new one is written before its journal ends.
+      t.equal(data.bindings[0]?.driver, number === 16 ? NEXT : NAME);
+      t.strictSame(data.unfinished, []);
+      t.equal(data.bindings.length, 1);
+      t.strictSame(picture(place.sysfs), bound, 'bound for one of the two, at every step');
+      t.equal((await agent('release', ...place.device)).exit, 0);
+      t.strictSame(picture(place.sysfs), place.untouched);
+      t.equal((await agent('audit', 'verify', '--state', place.state)).exit, 0);
+    });
+  }
+}
+
+t.test('an upgrade of another boot is closed, and what is declared decides', async (t) => {
+  const place = await scene(t);
+  await apply(place, '--keep');
+  await place.repository.add({ path: NEXT });
+  const folder = place.repository.handOver(join(place.folder, 'next'), NEXT);
+  t.equal((await agent('accept', folder, '--state', place.state)).exit, 0);
+  // Between the two: given back, and bound for neither.
+  t.equal(await crash(place, 'upgrade', 6, 'after'), 'SIGKILL');
+  const path = join(place.state, 'upgrades', '0000%3A00%3A05.0.json');
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  writeFileSync(path, readFileSync(path, 'utf8').replace(boot, 'another boot'));
+  const before = picture(place.sysfs);
+  const { recovered } = (await recover(place)).data;
+  t.match(recovered, [{ outcome: 'upgrade closed' }]);
+  t.strictSame(picture(place.sysfs), before);
+  const restored = await agent('restore', ...place.device);
+  t.match(restored.data.restored, [{ driver: NAME, outcome: 'bound' }]);
+});

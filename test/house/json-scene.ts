@@ -221,13 +221,15 @@ async function agentsWork(scene: Scene): Promise<void> {
     await rm(host, { recursive: true });
     await agent('why', ...wanted);
     await agent('plan', ...wanted);
-    await agent('apply', ...wanted);
+    await agent('apply', ...wanted, '--keep');
+    await agent('restore', ...sysfs);
     await agent('status', ...sysfs);
     const receipt = join(scene.folder, 'receipt.json');
     await agent('receipt', 'show', '--device', DEVICE, '--out', receipt);
     const [, state = ''] = agentState(scene);
     const key = join(state, 'keys', 'grant.pub.json');
     await must('ironport-agent', ['receipt', 'verify', receipt, '--key', key]);
+    await agent('upgrade', await acceptOther(scene), ...wanted.slice(1));
     await agent('release', ...device);
     await agent('bind', ...wanted);
     await agent('recover', ...sysfs);
@@ -238,6 +240,16 @@ async function agentsWork(scene: Scene): Promise<void> {
   } finally {
     await kernel.stop();
   }
+}
+
+/** Another version, handed over and accepted: returns its target path. */
+async function acceptOther(scene: Scene): Promise<string> {
+  const name = 'acme/edu/0.9.2/edu-driver.mjs';
+  const folder = join(scene.folder, 'handed-over-other');
+  const from = [scene.service?.url ?? '', 'handoff', name, folder];
+  await must('ironport-client', [...from, ...clientArgs(scene).slice(0, 2)]);
+  await must('ironport-agent', ['accept', folder, ...agentState(scene)]);
+  return name;
 }
 
 /** A device into quarantine, and out by one operator, who is the whole fleet. */
