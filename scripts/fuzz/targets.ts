@@ -8,7 +8,9 @@ import { parseBinding } from '../../agent/binding.ts';
 import { parseReport } from '../../agent/broker/report.ts';
 import { parseAccepted } from '../../agent/entry.ts';
 import { parseJournal } from '../../agent/journal.ts';
+import { parseKept } from '../../agent/kept.ts';
 import { parseIncident } from '../../agent/quarantine/incident.ts';
+import { parseUpgrade } from '../../agent/upgrade-note.ts';
 import { parseVfSet } from '../../agent/vfs/set.ts';
 import { parseAerCounters } from '../../agent/watch/aer.ts';
 import { parseCrashes } from '../../agent/watch/crashes.ts';
@@ -167,6 +169,8 @@ export const TARGETS: readonly Target[] = [
   target('agent/binding.ts#parseBinding', ['policy'], parseBinding),
   target('agent/broker/report.ts#parseReport', ['report'], parseReport),
   target('agent/entry.ts#parseAccepted', ['policy'], parseAccepted),
+  target('agent/kept.ts#parseKept', ['incident', 'policy'], parseKept),
+  target('agent/upgrade-note.ts#parseUpgrade', ['incident', 'policy'], parseUpgrade),
   target('agent/quarantine/incident.ts#parseIncident', ['incident'], parseIncident),
   target('agent/vfs/set.ts#parseVfSet', ['policy'], parseVfSet),
   target('agent/watch/aer.ts#parseAerCounters', ['aer'], parseAerCounters),
