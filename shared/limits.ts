@@ -162,6 +162,9 @@ export const POLICY_LIMITS = {
 
 export const HANDOFF_LIMITS = { record: 64 * 1024 * 1024, sidecars: 32 } as const;
 
+/** The recorded inputs of a verification summary: metadata and evidence in base64, of each repository. */
+export const SUMMARY_LIMITS = { inputs: 4 * HANDOFF_LIMITS.record } as const;
+
 export const TIME_LIMITS = {
   /** A clock may be so far behind the time floor before it is not believed. */
   tolerance: 600,

@@ -6,16 +6,9 @@ import type {
   CommandSpec,
   Progress,
 } from '../../shared/cli/command.ts';
-import { hostSigner, writeSummary } from '../vsa.ts';
+import { hostSigner, writeMapSummary, writeSummary } from '../vsa/write.ts';
 import { choiceData, choiceText, DEVICE, HOST, SYSFS, verifyNamed } from './host-options.ts';
-import {
-  agreementData,
-  agreementText,
-  MAP,
-  notTogether,
-  refuseRoots,
-  withMapped,
-} from './map-options.ts';
+import { agreementData, agreementText, MAP, refuseRoots, withMapped } from './map-options.ts';
 import {
   argument,
   hostPolicy,
@@ -97,7 +90,11 @@ function fromOne(context: CommandContext): Promise<CommandResult> {
     progress?.done();
     const vsa = context.text('vsa') ?? null;
     if (vsa !== null) {
-      const signer = await hostSigner(repository.store, context.text('vsa-key'), context.env);
+      const signer = await hostSigner(
+        repository.store.folder,
+        context.text('vsa-key'),
+        context.env,
+      );
       await writeSummary({ repository, verified: gotten, loaded, signer, out: vsa });
     }
     const { outcome } = gotten;
@@ -124,15 +121,10 @@ function fromOne(context: CommandContext): Promise<CommandResult> {
 /** The same of several repositories that must agree (TAP 4). */
 function fromMap(context: CommandContext): Promise<CommandResult> {
   const [name, out] = [argument(context, 0, 'NAME'), argument(context, 1, 'OUT')];
-  if (context.text('vsa') !== undefined)
-    throw notTogether(
-      '--vsa',
-      'a summary names one repository: write it from one of them, by its address',
-    );
-  return withMapped(context, async (mapped) => {
+  return withMapped(context, async (mapped, map) => {
     let progress: Progress | undefined;
-    const policy = (await hostPolicy(context))?.policy;
-    const { verified, choice } = await verifyNamed(context, mapped, name, policy);
+    const loaded = await hostPolicy(context);
+    const { verified, choice } = await verifyNamed(context, mapped, name, loaded?.policy);
     if (choice !== undefined) context.ui.stage(`${verified.verdict.path} is chosen`);
     const gotten = await mapped.download(verified, out, {
       onStart: (path, length) => {
@@ -143,12 +135,17 @@ function fromMap(context: CommandContext): Promise<CommandResult> {
     });
     progress?.done();
     const { outcome, agreement } = gotten;
+    const vsa = context.text('vsa') ?? null;
+    if (vsa !== null) {
+      const signer = await hostSigner(mapped.folder, context.text('vsa-key'), context.env);
+      await writeMapSummary({ map, verified: gotten, loaded, signer, out: vsa });
+    }
     return {
       data: {
         verified: true,
         out,
         outcome,
-        vsa: null,
+        vsa,
         ...verdictData(gotten),
         choice: choice === undefined ? null : choiceData(choice),
         agreement: agreementData(agreement),
@@ -158,6 +155,7 @@ function fromMap(context: CommandContext): Promise<CommandResult> {
         verdictText(gotten),
         agreementText(agreement),
         `  ${outcome === 'kept' ? 'was there already' : 'written'}: ${out}`,
+        ...(vsa === null ? [] : [`  verification summary: ${vsa}`]),
       ].join('\n'),
     };
   });

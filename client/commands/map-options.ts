@@ -23,10 +23,13 @@ export const MAP: readonly OptionSpec[] = [
   },
 ];
 
-/** Opens the repositories that `--map` names, pins what `--roots` has, and closes them afterwards. */
+/**
+ * Opens the repositories that `--map` names, pins what `--roots` has, and closes them afterwards. `act`
+ * is given the file as it was read, too.
+ */
 export async function withMapped<T>(
   context: CommandContext,
-  act: (mapped: MappedRepositories) => Promise<T>,
+  act: (mapped: MappedRepositories, map: Uint8Array) => Promise<T>,
 ): Promise<T> {
   if (context.address !== undefined)
     throw notTogether('an address', 'leave the address out: the map has those of all of them');
@@ -37,9 +40,9 @@ export async function withMapped<T>(
     );
   if (context.list('mirror').length > 0)
     context.ui.note('--mirror is of one address: a map names those of each repository itself');
-  const map = parseMapFile(await readFileCapped(context.need('map'), MAP_LIMITS.file));
+  const file = await readFileCapped(context.need('map'), MAP_LIMITS.file);
   const mapped = await openMapped({
-    map,
+    map: parseMapFile(file),
     store: context.text('store'),
     limitRate: limitRate(context),
     ...staleness(context),
@@ -49,14 +52,14 @@ export async function withMapped<T>(
   });
   try {
     await pinAll(context, mapped);
-    return await act(mapped);
+    return await act(mapped, file);
   } finally {
     await mapped.close();
   }
 }
 
 /** What makes no sense beside `--map`, and what to do instead. */
-export function notTogether(what: string, hint: string): IronError {
+function notTogether(what: string, hint: string): IronError {
   return new IronError('E_USAGE', `${what} and --map`, { hint });
 }
 

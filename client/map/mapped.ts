@@ -71,11 +71,14 @@ export function mappedFolder(base: string, name: string): string {
 
 export class MappedRepositories {
   readonly map: MapFile;
+  /** What this host has of its own lies here, and a store for each repository below it. */
+  readonly folder: string;
   /** By name. */
   readonly #repositories: ReadonlyMap<string, Repository>;
 
-  constructor(map: MapFile, repositories: ReadonlyMap<string, Repository>) {
+  constructor(map: MapFile, repositories: ReadonlyMap<string, Repository>, folder: string) {
     this.map = map;
+    this.folder = folder;
     this.#repositories = repositories;
   }
 
@@ -248,5 +251,5 @@ export async function openMapped({
       await openRepository({ ...options, address, mirrors, store: folder, onNotice }),
     );
   }
-  return new MappedRepositories(map, opened);
+  return new MappedRepositories(map, opened, base);
 }

@@ -29,6 +29,10 @@ export interface Summary {
   readonly policy: { readonly uri: string; readonly sha256: string | undefined };
   /** What was judged, by target path, and the file of recorded inputs. */
   readonly inputs: readonly { readonly uri: string; readonly sha256: string }[];
+  /** Over a map file: how many repositories had to say the same, and which did (TAP 4). */
+  readonly agreement?:
+    | { readonly threshold: number; readonly agreed: readonly string[] }
+    | undefined;
 }
 
 /** A package URL for an artifact: `pkg:generic/acme/edu@1.0.0#edu.js`. */
@@ -40,7 +44,7 @@ export function resourceUri(path: string): string {
 
 /** The predicate. Equal inputs give an equal one, which is what a replay compares. */
 export function summaryPredicate(summary: Summary): JsonObject {
-  const { artifact, verdict, time, policy, inputs } = summary;
+  const { artifact, verdict, time, policy, inputs, agreement } = summary;
   const digest = (sha256: string): JsonObject => jsonObject([['sha256', sha256]]);
   const didPass = passes(verdict);
   return jsonObject([
@@ -78,6 +82,17 @@ export function summaryPredicate(summary: Summary): JsonObject {
         ]),
       ),
     ],
+    ...(agreement === undefined
+      ? []
+      : [
+          [
+            'ironshim_agreement',
+            jsonObject([
+              ['threshold', agreement.threshold],
+              ['agreed', agreement.agreed],
+            ]),
+          ] as const,
+        ]),
   ]);
 }
 

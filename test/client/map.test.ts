@@ -173,7 +173,6 @@ t.test('what does not go together is refused before anybody is asked', async (t)
   for (const argv of [
     [url, 'get-verified', EDU, place('x')],
     ['get-verified', EDU, place('x'), '--root', root],
-    ['get-verified', EDU, place('x'), '--vsa', place('vsa')],
   ])
     t.equal((await run(...argv)).exit, 2, argv.join(' '));
   const alone = [url, 'get-verified', EDU, place('x'), '--roots', place('roots')];
