@@ -1,5 +1,5 @@
 /**
- * A service that is killed while three vendors publish: up to 200 times, as many as there is time
+ * A service that is killed while three vendors publish: up to 500 times, as many as there is time
  * for. `IRONPORT_KILLS=500` takes the time that it takes.
  */
 
@@ -11,4 +11,4 @@ const asked = env.IRONPORT_KILLS;
 const seconds = asked === undefined ? 390 : Number.POSITIVE_INFINITY;
 t.setTimeout(asked === undefined ? 800_000 : 7_200_000);
 
-t.test('killed again and again', (t) => killUnderLoad(t, Number(asked ?? 200), seconds));
+t.test('killed again and again', (t) => killUnderLoad(t, Number(asked ?? 500), seconds));

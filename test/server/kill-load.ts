@@ -6,7 +6,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { cp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -148,12 +148,14 @@ function isBroken(error: unknown): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }
 
+/** So many kills one repository sees: each look goes over all that was ever published into it. */
+const KILLS_A_TREE = 40;
+
 /** Kills a loaded service `kills` times, or for as long as there is time. */
 export async function killUnderLoad(t: Test, kills: number, seconds: number): Promise<void> {
   const clock = liveClock();
   const { home, operators } = await madeHome(t, clock);
   const vendors = NAMES.map((name) => testVendor(name));
-  const load = new Load(home, clock, vendors);
   const admitting = await openRepository(repositoryOptions(home, clock));
   const expires = clock.now + 86_400;
   await admitting.intake.submitOperatorFiles(
@@ -164,31 +166,47 @@ export async function killUnderLoad(t: Test, kills: number, seconds: number): Pr
   await admitting.close();
 
   const until = performance.now() + seconds * 1000;
-  let killed = 0;
-  for (; killed < kills && performance.now() < until; killed++) {
-    const served = await start(home);
-    t.teardown(() => kill(served));
-    const working = vendors.map((vendor) => load.publishAll(vendor, served.url));
-    // From before the first upload came in to some publications later; every other one hears of a
-    // publication first, so that the load is one on a slow machine as well.
-    const lives = Math.random() ** 2 * 1200;
-    if (killed % 2 === 1) await Promise.race([once(load.news, 'published'), ...working]);
-    await Promise.race([setTimeout(lives), ...working]);
-    await kill(served);
-    await Promise.all(working);
-    await load.look(t, `after kill ${killed + 1}`);
-    const { findings } = await checkTree(join(home, 'tree'), {
-      crypto: platformCrypto,
-      clock: systemClock,
-    });
-    // What the next start removes, and what it will finish, is nothing that a reader meets.
-    const wrong = findings.filter(
-      ({ what }) => !/a crash left it|nothing (lists|names) it/.test(what),
-    );
-    if (wrong.length > 0) t.same(wrong, [], `fsck after kill ${killed + 1}`);
+  const total = { killed: 0, published: 0, kinds: new Set<string>() };
+  while (total.killed < kills && performance.now() < until) {
+    const copy = `${home}-${total.killed}`;
+    await cp(home, copy, { recursive: true });
+    t.teardown(() => rm(copy, { recursive: true, force: true }));
+    const load = new Load(copy, clock, vendors);
+    const last = Math.min(kills, total.killed + KILLS_A_TREE);
+    for (; total.killed < last && performance.now() < until; total.killed++)
+      await killOnce(t, load, total.killed + 1);
+    await endWell(t, load, `after kill ${total.killed}, at the end of this tree`);
+    total.published += load.published.size;
+    for (const kind of load.kinds()) total.kinds.add(kind);
   }
+  t.ok(total.published > 0, `${total.killed} kills, ${total.published} publications acknowledged`);
+  const kinds = NAMES.filter((name) => total.kinds.has(name));
+  t.strictSame(kinds, NAMES, 'a plain role, a nested one and bins were published');
+}
 
-  const last = await openRepository(repositoryOptions(home, clock));
+/** Starts the service, loads it, kills it at any instant, and looks at what is there then. */
+async function killOnce(t: Test, load: Load, number: number): Promise<void> {
+  const served = await start(load.home);
+  t.teardown(() => kill(served));
+  const working = load.vendors.map((vendor) => load.publishAll(vendor, served.url));
+  // From before the first upload came in to some publications later; every other one hears of a
+  // publication first, so that the load is one on a slow machine as well.
+  const lives = Math.random() ** 2 * 1200;
+  if (number % 2 === 0) await Promise.race([once(load.news, 'published'), ...working]);
+  await Promise.race([setTimeout(lives), ...working]);
+  await kill(served);
+  await Promise.all(working);
+  await load.look(t, `after kill ${number}`);
+  // What the next start removes, and what it will finish, is nothing that a reader meets.
+  const wrong = (await findingsOf(load)).filter(
+    ({ what }) => !/a crash left it|nothing (lists|names) it/.test(what),
+  );
+  if (wrong.length > 0) t.same(wrong, [], `fsck after kill ${number}`);
+}
+
+/** What was taken came to its end, and nothing that anybody could find is wrong. */
+async function endWell(t: Test, load: Load, when: string): Promise<void> {
+  const last = await openRepository(repositoryOptions(load.home, load.clock));
   await last.worker.drain();
   for (const [id, vendor] of load.taken) {
     const { state, error } = last.intake.find(id, vendor);
@@ -196,15 +214,11 @@ export async function killUnderLoad(t: Test, kills: number, seconds: number): Pr
       t.fail(`${id} of ${vendor} is ${state}: ${error?.message}`);
   }
   await last.close();
-  await load.look(t, 'at the end');
-  const report = await checkTree(join(home, 'tree'), {
-    crypto: platformCrypto,
-    clock: systemClock,
-  });
-  t.same(report.findings, [], 'fsck at the end');
-  t.ok(
-    load.published.size > 0,
-    `${killed} kills, ${load.published.size} publications acknowledged`,
-  );
-  t.strictSame(load.kinds(), NAMES, 'a plain role, a nested one and bins were published');
+  await load.look(t, when);
+  t.same(await findingsOf(load), [], `fsck ${when}`);
+}
+
+async function findingsOf({ home }: Load): Promise<readonly { readonly what: string }[]> {
+  const options = { crypto: platformCrypto, clock: systemClock };
+  return (await checkTree(join(home, 'tree'), options)).findings;
 }

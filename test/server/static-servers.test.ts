@@ -40,7 +40,36 @@ symlinkSync(join(home, 'outside'), join(tree, 'metadata/9.link.json'));
 symlinkSync(home, join(tree, 'targets/up'));
 t.teardown(() => rmSync(join(tree, 'targets/up'), { force: true }));
 
+// Marks of what was collected (a percent sign and a space in a name are as they are in the tree).
+const digits = 'ab'.repeat(32);
+const COLLECTED = `/targets/acme/edu/0.9.0/${digits}.edu.js`;
+const DEEP = `/targets/acme/edu/0.9.0/${digits}.${encodeURIComponent('a b%2f')}`;
+const LISTED_AGAIN = TARGET;
+mkdirSync(join(tree, 'collected/acme/edu/0.9.0/folder'), { recursive: true });
+mkdirSync(join(tree, 'collected/acme/edu/1.0.0'), { recursive: true });
+for (const mark of [
+  `acme/edu/0.9.0/${digits}.edu.js`,
+  `acme/edu/0.9.0/${digits}.a b%2f`,
+  `acme/edu/1.0.0/${digest}.edu.js`,
+  '2.root.json',
+  '.hidden',
+])
+  writeFileSync(join(tree, 'collected', mark), '');
+symlinkSync(join(home, 'outside'), join(tree, 'collected/acme/edu/0.9.0/link'));
+symlinkSync(home, join(tree, 'collected/acme/up'));
+t.teardown(() => rmSync(join(tree, 'collected'), { recursive: true, force: true }));
+
 const FORBIDDEN = [
+  '/collected/2.root.json',
+  `/collected/acme/edu/0.9.0/${digits}.edu.js`,
+  '/targets/.hidden',
+  '/targets/acme/edu/0.9.0/folder',
+  '/targets/acme/edu/0.9.0',
+  '/targets/acme/edu/0.9.0/link',
+  '/targets/acme/up/outside',
+  '/targets/acme/../acme/edu/0.9.0/',
+  '/targets/..%2fcollected/2.root.json',
+  '/targets/acme/edu/0.9.0//edu.js',
   '/beside.json',
   '/metadata/.tmp-1',
   '/metadata/9.link.json',
@@ -205,6 +234,15 @@ async function holds(t: Test, url: string): Promise<void> {
     t.ok([400, 404, 414].includes(answer.status), `${path.slice(0, 60)}: ${answer.status}`);
     t.notMatch(answer.body.toString(), /secret/, path.slice(0, 60));
   }
+  for (const path of [COLLECTED, DEEP]) {
+    const gone = await get(path);
+    t.equal(gone.status, 410, path);
+    t.equal(gone.headers['access-control-allow-origin'], '*');
+    t.equal(gone.headers['cache-control'], 'no-store', 'it may be listed again');
+    t.equal((await call(url, 'HEAD', path)).status, 410);
+    t.equal((await get(path, { range: 'bytes=0-9' })).status, 410);
+  }
+  t.equal((await get(LISTED_AGAIN)).status, 200, 'what is there is there, whatever a mark says');
   const absent = await get('/metadata/2.root.json');
   t.equal(
     absent.headers['access-control-allow-origin'],
