@@ -12,7 +12,6 @@ import { directRuns } from './run-direct.ts';
 import { refusedRuns } from './run-refused.ts';
 import { runs } from './runs.ts';
 import { steps } from './steps.ts';
-import { restores, upgrades } from './upgrade.ts';
 import { watching } from './watching.ts';
 import { wholeWay } from './whole-way.ts';
 import { windows } from './windows.ts';
@@ -29,12 +28,10 @@ export const CASES: readonly LabCase[] = [
   ...brakeFigures,
   ...watching,
   ...quarantines,
-  ...upgrades,
   ...refusals,
   ...guide,
   ...tombs,
   ...crashes,
-  ...restores,
 ];
 
 export interface CaseForm {
