@@ -490,6 +490,8 @@ export const WIRE_LIMITS = {
   depth: 3,
   /** How long a request may take to arrive whole, and an answer to be taken. */
   seconds: 10,
+  /** How long the helper waits for a device to be held, before others have their turn. */
+  holdSeconds: 300,
   /** How long whoever asks waits for the answer: a device may take long to be let go. */
   answerSeconds: 900,
   /** Connections at once: of one user, and of all. */

@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import { IronError } from '../../shared/errors.ts';
 import { Node } from '../../shared/json/decode.ts';
 import { parseJson } from '../../shared/json/read.ts';
@@ -20,6 +21,7 @@ export interface HoldersOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** What a holder says, and how it ended. */
   readonly onSaid: (device: string, text: string) => void;
+  readonly seconds?: number;
 }
 
 export interface Holder {
@@ -44,7 +46,10 @@ export class Holders {
     );
   }
 
-  /** Starts `apply` with these words, and answers once the device is held, or with what refused it. */
+  /**
+   * Starts `apply` with these words, and answers once the device is held, or with what refused it. `E_SLOW`
+   * when neither comes in time: the holder goes on, and others have their turn.
+   */
   async hold(schema: string, device: string, words: readonly string[]): Promise<Answer> {
     if (this.#held.has(device)) {
       throw new IronError('E_CONFLICT', `${device} is held already`, {
@@ -58,7 +63,15 @@ export class Holders {
       child.once('error', () => resolve(1));
       child.once('close', (status) => resolve(status ?? 1));
     });
-    const line = await Promise.race([said, ended]);
+    const { seconds = WIRE_LIMITS.holdSeconds } = this.#options;
+    const line = await soon<string | number>(1000 * seconds, said, ended);
+    if (line === undefined) {
+      throw new IronError('E_SLOW', `${device} is not held yet`, {
+        why: `its holder said nothing within ${seconds} seconds: the kernel may not let go of it`,
+        hint: 'it goes on by itself; `ironport-agent status` shows what became of it',
+        context: { device },
+      });
+    }
     if (typeof line === 'string')
       return { exit: 0, schema, outcome: { data: parsed(line), text: `held     ${device}` } };
     return refusal(schema, line, await stdout);
@@ -90,6 +103,17 @@ export class Holders {
     });
     child.stdio[FD]?.on('error', () => {});
     return child;
+  }
+}
+
+/** What comes first of these, or nothing when none comes in time. */
+async function soon<T>(ms: number, ...coming: readonly Promise<T>[]): Promise<T | undefined> {
+  const over = new AbortController();
+  const late = setTimeout(ms, undefined, { signal: over.signal }).catch(() => undefined);
+  try {
+    return await Promise.race([...coming, late]);
+  } finally {
+    over.abort();
   }
 }
 

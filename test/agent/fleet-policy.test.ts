@@ -3,9 +3,15 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { Agent } from '../../agent/agent.ts';
+import { acceptFleetPolicy } from '../../agent/fleet-policy.ts';
+import { loadPresent } from '../../agent/trust.ts';
 import { utf8 } from '../../shared/bytes.ts';
 import { signEnvelope } from '../../shared/evidence/dsse.ts';
-import { HOST_POLICY_PAYLOAD_TYPE } from '../../shared/evidence/policy/signed-policy.ts';
+import {
+  HOST_POLICY_PAYLOAD_TYPE,
+  parseFleetKeys,
+} from '../../shared/evidence/policy/signed-policy.ts';
 import { FLEET_POLICY_PAYLOAD_TYPE } from '../../shared/manifest/signed-policy.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { makeKeyFile } from '../../shared/node/signers/file.ts';
@@ -87,6 +93,21 @@ t.test('one that was taken stands no longer than it says', async (t) => {
   writeFileSync(stored, '{');
   refused(t, await agent('apply', NAME, ...place.device), 'E_STORE', 'a damaged one is no policy');
   refused(t, await take(await put({ version: 9 })), 'E_STORE', 'nor a floor that is gone');
+});
+
+t.test('a clock that is set back brings nothing back', async (t) => {
+  const place = await scene(t);
+  const { take, put } = wordsIn(place);
+  await take(await put({ version: 1, seconds: DAY }));
+  const now = systemClock();
+  const back = new Agent({ state: place.state, clock: () => now - 40 * DAY });
+  const present = await loadPresent(back);
+  t.ok(Math.abs(present - now) < 3600, 'what was seen fresh is the floor');
+  const fleet = parseFleetKeys(readFileSync(join(place.folder, 'fleet-keys.json')));
+  const old = readFileSync(await put({ version: 2, seconds: -DAY }));
+  await t.rejects(acceptFleetPolicy(back, old, fleet), { code: 'E_EXPIRED' });
+  const ahead = new Agent({ state: place.state, clock: () => now + DAY });
+  t.equal(await loadPresent(ahead), now + DAY, 'control: a clock that is ahead is believed');
 });
 
 t.test('operators sign one after another', async (t) => {

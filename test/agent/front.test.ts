@@ -146,11 +146,13 @@ t.test('a front of another user', { skip: isRoot ? false : 'needs root' }, async
   mkdirSync(folder);
   chownSync(folder, NOBODY, NOBODY);
   const [people, metrics] = [join(folder, 'people.sock'), join(folder, 'figures.sock')];
-  const child: ChildProcess = spawn(
-    process.execPath,
-    [bin, 'front', '--helper', served.socket, '--socket', people, '--metrics', metrics],
-    { uid: NOBODY, gid: NOBODY, stdio: ['ignore', 'inherit', 'pipe'] },
-  );
+  const start = (): ChildProcess =>
+    spawn(
+      process.execPath,
+      [bin, 'front', '--helper', served.socket, '--socket', people, '--metrics', metrics],
+      { uid: NOBODY, gid: NOBODY, stdio: ['ignore', 'inherit', 'ignore'] },
+    );
+  const child = start();
   const ended = new Promise((resolve) => child.once('exit', resolve));
   await until(() => existsSync(metrics), ended);
   const status = await agent('status', '--via', people);
@@ -158,8 +160,14 @@ t.test('a front of another user', { skip: isRoot ? false : 'needs root' }, async
   t.equal(front.pid, child.pid, 'the kernel says who it is');
   t.ok(front.resident_bytes > 2 ** 20);
   await until(async () => (await get(metrics)).body.includes('helper_up 1'));
-  child.kill('SIGTERM');
-  equal(await ended, 0);
+  child.kill('SIGKILL');
+  await ended;
+  t.ok(existsSync(people), 'control: its socket is left over');
+  const again = start();
+  const over = new Promise((resolve) => again.once('exit', resolve));
+  await until(async () => (await agent('status', '--via', people)).exit === 0, over);
+  again.kill('SIGTERM');
+  equal(await over, 0);
 });
 
 t.test('the front does not run as root', { skip: isRoot ? false : 'needs root' }, async (t) => {

@@ -216,6 +216,24 @@ t.test('of one user so many wait, and another one is behind no more than that', 
   t.equal(order.at(-1), 'c', "one that failed is in nobody's way");
 });
 
+t.test('a holder that says nothing keeps nobody else waiting', async (t) => {
+  const said: string[] = [];
+  const script =
+    "new (require('node:net').Socket)({ fd: 3 }).on('close', () => process.exit()).resume()";
+  const holders = new Holders({
+    program: [process.execPath, '-e', script, '--'],
+    env: {},
+    onSaid: (device, text) => said.push(`${device}: ${text}`),
+    seconds: 0.05,
+  });
+  await t.rejects(holders.hold('x', BDF, [NAME]), { code: 'E_SLOW' });
+  t.equal(holders.list()[0]?.device, BDF, 'it is there still');
+  await t.rejects(holders.hold('x', BDF, [NAME]), { code: 'E_CONFLICT' });
+  await holders.end();
+  t.same(holders.list(), [], 'and ends with the helper');
+  t.match(said, [`${BDF}: its holder ended with status 0`]);
+});
+
 t.test('what nobody waits for takes no time of its user', async (t) => {
   const pace = new Pace();
   await Promise.all(Array.from({ length: 10_000 }, () => pace.turn(() => false)));

@@ -5,6 +5,7 @@ import { BACKENDS, type Backend, type KernelKind, type LabCase } from './case.ts
 import { crashes } from './crash.ts';
 import { drivers } from './drivers.ts';
 import { guide } from './guide.ts';
+import { hostileFronts } from './hostile-front.ts';
 import { machine } from './machine.ts';
 import { quarantines, tombs } from './quarantine.ts';
 import { refusals } from './refusals.ts';
@@ -26,6 +27,7 @@ export const CASES: readonly LabCase[] = [
   ...refusedRuns,
   ...directRuns,
   ...brakeFigures,
+  ...hostileFronts,
   ...watching,
   ...quarantines,
   ...refusals,
