@@ -4,11 +4,12 @@
  * address and not entry by entry, so that windows written in another order are no change.
  */
 
+import { ABI_FEATURE } from './abi.ts';
 import type { BarWindow, Ceiling, DmaClaim, InterruptClaim } from './ceiling.ts';
 import { DIRECTION_ACCESS, intersectAccess } from './ceiling.ts';
 import { BOOT_REQUIREMENTS } from './ceiling-requirements.ts';
 import { type DeviceMatch, showMatch } from './device.ts';
-import { showBytes, showCount } from './numbers.ts';
+import { hexU64, showBytes, showCount } from './numbers.ts';
 import { mergeWindows, showWindow, subtractAll, type Window, windowLength } from './windows.ts';
 
 /** `wider`: the driver may have more than before. `narrower`: less. `other`: neither. */
@@ -22,7 +23,7 @@ export function diffCeilings(before: Ceiling, after: Ceiling): CeilingChange[] {
   return [
     ...diffDevices(before.devices, after.devices),
     ...diffBars(before.bars, after.bars),
-    ...diffWindows('ports', before.ports, after.ports),
+    ...diffWindows('I/O ports', before.ports, after.ports),
     ...diffInterrupts(before.interrupts, after.interrupts),
     ...diffDma(before.dma, after.dma),
     ...diffVirtualFunctions(before, after),
@@ -45,13 +46,32 @@ function diffDevices(before: readonly DeviceMatch[], after: readonly DeviceMatch
     by.some((wide) =>
       (Object.keys(wide) as (keyof DeviceMatch)[]).every((key) => wide[key] === match[key]),
     );
+  const within = (match: DeviceMatch, list: readonly DeviceMatch[]): string =>
+    list
+      .filter((narrow) => covered(narrow, [match]))
+      .map(showMatch)
+      .join(', ');
   return [
     ...after
       .filter((match) => !covered(match, before))
-      .map((match) => wider(`now also for the device ${showMatch(match)}`)),
+      .map((match) => {
+        const had = within(match, before);
+        const shown = showMatch(match);
+        return wider(
+          had === ''
+            ? `now also for the device ${shown}`
+            : `for every device ${shown}, before only for ${had}`,
+        );
+      }),
     ...before
       .filter((match) => !covered(match, after))
-      .map((match) => narrower(`no longer for the device ${showMatch(match)}`)),
+      .map((match) => {
+        const has = within(match, after);
+        const shown = showMatch(match);
+        return narrower(
+          has === '' ? `no longer for the device ${shown}` : `of the devices ${shown} only ${has}`,
+        );
+      }),
   ];
 }
 
@@ -66,9 +86,11 @@ function diffBars(before: readonly BarWindow[], after: readonly BarWindow[]): Ce
     const show = (window: Window): string =>
       `BAR ${index}, ${showWindow(window)} (${showBytes(windowLength(window))})`;
     return [
-      ...subtractAll(newlyRead, newlyWritten).map((w) => wider(`${show(w)}: now read`)),
+      ...subtractAll(newlyRead, newlyWritten).map((w) =>
+        wider(`${show(w)}: newly asked for, to read`),
+      ),
       ...subtractAll(newlyWritten, subtractAll(newlyWritten, newlyRead)).map((w) =>
-        wider(`${show(w)}: now read and written`),
+        wider(`${show(w)}: newly asked for, to read and write`),
       ),
       ...subtractAll(newlyWritten, newlyRead).map((w) =>
         wider(`${show(w)}: becomes writable, it was read only`),
@@ -96,15 +118,21 @@ function diffWindows(what: string, before: readonly Window[], after: readonly Wi
 function diffInterrupts(before: InterruptClaim, after: InterruptClaim): CeilingChange[] {
   const changes: CeilingChange[] = [];
   if (before.kind !== after.kind) {
-    const text = `interrupts: ${after.kind} instead of ${before.kind}`;
-    changes.push(after.kind === 'none' ? narrower(text) : wider(text));
+    // Numbers of what is not there any more say nothing.
+    if (after.kind === 'none')
+      return [narrower(`interrupts: none any more, before ${before.kind}`)];
+    changes.push(wider(`interrupts: ${after.kind}, before ${before.kind}`));
   }
   changes.push(
-    ...diffNumber(before.vectors, after.vectors, (from, to) => `${to} vectors instead of ${from}`),
+    ...diffNumber(
+      before.vectors,
+      after.vectors,
+      (from, to) => `interrupts: ${showCount(to, 'vector')}, before ${from}`,
+    ),
     ...diffNumber(
       before.perSecondBudget,
       after.perSecondBudget,
-      (from, to) => `interrupts: up to ${to} a second instead of ${from}`,
+      (from, to) => `interrupts: up to ${to} a second, before ${from}`,
     ),
   );
   return changes;
@@ -114,37 +142,37 @@ function diffDma(before: DmaClaim, after: DmaClaim): CeilingChange[] {
   const changes = [
     ...diffNumber(before.totalBytes, after.totalBytes, (from, to) =>
       from === 0n
-        ? `DMA: now asks for ${showBytes(to)} where it asked for none`
-        : `DMA: ${to > from ? 'grows' : 'shrinks'} from ${showBytes(from)} to ${showBytes(to)}`,
+        ? `DMA: newly asked for, ${showBytes(to)} of memory at once`
+        : `DMA: memory at once ${to > from ? 'grows' : 'shrinks'} from ${showBytes(from)} to ${showBytes(to)}`,
     ),
     ...diffNumber(
       before.windowsMax,
       after.windowsMax,
-      (from, to) => `DMA: up to ${showCount(to, 'window')} instead of ${from}`,
+      (from, to) => `DMA: up to ${showCount(to, 'window')} at once, before ${from}`,
     ),
     ...diffNumber(
       before.maskBits,
       after.maskBits,
-      (from, to) => `DMA: addresses of ${to} bits instead of ${from}`,
+      (from, to) => `DMA: addresses of up to ${to} bits, before ${from}`,
     ),
     ...diffNumber(
       before.segmentsMax ?? Number.POSITIVE_INFINITY,
       after.segmentsMax ?? Number.POSITIVE_INFINITY,
       (from, to) =>
-        `DMA: ${Number.isFinite(to) ? `up to ${to}` : 'any number of'} pieces a transfer instead of ${Number.isFinite(from) ? from : 'any number'}`,
+        `DMA: ${Number.isFinite(to) ? `up to ${showCount(to, 'piece')}` : 'any number of pieces'} in one transfer, before ${Number.isFinite(from) ? `up to ${from}` : 'any number'}`,
     ),
   ];
   const [had, has] = [DIRECTION_ACCESS[before.direction], DIRECTION_ACCESS[after.direction]];
   if (had !== has && before.totalBytes > 0n && after.totalBytes > 0n) {
     // Less only when everything that the device may do now was allowed before.
     const less = intersectAccess(had, has) === has;
-    const text = `DMA: the device may ${ACCESS_WORDS[has]} memory, it could ${ACCESS_WORDS[had]} it`;
-    changes.push(less ? narrower(text) : wider(text));
+    const text = `DMA: the device may ${ACCESS_WORDS[has]} memory, before only ${ACCESS_WORDS[had]} it`;
+    changes.push(less ? narrower(text.replace('before only', 'before')) : wider(text));
   }
   if (before.alignmentBytes !== after.alignmentBytes)
     changes.push(
       other(
-        `DMA: windows begin at multiples of ${after.alignmentBytes} instead of ${before.alignmentBytes}`,
+        `DMA: windows begin at multiples of ${showBytes(after.alignmentBytes)}, before of ${showBytes(before.alignmentBytes)}`,
       ),
     );
   if (before.boundaryBytes !== after.boundaryBytes)
@@ -166,9 +194,14 @@ const ACCESS_WORDS = {
 
 function diffDmaWindows(before: DmaClaim, after: DmaClaim): CeilingChange[] {
   if (before.windows === undefined && after.windows === undefined) return [];
-  if (after.windows === undefined) return [wider('DMA: the agent chooses where, it was fixed')];
+  if (after.windows === undefined)
+    return [wider('DMA: windows lie wherever the agent puts them, before at fixed addresses')];
   if (before.windows === undefined)
-    return [narrower(`DMA: only at ${after.windows.map(({ window }) => showWindow(window))}`)];
+    return [
+      narrower(
+        `DMA: windows lie only in ${after.windows.map(({ window }) => showWindow(window)).join(', ')}`,
+      ),
+    ];
   const reach = (claim: DmaClaim, access: 'read' | 'write'): Window[] =>
     mergeWindows(
       (claim.windows ?? [])
@@ -176,37 +209,42 @@ function diffDmaWindows(before: DmaClaim, after: DmaClaim): CeilingChange[] {
         .map(({ window }) => window),
     );
   return (['read', 'write'] as const).flatMap((access) =>
-    diffWindows(`DMA, what the device may ${access}:`, reach(before, access), reach(after, access)),
+    diffWindows(
+      `DMA, where the device may ${access}:`,
+      reach(before, access),
+      reach(after, access),
+    ),
   );
 }
 
 function diffVirtualFunctions(before: Ceiling, after: Ceiling): CeilingChange[] {
   const [had, has] = [before.virtualFunctions, after.virtualFunctions];
   if (had === undefined && has === undefined) return [];
-  if (has === undefined) return [wider('virtual functions: no budget any more, it had one')];
+  if (has === undefined)
+    return [wider(`virtual functions: without any limit, before at most ${had?.countMax}`)];
   if (had === undefined)
     return [narrower(`virtual functions: at most ${has.countMax}, each with a budget`)];
   return [
     ...diffNumber(
       had.countMax,
       has.countMax,
-      (from, to) => `virtual functions: ${to} instead of ${from}`,
+      (from, to) => `virtual functions: at most ${to}, before ${from}`,
     ),
     ...diffNumber(
       had.each.dmaBytes,
       has.each.dmaBytes,
-      (from, to) => `each virtual function: ${showBytes(to)} of DMA instead of ${showBytes(from)}`,
+      (from, to) => `each virtual function: ${showBytes(to)} of DMA, before ${showBytes(from)}`,
     ),
     ...diffNumber(
       had.each.mmioBytes,
       has.each.mmioBytes,
       (from, to) =>
-        `each virtual function: ${showBytes(to)} of registers instead of ${showBytes(from)}`,
+        `each virtual function: ${showBytes(to)} of registers, before ${showBytes(from)}`,
     ),
     ...diffNumber(
       had.each.interruptsPerSecond,
       has.each.interruptsPerSecond,
-      (from, to) => `each virtual function: ${to} interrupts a second instead of ${from}`,
+      (from, to) => `each virtual function: ${to} interrupts a second, before ${from}`,
     ),
   ];
 }
@@ -217,52 +255,78 @@ function diffHost(before: Ceiling, after: Ceiling): CeilingChange[] {
   if (before.isolation.mode !== after.isolation.mode) {
     changes.push(
       after.isolation.mode === 'mapped'
-        ? narrower('no longer works in the address space of a process')
-        : wider('now works in the address space of a process (shared virtual addressing)'),
+        ? narrower(
+            'the device no longer works in the address space of a process, but in windows of DMA',
+          )
+        : wider(
+            'the device works in the address space of a process (shared virtual addressing): all that the process has, before windows of DMA',
+          ),
     );
   } else {
     changes.push(
       ...diffNumber(
         before.isolation.pasidBits,
         after.isolation.pasidBits,
-        (from, to) => `PASIDs of ${to} bits instead of ${from}`,
+        (from, to) =>
+          `shared virtual addressing: up to ${2 ** to} address spaces (PASIDs), before ${2 ** from}`,
       ),
     );
   }
   if (before.requires.deviceAttestation !== after.requires.deviceAttestation) {
     changes.push(
       after.requires.deviceAttestation
-        ? narrower('now asks for a device that attests itself')
-        : wider('no longer asks for a device that attests itself'),
+        ? narrower('the device must attest itself, before it need not')
+        : wider('the device need not attest itself any more'),
     );
   }
   const strictness = ({ requires }: Ceiling): number =>
     BOOT_REQUIREMENTS.indexOf(requires.bootState);
   if (strictness(before) !== strictness(after)) {
-    const text = `asks for a boot state of ${after.requires.bootState}, it was ${before.requires.bootState}`;
+    const text = `the measured boot of the host: ${BOOT_WORDS[after.requires.bootState]}, before ${BOOT_WORDS[before.requires.bootState]}`;
     changes.push(strictness(after) < strictness(before) ? wider(text) : narrower(text));
   }
   return changes;
 }
 
+const BOOT_WORDS = {
+  any: 'whatever it is',
+  degraded: 'degraded is enough',
+  trusted: 'it must be trusted',
+} as const;
+
 function diffAbi(before: Ceiling, after: Ceiling): CeilingChange[] {
   const changes: CeilingChange[] = [];
   const range = ({ abi }: Ceiling): string => `${abi.min} to ${abi.max}`;
   if (range(before) !== range(after))
-    changes.push(other(`driver ABI ${range(after)} instead of ${range(before)}`));
-  if (before.abi.features !== after.abi.features) changes.push(other('other ABI features'));
+    changes.push(other(`driver ABI ${range(after)}, before ${range(before)}`));
+  changes.push(...diffFeatures(before.abi.features, after.abi.features));
   const layout = ({ abi: { layout } }: Ceiling): string =>
     layout === undefined ? 'none' : `${layout.sizeBytes} bytes at ${layout.alignmentBytes}`;
   if (layout(before) !== layout(after))
-    changes.push(other(`descriptor layout: ${layout(after)} instead of ${layout(before)}`));
+    changes.push(other(`descriptor layout: ${layout(after)}, before ${layout(before)}`));
   if (after.generation > before.generation)
-    changes.push(other(`security generation ${after.generation}, it was ${before.generation}`));
+    changes.push(other(`security generation ${after.generation}, before ${before.generation}`));
   // An older generation is what revocations refuse: going back is never a detail.
   if (after.generation < before.generation)
     changes.push(
-      wider(`security generation goes back to ${after.generation} from ${before.generation}`),
+      wider(`security generation goes back from ${before.generation} to ${after.generation}`),
     );
   return changes;
+}
+
+/** Features of the ABI are asked for; that of the descriptor is asked of the host as well. */
+function diffFeatures(before: bigint, after: bigint): CeilingChange[] {
+  const [added, dropped] = [after & ~before, before & ~after];
+  const direct = 'the descriptor of its device itself, past the broker of the agent';
+  const rest = (bits: bigint): bigint => bits & ~ABI_FEATURE.direct;
+  return [
+    ...((added & ABI_FEATURE.direct) === 0n ? [] : [wider(`now asks for ${direct}`)]),
+    ...((dropped & ABI_FEATURE.direct) === 0n ? [] : [narrower(`no longer asks for ${direct}`)]),
+    ...(rest(added) === 0n ? [] : [other(`now needs the ABI features ${hexU64(rest(added))}`)]),
+    ...(rest(dropped) === 0n
+      ? []
+      : [other(`no longer needs the ABI features ${hexU64(rest(dropped))}`)]),
+  ];
 }
 
 /** One change when a number rises (wider) or falls. */

@@ -42,7 +42,7 @@ t.test('diff: words, signs, and an exit status for who asks', async (t) => {
   const { exit, stdout } = await manifest('diff', old, fresh);
   t.equal(exit, 0);
   t.match(stdout, /^\+ BAR 0, 0x0\.\.0xfff \(4 KiB\): becomes writable, it was read only$/m);
-  t.match(stdout, /^\+ BAR 0, 0x40000\.\.0x40fff \(4 KiB\): now read and written$/m);
+  t.match(stdout, /^\+ BAR 0, 0x40000\.\.0x40fff \(4 KiB\): newly asked for, to read and write$/m);
   t.equal((await manifest('diff', old, fresh, '--refuse-wider')).exit, 16);
   t.equal((await manifest('diff', fresh, old, '--refuse-wider')).exit, 0);
   t.match((await manifest('diff', old, old)).stdout, /both allow the same/);
