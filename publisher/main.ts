@@ -13,6 +13,7 @@ import { publishBatch } from './commands/publish-batch.ts';
 import { raiseFloor } from './commands/raise-floor.ts';
 import { renew } from './commands/renew.ts';
 import { request } from './commands/request.ts';
+import { retireKey } from './commands/retire-key.ts';
 import { rotateKeys } from './commands/rotate-keys.ts';
 import { sbom } from './commands/sbom.ts';
 import { sign } from './commands/sign.ts';
@@ -37,6 +38,7 @@ export const program: ProgramSpec = {
       promote,
       withdraw,
       raiseFloor,
+      retireKey,
       sign,
       renew,
       rotateKeys,

@@ -19,6 +19,8 @@ export interface RoleChange {
   readonly removed?: readonly string[];
   /** Keys with which evidence is signed here; those that the role does not list yet are added. */
   readonly evidenceKeys: readonly PublicKey[];
+  /** Keys that sign no new evidence from here on; each is listed as active before. */
+  readonly retired?: readonly PublicKey[];
   /** Generation floors that rise, by product: hosts refuse every older build of it for ever. */
   readonly floors?: ReadonlyMap<string, number>;
   readonly expires: Instant;
@@ -42,7 +44,7 @@ export function nextRole(base: Targets | undefined, change: RoleChange): JsonObj
     expires: formatInstant(expires),
     targets: withFields(jsonObject(kept), Object.fromEntries(entries)),
     [ROLE_FIELD]: withFields(fields, {
-      ...evidenceField(base, change.evidenceKeys),
+      ...evidenceField(base, change),
       ...floorsField(fields, floors),
     }),
   });
@@ -98,19 +100,23 @@ function refuseOverwriting(targets: JsonObject, entries: ReadonlyMap<string, Jso
   }
 }
 
-function evidenceField(base: Targets | undefined, added: readonly PublicKey[]): JsonObject {
+function evidenceField(
+  base: Targets | undefined,
+  { evidenceKeys: added, retired: retiring = [] }: RoleChange,
+): JsonObject {
   const { active, retired } =
     base === undefined ? { active: [], retired: [] } : parseEvidenceKeys(base.envelope.signed);
-  const isRetired = new Set(retired.map(keyIdentity));
+  const isRetired = new Set([...retired, ...retiring].map(keyIdentity));
   const wrong = added.find((key) => isRetired.has(keyIdentity(key)));
   if (wrong !== undefined) {
-    throw new IronError('E_KEY', 'the evidence key of this folder is listed as retired', {
+    throw new IronError('E_KEY', 'the evidence key of this folder is retired', {
       why: 'a retired key signs nothing new',
-      hint: 'nothing was signed; name the key that took its place in vendor.json',
+      hint: 'nothing was signed; `ironport rotate-keys --list evidence` puts a new key in its place',
     });
   }
   const keys = new Map([...active, ...added].map((key) => [keyIdentity(key), key]));
-  return buildEvidenceKeys({ active: [...keys.values()], retired });
+  for (const key of retiring) keys.delete(keyIdentity(key));
+  return buildEvidenceKeys({ active: [...keys.values()], retired: [...retired, ...retiring] });
 }
 
 /** Nothing where no floor rises: a role without the field stays without it. */

@@ -13,10 +13,18 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { openRepository } from '../../client/open-repository.ts';
 import { freePort } from '../../scripts/demo/support/port.ts';
+import type { PublicKey } from '../../shared/crypto/key.ts';
+import { parseEvidenceKeys } from '../../shared/evidence/keys.ts';
+import { SIDECARS } from '../../shared/layout.ts';
+import { platformCrypto } from '../../shared/node/crypto.ts';
+import { keyId } from '../../shared/tuf/key.ts';
+import { parseTargets } from '../../shared/tuf/targets.ts';
 import { Scene } from '../publisher/support.ts';
 import { expectedExit, says, steps } from '../support/guide.ts';
 import { Shell } from '../support/shell.ts';
+import { verifyElsewhere } from '../support/sigstore.ts';
 
 t.setTimeout(600_000);
 
@@ -107,7 +115,45 @@ t.test('every line of docs/guide/vendor.md', async (t) => {
   await scene.start();
   t.teardown(() => scene.stop());
   await walk(t, 'docs/guide/vendor.md', folder, scene.url);
+  await verifiesAsWritten(t, scene);
 });
+
+/**
+ * What somebody has who walked the page: the artifacts, by our client, and their bundles, by
+ * `@sigstore/verify`, although the evidence key was exchanged on the way.
+ */
+async function verifiesAsWritten(t: Test, scene: Scene): Promise<void> {
+  const repository = await openRepository({
+    address: scene.url,
+    store: join(scene.folder, '.as-written'),
+  });
+  t.teardown(() => repository.close());
+  await repository.pin(readFileSync(scene.at('signed', '1.root.json')));
+  const role = parseTargets(readFileSync(scene.at('acme', 'signed', 'published.json')), 'acme');
+  const { active, retired } = parseEvidenceKeys(role.envelope.signed);
+  t.ok(active.length > 0 && retired.length > 0, 'one signs, and one was retired');
+  const byId = new Map(
+    [...active, ...retired].map((key) => [keyId(platformCrypto, key), key] as const),
+  );
+  const { targets } = await repository.list();
+  const paths = targets.map(({ entry }) => entry.path).filter((path) => path.startsWith('acme/'));
+  const bundles = paths.filter((path) => path.endsWith(SIDECARS.bundle));
+  t.ok(bundles.length > 0, 'there are bundles');
+  const hints = new Set<string>();
+  for (const path of bundles) {
+    const artifact = path.slice(0, -SIDECARS.bundle.length);
+    const { sidecars } = await repository.verify(artifact);
+    const bytes = sidecars.get('bundle')?.bytes as Uint8Array;
+    const bundle = JSON.parse(new TextDecoder().decode(bytes));
+    const { hint } = bundle.verificationMaterial.publicKey;
+    t.doesNotThrow(() => verifyElsewhere(bundle, hint, byId.get(hint) as PublicKey), artifact);
+    hints.add(hint);
+  }
+  t.ok(
+    retired.some((key) => hints.has(keyId(platformCrypto, key))),
+    'also those of the key that is retired',
+  );
+}
 
 t.test('the links of the guides lead somewhere', async (t) => {
   for (const page of ['operator', 'vendor', 'vendor-channels']) {

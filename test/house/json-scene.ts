@@ -75,6 +75,11 @@ async function vendorsWork(scene: Scene): Promise<void> {
   await must('ironport', ['withdraw', 'edu@0.9.0', ...why, ...to]);
   // Of a product that was never published: the floors of edu are others' business here.
   await must('ironport', ['raise-floor', 'edu-old', '2', ...to]);
+  const { keys } = JSON.parse(await readFile(join(scene.vendor('acme'), 'vendor.json'), 'utf8'));
+  const file = join(scene.vendor('acme'), keys.evidence[0]);
+  const { keyid } = await must('ironport-repo', ['key', 'show', file]);
+  await must('ironport', ['rotate-keys', '--list', 'evidence', ...dir]);
+  await must('ironport', ['retire-key', keyid as string, ...to]);
   await must('ironport', ['renew', ...dir, '--repository', scene.service?.url ?? '']);
   const wide = join(scene.folder, 'wide.ceiling.json');
   const ceiling = JSON.parse(await readFile(join(EDU, 'ceiling.json'), 'utf8'));

@@ -1,0 +1,109 @@
+/** `retire-key`: an evidence key signs nothing new, and stays good for what is listed. */
+
+import type { CommandResult, CommandSpec } from '../../shared/cli/command.ts';
+import { IronError } from '../../shared/errors.ts';
+import { parseEvidenceKeys } from '../../shared/evidence/keys.ts';
+import { LIFETIMES } from '../../shared/limits.ts';
+import { systemClock } from '../../shared/node/clock.ts';
+import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
+import { formatInstant } from '../../shared/time.ts';
+import { keyId } from '../../shared/tuf/key.ts';
+import { leaveWaiting, waitingData, waitingText } from '../co-sign.ts';
+import { handIn, signRole } from '../hand-in.ts';
+import { nextRole } from '../next-role.ts';
+import type { Base } from '../rebase/base.ts';
+import {
+  apiOf,
+  isOwnWork,
+  REPOSITORY_OPTION,
+  ROOT_OPTION,
+  roleWords,
+  type Session,
+  verifiedBase,
+  withSession,
+} from '../session.ts';
+import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
+
+export const retireKey: CommandSpec = {
+  name: 'retire-key',
+  summary: 'let an evidence key sign nothing new; what it signed of what is listed stays good',
+  description:
+    "Publishes one's own role with the key marked as retired, and with the evidence key of this folder as one that signs: `ironport rotate-keys --list evidence` makes that one first. No operator is needed. A key that was stolen is denied by the repository's list of revocations as well: retired, it would still be believed for what is listed.",
+  arguments: [
+    { name: 'keyid', description: 'the id of the key, or its beginning, of 8 digits at least' },
+  ],
+  options: [REPOSITORY_OPTION, DIR_OPTION, ROOT_OPTION, PASSPHRASE_OPTION],
+  examples: ['ironport retire-key 3f9a1c22 --dir acme --repository http://127.0.0.1:8080'],
+  schema: 'ironport/retire-key/v1',
+  run: (context) => withSession(context, retire),
+};
+
+async function retire(session: Session): Promise<CommandResult> {
+  const { context, config, signers } = session;
+  const [text = ''] = context.args;
+  if (!/^[0-9a-f]{8,64}$/.test(text)) {
+    throw new IronError('E_USAGE', `not the id of a key: ${JSON.stringify(text.slice(0, 70))}`, {
+      hint: 'nothing was signed; 8 to 64 digits, as `ironport-repo key show` prints them',
+    });
+  }
+  const signer = await signers.one('evidence');
+  context.ui.stage('verifying the published state from the pinned root');
+  const base = await verifiedBase(session);
+  await isOwnWork(session, base);
+  const retired = findKey(base, text);
+  const signed = await signRole(
+    session,
+    base,
+    nextRole(base.role, {
+      entries: new Map(),
+      evidenceKeys: [signer.key],
+      retired: [retired],
+      expires: systemClock() + LIFETIMES.vendor,
+    }),
+  );
+  context.ui.stage(`signed ${roleWords(config.vendor, signed.role)}, at home`);
+  const keyid = keyId(crypto, retired);
+  const facts = {
+    keyid,
+    signs_now: keyId(crypto, signer.key),
+    role: config.vendor,
+    version: signed.role.version,
+    expires: formatInstant(signed.role.expires),
+    signatures: { have: signed.have, need: signed.need },
+  };
+  const api = await apiOf(session);
+  if (signed.have < signed.need) {
+    const waiting = await leaveWaiting(session, api, { own: signed, nested: [] });
+    return { data: { ...facts, ...waitingData(waiting) }, text: waitingText(waiting, signed) };
+  }
+  const published = await handIn(session, api, signed);
+  return {
+    data: { ...facts, published: true, ...published },
+    text: [
+      `the key ${keyid.slice(0, 12)} is retired; ${facts.signs_now.slice(0, 12)} signs evidence`,
+      `  ${roleWords(config.vendor, signed.role)}, in snapshot ${published.snapshot}`,
+    ].join('\n'),
+  };
+}
+
+/** The active key whose id begins so: exactly one. */
+function findKey({ role }: Base, text: string) {
+  const keys =
+    role === undefined ? { active: [], retired: [] } : parseEvidenceKeys(role.envelope.signed);
+  const named = (list: typeof keys.active) =>
+    list.filter((key) => keyId(crypto, key).startsWith(text));
+  const [found, ...more] = named(keys.active);
+  if (found !== undefined && more.length === 0) return found;
+  if (found === undefined && named(keys.retired).length > 0) {
+    throw new IronError('E_NOTHING_TO_DO', `the key ${text} is retired already`, {
+      hint: 'nothing was signed',
+    });
+  }
+  throw new IronError(
+    'E_KEY',
+    found === undefined
+      ? `the published role lists no active evidence key ${text}`
+      : `${more.length + 1} active evidence keys begin with ${text}`,
+    { hint: 'nothing was signed; give the whole id' },
+  );
+}
