@@ -15,7 +15,7 @@ import {
   loadState,
   saveState,
 } from '../../server/jobs/check/state.ts';
-import { utf8 } from '../../shared/bytes.ts';
+import { fromUtf8, utf8 } from '../../shared/bytes.ts';
 import { isIronError } from '../../shared/errors.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { DAY, HOUR } from '../../shared/time.ts';
@@ -214,6 +214,18 @@ const PLANTED: Readonly<Record<string, Planted>> = {
       return await look({ files: (path) => (path.endsWith('/3.acme.json') ? other : undefined) });
     },
   },
+  'a role that nobody signed to whom it is delegated': {
+    kind: 'snapshot',
+    at: 'acme',
+    act: async ({ simulator, look }) => {
+      simulator.addTarget('acme', 'acme/one.bin', utf8('uno'));
+      simulator.publish('acme');
+      const path = 'metadata/3.acme.json';
+      const { signed } = JSON.parse(fromUtf8(simulator.serve(path) as Uint8Array));
+      const unsigned = utf8(JSON.stringify({ signed, signatures: [] }));
+      return await look({ files: (one) => (one === path ? unsigned : undefined) });
+    },
+  },
   'a role that disappears from the snapshot': {
     kind: 'snapshot',
     at: 'acme',
@@ -373,6 +385,33 @@ t.test('what is no defect of targets', async (t) => {
   t.same((await look({ ...later })).findings, [], 'the newest is what is remembered');
 });
 
+t.test('what nobody signed is not remembered', async (t) => {
+  const { simulator, look, state } = repository();
+  await look();
+  simulator.addTarget('acme', 'acme/three.bin', utf8('drei'));
+  simulator.publish('acme');
+  const path = 'metadata/3.acme.json';
+  const forged = fromUtf8(simulator.serve(path) as Uint8Array);
+  const { signed } = JSON.parse(forged);
+  const files = (one: string) =>
+    one === path ? utf8(JSON.stringify({ signed, signatures: [] })) : undefined;
+  t.strictSame(found(await look({ files })), ['snapshot acme']);
+  t.notOk(state.targets.has('acme/three.bin'), 'its targets mean nothing yet');
+  // Nor what nothing delegates to, whoever signed it: no reader is led there.
+  const other = repository();
+  other.simulator.delegate('acme', 'acme.wifi', { paths: ['acme/wifi/*'] });
+  other.simulator.addTarget('acme.wifi', 'acme/wifi/w.bin', utf8('w'));
+  other.simulator.publish('acme', 'acme.wifi');
+  t.same((await other.look()).findings, []);
+  t.ok(other.state.targets.has('acme/wifi/w.bin'), 'what a role leads to that is led to');
+  const { delegations } = other.simulator.role('acme');
+  if (delegations !== undefined) delegations.roles = [];
+  other.simulator.addTarget('acme.wifi', 'acme/wifi/x.bin', utf8('x'));
+  other.simulator.publish('acme', 'acme.wifi');
+  t.same((await other.look()).findings, []);
+  t.notOk(other.state.targets.has('acme/wifi/x.bin'));
+});
+
 t.test('in time all targets are asked for, and all old files', async (t) => {
   const { simulator, state } = repository();
   for (let i = 0; i < 10; i++) simulator.addTarget('acme', `acme/${i}.bin`, utf8(String(i)));
@@ -463,6 +502,15 @@ t.test('hostile servers', async (t) => {
     return true;
   };
   await t.rejects(get('metadata/1.root.json', 1000), { code: 'E_NETWORK' });
+  // A path that begins with slashes is no address of another host.
+  const asked: (string | undefined)[] = [];
+  served.misbehave = (request, response) => {
+    asked.push(request.url);
+    response.end();
+    return true;
+  };
+  await get('//elsewhere.invalid/one.bin', 1000);
+  t.strictSame(asked, ['///elsewhere.invalid/one.bin']);
   for (const address of ['ftp://x', 'nowhere', 'file:///etc/passwd'])
     t.throws(() => openHttp(address, new AbortController().signal), { code: 'E_USAGE' });
 });

@@ -15,6 +15,7 @@ import { parseTargets, type Targets } from '../../../shared/tuf/targets.ts';
 import { driveAsync } from '../../../shared/verify/drive.ts';
 import { TrustedMetadata } from '../../../shared/verify/trusted.ts';
 import { type Request, refresh } from '../../../shared/verify/workflow.ts';
+import { believedRoles } from './believed.ts';
 import { Reader, type ReaderOptions } from './reader.ts';
 import { type CheckFinding, Report } from './report.ts';
 import { noteSaid } from './state.ts';
@@ -156,18 +157,18 @@ class Checker {
           role,
           'the snapshot listed it at an earlier look, and does not now',
         );
-    const read: Targets[] = [];
+    const read = new Map<string, Targets>();
     for (const [role, meta] of [...listed].slice(0, LIST_LIMITS.roles)) {
       this.#version(role, meta.version);
       const file = await report.guard('snapshot', role, () => this.#role(trusted, role, meta));
       if (file === undefined) continue;
-      read.push(file);
+      read.set(role, file);
       this.#expiry(role, file.expires);
-      if (!trusted.root.consistentSnapshot) this.#said(role, file);
     }
+    const believed = this.#believed(trusted, read);
     // A role that is named and was never listed has published nothing yet; of bins a reader may be
     // sent to any (TAP 15).
-    for (const { delegations } of read) {
+    for (const { delegations } of believed) {
       const succinct = delegations?.succinct;
       if (succinct === undefined || 2 ** succinct.bitLength > MOST_BINS) continue;
       for (const role of binNames(succinct))
@@ -178,7 +179,17 @@ class Checker {
             'readers are sent to this bin, and the snapshot does not list it',
           );
     }
-    return read;
+    return believed;
+  }
+
+  /** What readers go by, and what alone is remembered of what roles say. */
+  #believed(trusted: TrustedMetadata, read: ReadonlyMap<string, Targets>): Targets[] {
+    const top = trusted.targets('targets');
+    if (top === undefined) return [];
+    const { roles, refused } = believedRoles(this.#options.crypto, top, read);
+    for (const [role, why] of refused) this.#report.found('snapshot', role, why);
+    if (!trusted.root.consistentSnapshot) for (const [role, file] of roles) this.#said(role, file);
+    return [...roles.values()];
   }
 
   async #role(

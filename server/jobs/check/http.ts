@@ -40,7 +40,8 @@ export function openHttp(address: string, signal: AbortSignal): Opened {
     connections: 4,
   });
   const ask = (path: string, method: 'GET' | 'HEAD'): Promise<Dispatcher.ResponseData> =>
-    request(new URL(path, base), {
+    // A path of theirs may begin with a slash: it stays below the address, and leads to no other host.
+    request(new URL(`./${path}`, base), {
       method,
       dispatcher: agent,
       signal,
