@@ -88,7 +88,7 @@ export async function verifyFolder(
 /**
  * Verifies a file as the target `path`, by the metadata that is stored here. Its evidence is
  * judged when it lies beside it (`FILE.ceiling.json` and so on), or was kept when it was verified
- * with the network.
+ * with the network. A host with a policy refuses a file without evidence.
  */
 export async function verifyFile(
   repository: Repository,
@@ -118,8 +118,9 @@ export async function verifyFile(
   await updater.run(() => learnVendorFloors(trusted, artifact));
   // Also without evidence: what is denied by its digest or by its signer is no good file.
   verifyNotRevoked({ trusted, revocations }, bareSubject(crypto, trusted, artifact));
+  // A policy judges evidence: where there is none, it is refused as missing.
   const verdict =
-    sidecars.size === 0
+    sidecars.size === 0 && policy === undefined
       ? undefined
       : verifyArtifact(crypto, { trusted, artifact, sidecars, revocations, policy });
   const { length, hashes } = artifact.entry;

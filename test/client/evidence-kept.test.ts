@@ -1,9 +1,11 @@
 // What a verification read is kept, so that the same verdict is reached when nobody can be asked.
 
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { verifyFile } from '../../client/verify-offline.ts';
+import { utf8 } from '../../shared/bytes.ts';
+import { parseHostPolicy } from '../../shared/evidence/policy/host-policy.ts';
 import { SIDECARS } from '../../shared/layout.ts';
 import { STORE_LIMITS } from '../../shared/limits.ts';
 import { EDU } from '../support/artifact.ts';
@@ -48,6 +50,26 @@ t.test('a file is judged by what was kept, and by what lies beside it first', as
   t.ok(verdict.artifact, 'evidence and hardware are judged');
   await writeFile(`${out}${SIDECARS.ceiling}`, '{}');
   await t.rejects(verifyFile(machine.repository(), out, EDU), { name: 'IronError' });
+});
+
+t.test('a policy is never passed by because the evidence is gone', async (t) => {
+  const { machine, out, evidence } = await gotten(t);
+  const policy = (otherwise: string) =>
+    parseHostPolicy(
+      utf8(
+        JSON.stringify({
+          ...{ schema: 'ironport.host-policy/v1', version: 1 },
+          evidence: { otherwise, rules: [] },
+        }),
+      ),
+    );
+  const verify = (otherwise: string) =>
+    verifyFile(machine.repository(), out, EDU, policy(otherwise));
+  t.ok((await verify('default')).artifact);
+  await t.rejects(verify('refuse'), { code: 'E_POLICY' });
+  await rm(evidence, { recursive: true });
+  for (const otherwise of ['default', 'refuse'])
+    await t.rejects(verify(otherwise), { code: 'E_CEILING', message: /not there/ });
 });
 
 t.test('kept evidence is as untrusted as any, and heals', async (t) => {
