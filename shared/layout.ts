@@ -102,7 +102,6 @@ export const store = {
   targetsNote: 'targets-note.json',
   /** The floor of the policy that the fleet signs: beside the stores, as it is of the whole host. */
   policyFloor: 'policy-floor.json',
-  policyLock: 'policy-floor.lock',
   lock: 'lock',
   /** Targets that came in bundles, each under the SHA-256 of its place in the tree. */
   targetsFolder: 'targets',

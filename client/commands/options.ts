@@ -4,16 +4,14 @@ import { join } from 'node:path';
 import type { CommandContext, OptionSpec } from '../../shared/cli/command.ts';
 import { IronError } from '../../shared/errors.ts';
 import { store as layout } from '../../shared/layout.ts';
-import { STORE_LIMITS } from '../../shared/limits.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
-import { ensurePrivateFolder } from '../../shared/node/folders.ts';
 import { type LoadedPolicy, loadHostPolicy } from '../../shared/node/host-policy.ts';
-import { withLock } from '../../shared/node/lock.ts';
 import { checkPolicyFloor, raisePolicyFloor } from '../../shared/node/policy-floor.ts';
 import { parseSpan } from '../../shared/time.ts';
 import { parseRate, RateLimit } from '../fetch/rate.ts';
 import { loadRootFile, openRepository } from '../open-repository.ts';
 import type { Repository } from '../repository.ts';
+import { FolderStore } from '../store/folder.ts';
 import { stateFolder } from '../store/locate.ts';
 
 export const STORE: OptionSpec = {
@@ -89,14 +87,9 @@ export async function hostPolicy(context: CommandContext): Promise<LoadedPolicy 
   const loaded = await loadPolicy(context);
   if (loaded === undefined || loaded.signedBy.length === 0) return loaded;
   const folder = policyFolder(context);
-  await ensurePrivateFolder(folder);
-  const lock = join(folder, layout.policyLock);
+  // Under the lock of a store, which the folder may be: who has that sweeps away what others begin to write.
   const raise = () => raisePolicyFloor(join(folder, layout.policyFloor), loaded);
-  await withLock(lock, raise, {
-    waitMs: STORE_LIMITS.waitSeconds * 1000,
-    signal: context.signal,
-    purpose: 'the floor of the policy',
-  });
+  await new FolderStore(folder).exclusively(raise, context.signal);
   return loaded;
 }
 

@@ -1,6 +1,6 @@
 // A policy that the fleet signed never goes back: not for the client, and not for the agent.
 
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { program } from '../../client/main.ts';
@@ -93,6 +93,23 @@ t.test('the client', async (t) => {
   t.match((await get(await put('4', 4))).error, { code: 'E_STORE' }, 'a floor is never guessed');
   rmSync(floor);
   t.equal((await get(first)).exit, 0, 'forgotten by whoever owns the store');
+});
+
+t.test('the floor is written by whoever may sweep its folder, and by nobody beside', async (t) => {
+  const sim = new Simulator(systemClock());
+  const served = await serve(sim);
+  t.teardown(() => served.close());
+  const { place, put } = host(t);
+  writeFileSync(place('root.json'), sim.roots.get(1) as Uint8Array);
+  const folder = place('ironport');
+  mkdirSync(folder);
+  writeFileSync(join(folder, '.tmp-crashed'), '');
+  const argv = [served.url, 'get-verified', EDU, place('out'), '--root', place('root.json')];
+  const env = { XDG_STATE_HOME: place('.') };
+  await runInProcess(program, [...argv, ...(await put('1', 1))], env);
+  const left = readdirSync(folder, { withFileTypes: true }).filter((one) => one.isFile());
+  // A lock of its own would let the holder of a store's lock sweep away what is being written.
+  t.strictSame(left.map(({ name }) => name).sort(), [layout.lock, layout.policyFloor]);
 });
 
 t.test('the agent, by a floor of its own', async (t) => {
