@@ -70,11 +70,11 @@ export async function writeBatch(
   await beside(fresh, async ({ sha256, bytes }) => {
     const path = quarantine.path(vendor, sha256);
     await onPath(path, () => promptFiles.rename(placeOf(sha256), path));
+    // The name is made durable before a submission rests on it, also when the next one is not given.
+    quarantine.unsettled(vendor);
     await quarantine.note(vendor, sha256, { length: bytes.length, complete: true });
     quarantine.keepRecent(vendor, sha256, bytes);
   });
-  // The names are made durable before a submission rests on them.
-  if (fresh.length > 0) quarantine.unsettled(vendor);
   return { received: blobs.length, bytes };
 }
 

@@ -43,6 +43,8 @@ export class Quarantine {
   readonly #recent = new RecentBytes();
   /** Vendors whose folder has names that are not durable yet. */
   readonly #unsettled = new Set<string>();
+  /** By vendor, the wait for the disk that is under way. Owned by `settle`. */
+  readonly #settling = new Map<string, Promise<void>>();
 
   /** @param home the service's folder */
   constructor(home: string) {
@@ -77,10 +79,11 @@ export class Quarantine {
   #heldBy(vendor: string): Promise<Map<string, HeldBlob>> {
     let held = this.#held.get(vendor);
     if (held === undefined) {
-      held = this.list(vendor).then(
-        (files) =>
-          new Map(files.map(({ sha256, length, complete }) => [sha256, { length, complete }])),
-      );
+      held = this.list(vendor).then((files) => {
+        // Whoever gave these names may have been killed before they were durable.
+        if (files.some(({ complete }) => complete)) this.#unsettled.add(vendor);
+        return new Map(files.map(({ sha256, length, complete }) => [sha256, { length, complete }]));
+      });
       this.#held.set(vendor, held);
       held.catch(() => this.#held.delete(vendor));
     }
@@ -145,14 +148,21 @@ export class Quarantine {
     this.#unsettled.add(vendor);
   }
 
-  /** Makes every complete blob of a vendor durable by its name, too: a submission rests on them. */
+  /**
+   * Makes every complete blob of a vendor durable by its name, too: a submission rests on them. Of several
+   * that come at once each waits for the disk, and hears when that failed.
+   */
   async settle(vendor: string): Promise<void> {
-    if (!this.#unsettled.delete(vendor)) return;
+    if (!this.#unsettled.delete(vendor)) return await this.#settling.get(vendor);
+    const settling = syncFolder(this.folder(vendor), promptFiles);
+    this.#settling.set(vendor, settling);
     try {
-      await syncFolder(this.folder(vendor), promptFiles);
+      await settling;
     } catch (error) {
       this.#unsettled.add(vendor);
       throw error;
+    } finally {
+      if (this.#settling.get(vendor) === settling) this.#settling.delete(vendor);
     }
   }
 
