@@ -160,16 +160,22 @@ async function refuseWithdrawn(agent: Agent, path: string): Promise<void> {
  * a notice said since that its vendor withdrew it.
  */
 export async function loadAccepted(agent: Agent, path: string): Promise<Accepted> {
-  parseArtifactPath(path);
-  const bytes = await agent.read(`${agentState.accepted(path)}/${acceptedFile.entry}`);
-  if (bytes === undefined) {
+  const entry = await loadEntry(agent, path);
+  if (entry === undefined) {
     throw new IronError('E_NOT_FOUND', `${path} was not accepted by this agent`, {
       hint: 'hand it over first: `ironport-client handoff`, then `ironport-agent accept`',
       context: { path },
     });
   }
   await refuseWithdrawn(agent, path);
-  return parseAccepted(bytes);
+  return entry;
+}
+
+/** The same, withdrawn or not, for who asks about it and binds nothing; undefined when it is not there. */
+export async function loadEntry(agent: Agent, path: string): Promise<Accepted | undefined> {
+  parseArtifactPath(path);
+  const bytes = await agent.read(`${agentState.accepted(path)}/${acceptedFile.entry}`);
+  return bytes === undefined ? undefined : parseAccepted(bytes);
 }
 
 /** Every accepted driver, by target path. */
@@ -184,8 +190,17 @@ export async function listAccepted(agent: Agent): Promise<Accepted[]> {
   return found;
 }
 
-/** Whether the driver with this digest rests on metadata past its expiry; one that is not there any more does. */
-export function isStale(accepted: readonly Accepted[], sha256: string, now: Instant): boolean {
-  const entry = accepted.find(({ artifact }) => artifact.sha256 === sha256);
+/**
+ * Whether this driver rests on metadata past its expiry; one that is not there any more does. The same bytes
+ * under another path rest on other metadata.
+ */
+export function isStale(
+  accepted: readonly Accepted[],
+  { path, sha256 }: { readonly path: string; readonly sha256: string },
+  now: Instant,
+): boolean {
+  const entry = accepted.find(
+    ({ artifact }) => artifact.path === path && artifact.sha256 === sha256,
+  );
   return entry === undefined || entry.freshUntil <= now;
 }

@@ -4,7 +4,6 @@
  * the bytes and the device: neither a newer version nor another card in the slot is meant by it.
  */
 
-import { readdir } from 'node:fs/promises';
 import { utf8 } from '../shared/bytes.ts';
 import { Node } from '../shared/json/decode.ts';
 import { parseJson } from '../shared/json/read.ts';
@@ -16,7 +15,7 @@ import { formatInstant, type Instant } from '../shared/time.ts';
 import type { Agent } from './agent.ts';
 import { removeFile } from './binding.ts';
 import { BACKENDS, type BackendName } from './host/backend.ts';
-import { isBdf } from './host/bdf.ts';
+import { listAddresses } from './state-names.ts';
 
 /** How it is bound: by itself, held, or held and driven. */
 export interface Manner {
@@ -90,13 +89,8 @@ export function removeKept(agent: Agent, bdf: string): Promise<void> {
 }
 
 /** The addresses that something is declared for. A record is read by who needs it: one that is damaged hides no other. */
-export async function listKept(agent: Agent): Promise<string[]> {
-  const names = await readdir(agent.place(agentState.keptFolder)).catch((): string[] => []);
-  return names
-    .filter((name) => name.endsWith('.json'))
-    .sort()
-    .map((name) => decodeURIComponent(name.slice(0, -'.json'.length)))
-    .filter(isBdf);
+export function listKept(agent: Agent): Promise<string[]> {
+  return listAddresses(agent, agentState.keptFolder, '.json');
 }
 
 /** Declares what is about to be bound; returns how to have it as it was before, for when it is not bound. */

@@ -4,18 +4,17 @@
  * the last step of releasing; what did not count is undone, from whatever state is found.
  */
 
-import { readdir } from 'node:fs/promises';
 import { agentState } from '../shared/layout.ts';
 import type { Agent } from './agent.ts';
 import { stuckWriteError, undo } from './apply.ts';
 import { loadBinding, removeGrant } from './binding.ts';
 import { applyingTo } from './device-hands.ts';
-import { isBdf } from './host/bdf.ts';
 import { readBootId } from './host/host-facts.ts';
 import type { Sysfs } from './host/sysfs.ts';
 import { findWriters } from './host/write.ts';
 import { type FoundJournal, Journal, loadJournal } from './journal.ts';
 import { findIncident } from './quarantine/find.ts';
+import { listAddresses } from './state-names.ts';
 import { loadVfSet } from './vfs/set.ts';
 
 export type Recovery =
@@ -95,15 +94,7 @@ function reached({ entries }: FoundJournal): number {
   return Math.max(0, ...begun);
 }
 
-/** The devices with a change that did not end. */
-export async function unfinished(agent: Agent): Promise<FoundJournal[]> {
-  const names = await readdir(agent.place(agentState.journalsFolder)).catch((): string[] => []);
-  const found: FoundJournal[] = [];
-  for (const name of names.filter((one) => one.endsWith('.jsonl')).sort()) {
-    const device = decodeURIComponent(name.slice(0, -'.jsonl'.length));
-    if (!isBdf(device)) continue;
-    const journal = await loadJournal(agent.place(agentState.journal(device)));
-    if (journal !== undefined) found.push(journal);
-  }
-  return found;
+/** The addresses with a change that did not end. A journal is read by who needs it: a damaged one hides no other. */
+export function unfinished(agent: Agent): Promise<string[]> {
+  return listAddresses(agent, agentState.journalsFolder, '.jsonl');
 }

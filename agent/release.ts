@@ -18,7 +18,7 @@ import { requireNoIncident } from './quarantine/find.ts';
 import { recoverDevice } from './recover.ts';
 import { transitions } from './transitions.ts';
 import { loadUpgrade } from './upgrade-note.ts';
-import { wentWithParent } from './vfs/parent.ts';
+import { folderOf, wentWithParent } from './vfs/parent.ts';
 
 export interface Released {
   readonly device: string;
@@ -98,9 +98,13 @@ export async function planRelease(agent: Agent, sysfs: Sysfs, binding: Binding):
   const { device, bound, found } = binding;
   // Nothing is left of it to restore.
   if (await wentWithParent(agent, sysfs, device)) return makePlan(device, found, found);
+  const isThisBoot = binding.boot === (await readBootId(agent.proc));
+  // A device that did not come back, as a virtual function that nobody made anew.
+  if (!isThisBoot && (await folderOf(sysfs, device)) === undefined)
+    return makePlan(device, found, found);
   const now = await readBinding(sysfs, await sysfs.deviceFolder(device));
   // sysfs forgot the binding at the last start: what is found is the kernel's own choice, and stays.
-  if (binding.boot !== (await readBootId(agent.proc))) return makePlan(device, now, now);
+  if (!isThisBoot) return makePlan(device, now, now);
   if (!sameState(now, bound) && !sameState(now, found)) {
     throw new IronError('E_AGENT_REFUSED', `${device} is not as this agent left it`, {
       why: `expected ${describeState(bound)}; found ${describeState(now)}`,

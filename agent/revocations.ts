@@ -3,7 +3,7 @@
  * hand-over that brought it and counts for all that was accepted before.
  */
 
-import { IronError, isIronError } from '../shared/errors.ts';
+import { IronError } from '../shared/errors.ts';
 import { agentState } from '../shared/layout.ts';
 import { REVOCATION_LIMITS } from '../shared/limits.ts';
 import {
@@ -17,7 +17,7 @@ import { readList } from '../shared/revocation/signed-list.ts';
 import { parseFloors } from '../shared/verify/floors.ts';
 import type { Agent } from './agent.ts';
 import { type Binding, listBindings } from './binding.ts';
-import { type Accepted, loadAccepted } from './entry.ts';
+import { type Accepted, loadEntry } from './entry.ts';
 
 /** A binding that runs although it is revoked. */
 export interface Hit {
@@ -80,11 +80,8 @@ export async function findHits(agent: Agent): Promise<Hit[]> {
   const inForce = await loadInForce(agent);
   const hits: Hit[] = [];
   for (const binding of await listBindings(agent)) {
-    const entry = await loadAccepted(agent, binding.driver.path).catch((error) => {
-      // A binding outlives the entry that somebody removed; its digest is known all the same.
-      if (isIronError(error, 'E_NOT_FOUND')) return undefined;
-      throw error;
-    });
+    // A binding outlives the entry that somebody removed, or its vendor withdrew: its digest is known.
+    const entry = await loadEntry(agent, binding.driver.path);
     const revoked = findRevocation(inForce, entry === undefined ? bare(binding) : subjectOf(entry));
     if (revoked !== undefined) hits.push({ binding, revoked });
   }

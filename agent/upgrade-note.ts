@@ -3,7 +3,6 @@
  * driver is let go until one of the two is bound, and is what a crash in between is reconciled by.
  */
 
-import { readdir } from 'node:fs/promises';
 import { utf8 } from '../shared/bytes.ts';
 import { Node } from '../shared/json/decode.ts';
 import { parseJson } from '../shared/json/read.ts';
@@ -12,7 +11,7 @@ import { AGENT_LIMITS } from '../shared/limits.ts';
 import { type DeviceName, deviceNameJson, readDeviceName } from '../shared/manifest/quarantine.ts';
 import { writeFileAtomic } from '../shared/node/files.ts';
 import type { Agent } from './agent.ts';
-import { isBdf } from './host/bdf.ts';
+import { listAddresses } from './state-names.ts';
 
 export interface UpgradeNote {
   readonly device: DeviceName;
@@ -63,11 +62,6 @@ export async function loadUpgrade(agent: Agent, bdf: string): Promise<UpgradeNot
 }
 
 /** The devices with an upgrade that did not end. */
-export async function listUpgrades(agent: Agent): Promise<string[]> {
-  const names = await readdir(agent.place(agentState.upgradesFolder)).catch((): string[] => []);
-  return names
-    .filter((name) => name.endsWith('.json'))
-    .map((name) => decodeURIComponent(name.slice(0, -'.json'.length)))
-    .filter(isBdf)
-    .sort();
+export function listUpgrades(agent: Agent): Promise<string[]> {
+  return listAddresses(agent, agentState.upgradesFolder, '.json');
 }

@@ -13,6 +13,7 @@ import { type Binding, loadBinding } from '../binding.ts';
 import { type Accepted, isStale, listAccepted } from '../entry.ts';
 import { listDevices, snapshotJson } from '../host/inventory.ts';
 import type { Sysfs } from '../host/sysfs.ts';
+import { loadPresent } from '../trust.ts';
 import { openAgent, openSysfs, STATE, SYSFS } from './options.ts';
 import { gatesJson } from './show.ts';
 
@@ -26,8 +27,10 @@ export const listCommand: CommandSpec = {
     const agent = openAgent(context);
     const sysfs = await openSysfs(context);
     const accepted = await listAccepted(agent);
+    const now = await loadPresent(agent);
     const rows: Row[] = [];
-    for (const bdf of await listDevices(sysfs)) rows.push(await rowOf(agent, sysfs, bdf, accepted));
+    for (const bdf of await listDevices(sysfs))
+      rows.push(await rowOf(agent, sysfs, bdf, accepted, now));
     const heading = ['ADDRESS', 'ID', 'DRIVER', 'GROUP', 'BINDABLE', 'WHY NOT, OR DRIVERS FOR IT'];
     return {
       data: { devices: rows.map(({ data }) => data) },
@@ -46,6 +49,7 @@ async function rowOf(
   sysfs: Sysfs,
   bdf: string,
   accepted: readonly Accepted[],
+  now: Instant,
 ): Promise<Row> {
   try {
     const { device, decisions } = await assess(agent, sysfs, bdf);
@@ -54,7 +58,7 @@ async function rowOf(
       .filter(({ ceiling }) => ceiling.devices.some((match) => matchesDevice(match, device)))
       .map(({ artifact }) => artifact.path);
     const binding = await loadBinding(agent, bdf);
-    const bound = binding === undefined ? null : boundJson(binding, accepted, agent.clock());
+    const bound = binding === undefined ? null : boundJson(binding, accepted, now);
     const id = `${hexId(device.vendor, 4).slice(2)}:${hexId(device.device, 4).slice(2)}`;
     return {
       data: {
@@ -89,7 +93,7 @@ function boundJson(
   accepted: readonly Accepted[],
   now: Instant,
 ): { driver: string; stale: boolean } {
-  return { driver: driver.path, stale: isStale(accepted, driver.sha256, now) };
+  return { driver: driver.path, stale: isStale(accepted, driver, now) };
 }
 
 function boundText(bound: ReturnType<typeof boundJson> | null): string[] {

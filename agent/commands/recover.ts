@@ -25,7 +25,7 @@ export const recoverCommand: CommandSpec = {
     const recovered: RecoveredHere[] = [];
     let failed: IronError | undefined;
     await agent.alone(async () => {
-      const changes = (await unfinished(agent)).map(({ head }) => head.device);
+      const changes = await unfinished(agent);
       for (const device of new Set([...changes, ...(await listUpgrades(agent))])) {
         try {
           if (changes.includes(device)) recovered.push(await recoverDevice(agent, sysfs, device));

@@ -4,8 +4,9 @@ import type { CommandSpec } from '../../shared/cli/command.ts';
 import { table } from '../../shared/cli/table.ts';
 import { asIronError, isIronError } from '../../shared/errors.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
+import { agentState } from '../../shared/layout.ts';
 import { findRevocation } from '../../shared/revocation/judge.ts';
-import { formatInstant } from '../../shared/time.ts';
+import { formatInstant, type Instant } from '../../shared/time.ts';
 import type { Agent } from '../agent.ts';
 import { type Binding, listBindings } from '../binding.ts';
 import { type BindingState, describeState, sameState, stateJson } from '../binding-state.ts';
@@ -15,9 +16,11 @@ import { readBinding } from '../host/inventory.ts';
 import { readVfState } from '../host/sriov.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import { findWriters } from '../host/write.ts';
+import { loadJournal } from '../journal.ts';
 import { type Kept, listKept, loadKept } from '../kept.ts';
 import { unfinished } from '../recover.ts';
 import { findHits, loadInForce, subjectOf } from '../revocations.ts';
+import { loadPresent } from '../trust.ts';
 import { listUpgrades, loadUpgrade } from '../upgrade-note.ts';
 import { folderOf } from '../vfs/parent.ts';
 import { listVfSets, type VfSet } from '../vfs/set.ts';
@@ -34,30 +37,24 @@ export const statusCommand: CommandSpec = {
   async run(context) {
     const agent = openAgent(context);
     const sysfs = await openSysfs(context);
-    const now = agent.clock();
+    const now = await loadPresent(agent);
     const accepted = await listAccepted(agent);
     const inForce = await loadInForce(agent);
     const hits = new Map((await findHits(agent)).map((hit) => [hit.binding.device, hit]));
     const bindings: JsonObject[] = [];
     for (const binding of await listBindings(agent)) {
       const revoked = hits.get(binding.device)?.revoked.what ?? null;
-      const stale = isStale(accepted, binding.driver.sha256, now);
+      const stale = isStale(accepted, binding.driver, now);
       bindings.push({ ...(await bindingJson(agent, sysfs, binding)), stale, revoked });
     }
     const sets: JsonObject[] = [];
     for (const set of await listVfSets(agent)) sets.push(await setJson(agent, sysfs, set));
     const kept: JsonObject[] = [];
-    for (const device of await listKept(agent)) kept.push(await keptJson(agent, device, accepted));
+    for (const device of await listKept(agent))
+      kept.push(await keptJson(agent, device, accepted, now));
     const changes: JsonObject[] = [];
-    for (const { head, entries } of await unfinished(agent)) {
-      const writers = await findWriters(sysfs, head.device, agent.proc);
-      changes.push({
-        device: head.device,
-        purpose: head.purpose,
-        last: entries.at(-1)?.detail ?? 'nothing begun',
-        stuck_process: writers[0] ?? null,
-      });
-    }
+    for (const device of await unfinished(agent))
+      changes.push(await changeJson(agent, sysfs, device));
     for (const device of await listUpgrades(agent)) {
       const note = await loadUpgrade(agent, device).catch(() => undefined);
       const last = note === undefined ? 'unreadable' : `from ${note.from.path} to ${note.to.path}`;
@@ -165,16 +162,27 @@ async function keptJson(
   agent: Agent,
   device: string,
   accepted: readonly Accepted[],
+  now: Instant,
 ): Promise<JsonObject> {
   try {
     const { driver, manner } = (await loadKept(agent, device)) as Kept;
-    const stale = isStale(accepted, driver.sha256, agent.clock());
+    const stale = isStale(accepted, driver, now);
     return { device, driver: driver.path, hold: manner.hold, stale, error: null };
   } catch (thrown) {
     // One that cannot be read hides none of the others.
     const { code, message } = asIronError(thrown);
     return { device, driver: null, hold: null, stale: null, error: { code, message } };
   }
+}
+
+/** A change that did not end; one whose journal cannot be read hides none of the others. */
+async function changeJson(agent: Agent, sysfs: Sysfs, device: string): Promise<JsonObject> {
+  const [writer = null] = await findWriters(sysfs, device, agent.proc);
+  const place = agent.place(agentState.journal(device));
+  const found = await loadJournal(place).catch(() => undefined);
+  const last =
+    found === undefined ? 'unreadable' : (found.entries.at(-1)?.detail ?? 'nothing begun');
+  return { device, purpose: found?.head.purpose ?? 'unknown', last, stuck_process: writer };
 }
 
 async function look(sysfs: Sysfs, device: string): Promise<BindingState | undefined> {
