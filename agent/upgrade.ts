@@ -42,24 +42,32 @@ export function upgrade(agent: Agent, sysfs: Sysfs, request: BindRequest): Promi
     await recoverDevice(agent, sysfs, bdf);
     await settleUpgrade(agent, sysfs, bdf);
     const { note, binding } = await check(agent, sysfs, request);
+    const from = binding.driver.path;
+    // Whatever failed, also the last line of the log about a release that is done: it is let go of.
+    const back = async (error: unknown): Promise<Upgraded> => {
+      const failed = asIronError(error);
+      const bound = await goBack(agent, sysfs, note, failed, request);
+      return { ...bound, from, failed: returned(note, failed) };
+    };
     await storeUpgrade(agent, note);
     await agent.audit.append({ event: 'upgrade', ...about(note) });
     try {
       await releaseAlone(agent, sysfs, drainOf(request));
     } catch (error) {
       // Stuck: recovery will tell what became of it, and needs to know of the upgrade.
-      if (!isIronError(error, 'E_BIND_STUCK')) await drop(agent, note, 'not-begun');
-      throw error;
+      if (isIronError(error, 'E_BIND_STUCK')) throw error;
+      if (await isBound(agent, bdf)) {
+        await drop(agent, note, 'not-begun');
+        throw error;
+      }
+      return await back(error);
     }
-    const from = binding.driver.path;
     try {
       const bound = await bindAlone(agent, sysfs, request);
       return { ...(await ending(bound, () => complete(agent, note))), from, failed: undefined };
     } catch (error) {
       if (isIronError(error, 'E_BIND_STUCK') || (await isBound(agent, bdf))) throw error;
-      const failed = asIronError(error);
-      const bound = await goBack(agent, sysfs, note, failed, request);
-      return { ...bound, from, failed: returned(note, failed) };
+      return await back(error);
     }
   });
 }
@@ -90,6 +98,8 @@ async function check(
   await requireNoIncident(agent, sysfs, bdf);
   const driver = await loadAccepted(agent, name);
   requireOther(binding, driver);
+  // It will be written anew: one that is damaged would be found when the old driver is gone.
+  await loadKept(agent, bdf);
   // Also that it can be given back at all.
   await planRelease(agent, sysfs, binding);
   const ready = await makeReady(agent, sysfs, driver, request, async () => PREVIEW);
