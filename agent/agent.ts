@@ -21,6 +21,8 @@ export interface AgentOptions {
   readonly state: string;
   /** Where signed heads of the audit log are kept, when it is not in that folder. */
   readonly auditHeads?: string | undefined;
+  /** The keys of the fleet's operators, when they are not at their usual place. */
+  readonly fleetKeys?: string | undefined;
   readonly crypto?: Crypto;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -31,6 +33,7 @@ export interface AgentOptions {
 
 export class Agent {
   readonly state: string;
+  readonly fleetKeys: string | undefined;
   readonly crypto: Crypto;
   readonly clock: Clock;
   readonly random: Random;
@@ -42,6 +45,7 @@ export class Agent {
 
   constructor(options: AgentOptions) {
     this.state = options.state;
+    this.fleetKeys = options.fleetKeys;
     this.crypto = options.crypto ?? platformCrypto;
     this.clock = options.clock ?? systemClock;
     this.random = options.random ?? systemRandom;

@@ -2,17 +2,19 @@
 
 import { toHex } from '../shared/bytes.ts';
 import { IronError, isIronError } from '../shared/errors.ts';
-import { parseEnvelope } from '../shared/evidence/dsse.ts';
-import type { FleetKeys } from '../shared/evidence/policy/signed-policy.ts';
-import { agentState } from '../shared/layout.ts';
+import { type Envelope, parseEnvelope, verifyEnvelope } from '../shared/evidence/dsse.ts';
+import { type FleetKeys, parseFleetKeys } from '../shared/evidence/policy/signed-policy.ts';
+import { agentState, hostFiles } from '../shared/layout.ts';
 import { MANIFEST_LIMITS } from '../shared/limits.ts';
 import {
   parseStandingPolicy,
   requireNewer,
+  requireStanding,
   type StandingPolicy,
   verifyFleetPolicy,
 } from '../shared/manifest/signed-policy.ts';
 import { writeFileAtomic } from '../shared/node/files.ts';
+import { readOwned } from '../shared/node/host-policy.ts';
 import { keyId } from '../shared/tuf/key.ts';
 import type { Agent } from './agent.ts';
 import { cutText } from './sound-text.ts';
@@ -24,17 +26,55 @@ export interface TakenPolicy {
   readonly sha256: string;
 }
 
+/** The keys of the operators, as this host names them today. `E_CONFIG` when it names none. */
+export async function loadFleetKeys({ fleetKeys }: Agent): Promise<FleetKeys> {
+  const keys = await readOwned(fleetKeys, hostFiles.fleetKeys);
+  if (keys !== undefined) return parseFleetKeys(keys);
+  throw new IronError('E_CONFIG', 'this host has no keys of its fleet', {
+    why: `there is no ${hostFiles.fleetKeys}, so that nobody's signature counts`,
+    hint: 'nothing was changed; name the file with the keys of the operators: --fleet-keys FILE',
+  });
+}
+
 /**
- * The policy that was taken last, however long ago; undefined when there was none. Its signatures were
- * verified then, and only this agent writes there. `E_STORE` when it cannot be read any more:
- * the floor would be gone with it.
+ * The policy that drivers are bound by: the one that was taken last, while it stands, and while those who
+ * signed it are operators still. Undefined when none was taken. `E_SIGNATURE`, `E_THRESHOLD`,
+ * `E_EXPIRED`, `E_CONFIG`, `E_STORE`.
  */
-export async function loadFleetPolicy(agent: Agent): Promise<TakenPolicy | undefined> {
+export async function loadPolicyInForce(agent: Agent): Promise<TakenPolicy | undefined> {
+  const taken = await loadFleetPolicy(agent);
+  if (taken === undefined) return undefined;
+  const { keys, threshold } = await loadFleetKeys(agent);
+  try {
+    verifyEnvelope(agent.crypto, taken.envelope, keys, threshold);
+  } catch (cause) {
+    if (!isIronError(cause, 'E_SIGNATURE', 'E_THRESHOLD')) throw cause;
+    throw new IronError(cause.code, 'the operators of today did not sign the fleet policy', {
+      why: `version ${taken.policy.version} was taken under other keys: ${cause.message}`,
+      hint: 'nothing was changed; let them sign a policy of a higher version, and take that',
+      cause,
+      context: { ...cause.context, version: taken.policy.version },
+    });
+  }
+  requireStanding(taken.policy, await loadPresent(agent));
+  return taken;
+}
+
+/**
+ * The policy that was taken last, however long ago and under whichever keys: the floor of what is taken
+ * next. Undefined when there was none. `E_STORE` when it cannot be read any more: the floor would be
+ * gone with it.
+ */
+async function loadFleetPolicy(
+  agent: Agent,
+): Promise<(TakenPolicy & { readonly envelope: Envelope }) | undefined> {
   const bytes = await agent.read(agentState.fleetPolicy, MANIFEST_LIMITS.signedPolicy);
   if (bytes === undefined) return undefined;
   try {
-    const { payload } = parseEnvelope(bytes, 'fleet policy', MANIFEST_LIMITS.signedPolicy);
-    return { policy: parseStandingPolicy(payload), sha256: toHex(agent.crypto.sha256(payload)) };
+    const envelope = parseEnvelope(bytes, 'fleet policy', MANIFEST_LIMITS.signedPolicy);
+    const { payload } = envelope;
+    const sha256 = toHex(agent.crypto.sha256(payload));
+    return { policy: parseStandingPolicy(payload), sha256, envelope };
   } catch (cause) {
     if (!isIronError(cause)) throw cause;
     throw new IronError('E_STORE', 'the fleet policy that was taken is damaged', {

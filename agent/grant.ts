@@ -13,15 +13,13 @@ import { MANIFEST_LIMITS } from '../shared/limits.ts';
 import { computeGrant, type Grant } from '../shared/manifest/grant.ts';
 import { grantStatement } from '../shared/manifest/grant-document.ts';
 import { type FleetPolicy, parsePolicy } from '../shared/manifest/policy.ts';
-import { requireStanding } from '../shared/manifest/signed-policy.ts';
 import { readFileCapped, writeFileAtomic } from '../shared/node/files.ts';
 import { keyId } from '../shared/tuf/key.ts';
 import type { Agent } from './agent.ts';
 import type { Assessment } from './assess.ts';
 import type { Accepted } from './entry.ts';
-import { loadFleetPolicy } from './fleet-policy.ts';
+import { loadPolicyInForce } from './fleet-policy.ts';
 import { grantSigner, hostId } from './identity.ts';
-import { loadPresent } from './trust.ts';
 import { drawDomain, drawNonce } from './unique.ts';
 import { vfBudget } from './vfs/budget.ts';
 
@@ -32,15 +30,12 @@ export interface LoadedPolicy {
 
 /**
  * The fleet policy: the file, or without one what operators signed and this agent took. Without either
- * nothing is granted: `E_POLICY`. `E_CONFIG` when it is not valid, `E_EXPIRED` when it stands no more.
+ * nothing is granted: `E_POLICY`. `E_CONFIG` when it is not valid, and what `loadPolicyInForce` throws.
  */
 export async function loadPolicy(agent: Agent, file: string | undefined): Promise<LoadedPolicy> {
   if (file === undefined) {
-    const taken = await loadFleetPolicy(agent);
-    if (taken !== undefined) {
-      requireStanding(taken.policy, await loadPresent(agent));
-      return taken;
-    }
+    const taken = await loadPolicyInForce(agent);
+    if (taken !== undefined) return taken;
     throw new IronError('E_POLICY', 'there is no fleet policy', {
       why: 'a host grants nothing that its policy does not name',
       hint: 'nothing was changed; name the policy file of this fleet: --policy FILE, or let the agent take a signed one: `ironport-agent policy accept`',

@@ -6,7 +6,16 @@ import { type BindRequest, bind } from '../bind.ts';
 import type { Manner } from '../kept.ts';
 import { HOLDING, holdAndShow, requestOf } from './bound.ts';
 
-import { DEVICE, openAgent, openSysfs, POLICY, STATE, SYSFS, TIMEOUTS } from './options.ts';
+import {
+  DEVICE,
+  FLEET_KEYS,
+  openAgent,
+  openSysfs,
+  POLICY,
+  STATE,
+  SYSFS,
+  TIMEOUTS,
+} from './options.ts';
 import { SUPERVISED, supervisorOf } from './supervised.ts';
 
 function specOf(name: string, summary: string): CommandSpec {
@@ -24,6 +33,7 @@ function specOf(name: string, summary: string): CommandSpec {
     options: [
       DEVICE,
       POLICY,
+      FLEET_KEYS,
       ...HOLDING,
       {
         flags: '--keep',
@@ -43,7 +53,9 @@ function specOf(name: string, summary: string): CommandSpec {
       const sysfs = await openSysfs(context);
       const supervisor = supervisorOf(context);
       const signal = supervisor?.orGone(context.signal) ?? context.signal;
-      const request = { ...(await requestOf(context, sysfs)), signal };
+      const asked = { ...(await requestOf(context, sysfs)), signal };
+      // For the helper: by the policy that operators signed, whatever environment or configuration say.
+      const request = supervisor === undefined ? asked : { ...asked, policy: undefined };
       const agent = openAgent(context, { timeouts: true });
       const keep = context.flag('keep') ? mannerOf(request) : undefined;
       const bound = await bind(agent, sysfs, { ...request, ...(keep && { keep }) });

@@ -62,6 +62,7 @@ export function openAgent(context: CommandContext, has: { timeouts?: boolean } =
   return new Agent({
     state: resolve(context.text('state') ?? defaultState(context)),
     auditHeads: context.env.IRONPORT_AGENT_AUDIT_HEADS,
+    fleetKeys: context.has('fleet-keys') ? context.text('fleet-keys') : undefined,
     ...(writeSeconds === undefined ? {} : { writeSeconds }),
     ...(settleSeconds === undefined ? {} : { settleSeconds }),
   });

@@ -11,6 +11,7 @@ import {
   argument,
   DEVICE,
   deviceOf,
+  FLEET_KEYS,
   openAgent,
   openSysfs,
   POLICY,
@@ -32,7 +33,7 @@ export const planCommand: CommandSpec = {
   summary: 'show what `apply` would do and grant, step by step with its inverse',
   description: 'Changes nothing. Refused exactly when `apply` would be refused.',
   arguments: [{ name: 'name', description: 'the target path of an accepted driver' }],
-  options: [DEVICE, POLICY, STATE, SYSFS],
+  options: [DEVICE, POLICY, FLEET_KEYS, STATE, SYSFS],
   examples: [
     'ironport-agent plan acme/edu/1.0.0/edu-driver.mjs --device 0000:00:05.0 --policy fleet.json',
   ],

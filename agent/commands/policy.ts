@@ -9,9 +9,6 @@ import {
   signedWords,
   signStatement,
 } from '../../shared/cli/operator-statement.ts';
-import { IronError } from '../../shared/errors.ts';
-import { parseFleetKeys } from '../../shared/evidence/policy/signed-policy.ts';
-import { hostFiles } from '../../shared/layout.ts';
 import { MANIFEST_LIMITS } from '../../shared/limits.ts';
 import {
   FLEET_POLICY_PAYLOAD_TYPE,
@@ -20,9 +17,8 @@ import {
 } from '../../shared/manifest/signed-policy.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
-import { readOwned } from '../../shared/node/host-policy.ts';
 import { formatInstant } from '../../shared/time.ts';
-import { acceptFleetPolicy } from '../fleet-policy.ts';
+import { acceptFleetPolicy, loadFleetKeys } from '../fleet-policy.ts';
 import { argument, FLEET_KEYS, openAgent, STATE } from './options.ts';
 
 const POLICY_STATEMENT: StatementKind = {
@@ -66,15 +62,10 @@ export const policyAcceptCommand: CommandSpec = {
   examples: ['ironport-agent policy accept signed.json'],
   schema: 'ironport-agent/policy-accept/v1',
   async run(context) {
-    const keys = await readOwned(context.text('fleet-keys'), hostFiles.fleetKeys);
-    if (keys === undefined) {
-      throw new IronError('E_CONFIG', 'this host has no keys of its fleet', {
-        why: `there is no ${hostFiles.fleetKeys}, so that nobody's signature counts`,
-        hint: 'nothing was changed; name the file with the keys of the operators: --fleet-keys FILE',
-      });
-    }
+    const agent = openAgent(context);
+    const fleet = await loadFleetKeys(agent);
     const bytes = await readFileCapped(argument(context, 0, 'FILE'), MANIFEST_LIMITS.signedPolicy);
-    const taken = await acceptFleetPolicy(openAgent(context), bytes, parseFleetKeys(keys));
+    const taken = await acceptFleetPolicy(agent, bytes, fleet);
     const { policy, sha256, signers, again } = taken;
     return {
       data: { ...standing(policy), sha256, signers, again },

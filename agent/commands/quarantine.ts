@@ -4,14 +4,12 @@ import { existsSync } from 'node:fs';
 import type { CommandSpec } from '../../shared/cli/command.ts';
 import { table } from '../../shared/cli/table.ts';
 import { IronError } from '../../shared/errors.ts';
-import { parseFleetKeys } from '../../shared/evidence/policy/signed-policy.ts';
-import { hostFiles } from '../../shared/layout.ts';
 import { QUARANTINE_LIMITS } from '../../shared/limits.ts';
 import { showIdentity } from '../../shared/manifest/device.ts';
 import { LEVELS, type Level, releaseDraft } from '../../shared/manifest/quarantine.ts';
 import { readFileCapped, writeFileAtomic } from '../../shared/node/files.ts';
-import { readOwned } from '../../shared/node/host-policy.ts';
 import { formatInstant } from '../../shared/time.ts';
+import { loadFleetKeys } from '../fleet-policy.ts';
 import { inUse } from '../gates/in-use.ts';
 import { readInUse } from '../host/in-use.ts';
 import { readDevice } from '../host/inventory.ts';
@@ -136,16 +134,10 @@ export const quarantineReleaseCommand: CommandSpec = {
   async run(context) {
     const agent = openAgent(context, { timeouts: true });
     const sysfs = await openSysfs(context);
-    const keys = await readOwned(context.text('fleet-keys'), hostFiles.fleetKeys);
-    if (keys === undefined) {
-      throw new IronError('E_CONFIG', 'this host has no keys of its fleet', {
-        why: `there is no ${hostFiles.fleetKeys}, so that nobody's signature counts`,
-        hint: 'nothing was changed; name the file with the keys of the operators: --fleet-keys FILE',
-      });
-    }
+    const fleet = await loadFleetKeys(agent);
     const file = argument(context, 0, 'FILE');
     const bytes = await readFileCapped(file, QUARANTINE_LIMITS.statement);
-    const released = await releaseFromQuarantine(agent, sysfs, bytes, parseFleetKeys(keys));
+    const released = await releaseFromQuarantine(agent, sysfs, bytes, fleet);
     const { incident, signers, letUp } = released;
     for (const problem of letUp.problems) context.ui.warn(problem);
     return {

@@ -11,6 +11,7 @@ import { DRIVER_FAILED, hasFailed, holdBound } from './bound.ts';
 import {
   DEVICE,
   deviceOf,
+  FLEET_KEYS,
   openAgent,
   openSysfs,
   POLICY,
@@ -33,6 +34,7 @@ export const restoreCommand: CommandSpec = {
   options: [
     ONLY,
     { ...POLICY, description: 'a fleet policy instead of those declared' },
+    FLEET_KEYS,
     STATE,
     SYSFS,
     ...TIMEOUTS,

@@ -7,7 +7,7 @@ import { IronError } from '../../shared/errors.ts';
 export const SUPERVISED: OptionSpec = {
   flags: '--supervised <fd>',
   description:
-    'a socket: gets a line with the result once the device is bound, or held; the device is let go when its other end is closed',
+    'a socket: gets a line with the result once the device is bound, or held; the device is let go when its other end is closed. No --policy counts then',
 };
 
 export interface Supervisor {

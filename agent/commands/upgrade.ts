@@ -3,7 +3,16 @@
 import type { CommandSpec } from '../../shared/cli/command.ts';
 import { upgrade } from '../upgrade.ts';
 import { HOLDING, holdAndShow, requestOf } from './bound.ts';
-import { DEVICE, openAgent, openSysfs, POLICY, STATE, SYSFS, TIMEOUTS } from './options.ts';
+import {
+  DEVICE,
+  FLEET_KEYS,
+  openAgent,
+  openSysfs,
+  POLICY,
+  STATE,
+  SYSFS,
+  TIMEOUTS,
+} from './options.ts';
 
 export const upgradeCommand: CommandSpec = {
   name: 'upgrade',
@@ -15,7 +24,7 @@ export const upgradeCommand: CommandSpec = {
     'below a floor of this host; else it is left to the host. What `apply --keep` declared moves on ' +
     'to the new version.',
   arguments: [{ name: 'name', description: 'the target path of another accepted version' }],
-  options: [DEVICE, POLICY, ...HOLDING, STATE, SYSFS, ...TIMEOUTS],
+  options: [DEVICE, POLICY, FLEET_KEYS, ...HOLDING, STATE, SYSFS, ...TIMEOUTS],
   examples: [
     'ironport-agent upgrade acme/edu/1.1.0/edu-driver.mjs --device 0000:00:05.0 --policy fleet.json',
   ],

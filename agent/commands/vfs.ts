@@ -13,6 +13,7 @@ import {
   argument,
   DEVICE,
   deviceOf,
+  FLEET_KEYS,
   openAgent,
   openSysfs,
   POLICY,
@@ -37,7 +38,7 @@ export const vfsPlanCommand: CommandSpec = {
   summary: 'show what `vfs create` would do, and what each virtual function may have',
   description: 'Changes nothing. Refused exactly when `vfs create` would be refused.',
   arguments: [NAME],
-  options: [DEVICE, COUNT, POLICY, STATE, SYSFS],
+  options: [DEVICE, COUNT, POLICY, FLEET_KEYS, STATE, SYSFS],
   examples: [
     'ironport-agent vfs plan acme/nic/1.0.0/nic-driver --device 0000:03:00.0 --count 2 --policy fleet.json',
   ],
@@ -74,7 +75,7 @@ export const vfsCreateCommand: CommandSpec = {
     'named. `apply` then binds each as any other device. When a step fails, what had been done is ' +
     'undone in reverse.',
   arguments: [NAME],
-  options: [DEVICE, COUNT, POLICY, STATE, SYSFS, ...TIMEOUTS],
+  options: [DEVICE, COUNT, POLICY, FLEET_KEYS, STATE, SYSFS, ...TIMEOUTS],
   examples: [
     'ironport-agent vfs create acme/nic/1.0.0/nic-driver --device 0000:03:00.0 --count 2 --policy fleet.json',
   ],

@@ -8,6 +8,7 @@ import {
   argument,
   DEVICE,
   deviceOf,
+  FLEET_KEYS,
   openAgent,
   openSysfs,
   POLICY,
@@ -20,7 +21,7 @@ export const whyCommand: CommandSpec = {
   name: 'why',
   summary: 'say why a device can or cannot be bound, fact by fact, and what would change it',
   arguments: [{ name: 'name', description: 'the target path of an accepted driver' }],
-  options: [DEVICE, POLICY, STATE, SYSFS],
+  options: [DEVICE, POLICY, FLEET_KEYS, STATE, SYSFS],
   examples: [
     'ironport-agent why acme/edu/1.0.0/edu-driver.mjs --device 0000:00:05.0 --policy fleet.json',
   ],

@@ -57,12 +57,17 @@ export class Holders {
         context: { device },
       });
     }
-    const child = this.#start(device, words);
-    const [stdout, said] = [textOf(child.stdout), lineOf(child.stdio[FD] as Duplex)];
+    const child = this.#start(words);
+    // Before anything else: one that cannot be started says so by this event alone.
     const ended = new Promise<number>((resolve) => {
       child.once('error', () => resolve(1));
       child.once('close', (status) => resolve(status ?? 1));
     });
+    const stream = child.stdio?.[FD] as Duplex | undefined;
+    // Node gives it no streams where the descriptors of this process are used up.
+    if (stream === undefined) return refusal(schema, await ended, '');
+    this.#keep(device, child);
+    const [stdout, said] = [textOf(child.stdout), lineOf(stream)];
     const { seconds = WIRE_LIMITS.holdSeconds } = this.#options;
     const line = await soon<string | number>(1000 * seconds, said, ended);
     if (line === undefined) {
@@ -86,14 +91,18 @@ export class Holders {
     await Promise.all(gone);
   }
 
-  #start(device: string, words: readonly string[]): ChildProcess {
-    const { program, env, onSaid } = this.#options;
+  #start(words: readonly string[]): ChildProcess {
+    const { program, env } = this.#options;
     const [runtime, ...first] = program;
-    const child = spawn(
+    return spawn(
       runtime,
       [...first, 'apply', ...words, '--hold', '--supervised', String(FD), '--json', '--no-color'],
       { env, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] },
     );
+  }
+
+  #keep(device: string, child: ChildProcess): void {
+    const { onSaid } = this.#options;
     this.#held.set(device, child);
     if (child.stderr !== null)
       createInterface({ input: child.stderr }).on('line', (text) => onSaid(device, text));
@@ -102,7 +111,6 @@ export class Holders {
       onSaid(device, `its holder ended with ${signal ?? `status ${status}`}`);
     });
     child.stdio[FD]?.on('error', () => {});
-    return child;
   }
 }
 

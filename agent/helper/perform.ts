@@ -85,7 +85,8 @@ async function hold(doing: Performing, spec: CommandSpec, request: Request): Pro
       hint: 'nothing was changed; start the helper with --cgroup DIR',
     });
   }
-  const given = ['sysfs-root', 'backend', 'write-timeout', 'settle-timeout'].flatMap((name) => {
+  const names = ['sysfs-root', 'fleet-keys', 'backend', 'write-timeout', 'settle-timeout'];
+  const given = names.flatMap((name) => {
     const value = own.options[name];
     return value === undefined ? [] : [`--${name}`, value];
   });

@@ -1,7 +1,9 @@
 /** A fleet policy counts by who signed it, and never goes back. */
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { Agent } from '../../agent/agent.ts';
 import { acceptFleetPolicy } from '../../agent/fleet-policy.ts';
@@ -19,7 +21,7 @@ import { formatInstant } from '../../shared/time.ts';
 import { keyObject } from '../../shared/tuf/key.ts';
 import { testKey } from '../support/keys.ts';
 import { operators, type PolicyOptions } from './helper-support.ts';
-import { agent, NAME, POLICY, refused, scene, stateOf } from './support.ts';
+import { agent, NAME, POLICY, refused, type Scene, scene, stateOf } from './support.ts';
 
 const DAY = 86_400;
 
@@ -76,10 +78,10 @@ t.test('what is refused, and that nothing is changed by it', async (t) => {
 
 t.test('one that was taken stands no longer than it says', async (t) => {
   const place = await scene(t);
-  const { take, put } = wordsIn(place);
+  const { take, put, device } = wordsIn(place);
   await take(await put({ version: 1, seconds: DAY }));
   const stored = join(place.state, 'trust/fleet-policy.json');
-  t.equal((await agent('plan', NAME, ...place.device)).exit, 0, 'control');
+  t.equal((await agent('plan', NAME, ...device)).exit, 0, 'control');
   // Time is not moved here: what was stored is made older.
   const old = { ...JSON.parse(readFileSync(POLICY, 'utf8')), version: 1 };
   const payload = { ...old, expires: formatInstant(systemClock() - 1) };
@@ -88,10 +90,10 @@ t.test('one that was taken stands no longer than it says', async (t) => {
     stored,
     await signEnvelope(FLEET_POLICY_PAYLOAD_TYPE, utf8(JSON.stringify(payload)), signers),
   );
-  refused(t, await agent('plan', NAME, ...place.device), 'E_EXPIRED', 'it is over');
-  refused(t, await agent('apply', NAME, ...place.device), 'E_EXPIRED', 'and nothing is bound');
+  refused(t, await agent('plan', NAME, ...device), 'E_EXPIRED', 'it is over');
+  refused(t, await agent('apply', NAME, ...device), 'E_EXPIRED', 'and nothing is bound');
   writeFileSync(stored, '{');
-  refused(t, await agent('apply', NAME, ...place.device), 'E_STORE', 'a damaged one is no policy');
+  refused(t, await agent('apply', NAME, ...device), 'E_STORE', 'a damaged one is no policy');
   refused(t, await take(await put({ version: 9 })), 'E_STORE', 'nor a floor that is gone');
 });
 
@@ -108,6 +110,48 @@ t.test('a clock that is set back brings nothing back', async (t) => {
   await t.rejects(acceptFleetPolicy(back, old, fleet), { code: 'E_EXPIRED' });
   const ahead = new Agent({ state: place.state, clock: () => now + DAY });
   t.equal(await loadPresent(ahead), now + DAY, 'control: a clock that is ahead is believed');
+});
+
+t.test('one that was taken counts while those who signed it are operators', async (t) => {
+  const place = await scene(t);
+  const { take, put, device, name } = wordsIn(place);
+  await take(await put({ version: 5 }));
+  const [first, second] = operators as [(typeof operators)[0], (typeof operators)[0]];
+  const next = testKey('operator 3');
+  const asked = (word: string) => agent(word, NAME, ...device);
+  t.equal((await asked('plan')).exit, 0, 'control');
+
+  name([first, next]);
+  refused(t, await asked('plan'), 'E_THRESHOLD', 'one of them is an operator no more');
+  refused(t, await asked('apply'), 'E_THRESHOLD', 'and nothing is bound');
+  t.equal((await asked('why')).data.bindable, false, 'which is told');
+  name([next, testKey('operator 4')]);
+  refused(t, await asked('apply'), 'E_SIGNATURE', 'nor is the other');
+  const file = join(place.folder, 'fleet-keys.json');
+  rmSync(file);
+  refused(t, await asked('apply'), 'E_NOT_FOUND', 'and nobody at all');
+
+  name([first, next]);
+  const older = await take(await put({ version: 4, by: [first, next] }));
+  refused(t, older, 'E_ROLLBACK', 'its version stays the floor');
+  await take(await put({ version: 6, by: [first, next] }));
+  t.equal((await asked('apply')).exit, 0, 'what the operators of today signed counts');
+  name([first, second]);
+  refused(t, await asked('plan'), 'E_THRESHOLD', 'and so each time');
+});
+
+t.test('a device is bound for the helper by no policy of an environment', async (t) => {
+  const place = await scene(t);
+  const words = ['apply', NAME, ...place.device, '--json'];
+  const program = fileURLToPath(new URL('../../bin/ironport-agent.js', import.meta.url));
+  const child = spawn(process.execPath, [program, ...words, '--supervised', '3'], {
+    env: { ...process.env, IRONPORT_FLEET_POLICY: POLICY },
+    stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
+  });
+  let text = '';
+  child.stdout?.on('data', (piece) => (text += piece));
+  await new Promise((resolve) => child.once('close', resolve));
+  t.equal(JSON.parse(text).error?.code, 'E_POLICY');
 });
 
 t.test('operators sign one after another', async (t) => {
@@ -148,13 +192,19 @@ t.test('operators sign one after another', async (t) => {
   );
 });
 
-function wordsIn({ folder, state }: { readonly folder: string; readonly state: string }) {
+function wordsIn({ folder, state, device }: Scene) {
   const fleet = join(folder, 'fleet-keys.json');
-  const keys = operators.map(({ key }) => keyObject(key));
-  writeFileSync(fleet, JSON.stringify({ schema: 'ironport.fleet-keys/v1', threshold: 2, keys }), {
-    mode: 0o644,
-  });
+  const name = (of: typeof operators): void => {
+    const keys = of.map(({ key }) => keyObject(key));
+    writeFileSync(fleet, JSON.stringify({ schema: 'ironport.fleet-keys/v1', threshold: 2, keys }), {
+      mode: 0o644,
+    });
+  };
+  name(operators);
   return {
+    /** Makes these the operators of the host. */
+    name,
+    device: [...device, '--fleet-keys', fleet],
     take: (file: string) =>
       agent('policy', 'accept', file, '--fleet-keys', fleet, '--state', state),
     async put(options: PolicyOptions): Promise<string> {

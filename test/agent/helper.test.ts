@@ -26,7 +26,7 @@ t.test('the whole way of a driver through the helper', async (t) => {
 
   t.same((await via('list')).data, (await agent('list', ...place.device.slice(0, 4))).data);
   const planned = await via('plan', NAME, '--device', BDF);
-  const here = await agent('plan', NAME, ...place.device);
+  const here = await agent('plan', NAME, ...place.device, '--fleet-keys', served.fleet);
   t.same(planned.data.plan, here.data.plan, 'the same document');
   t.same(Object.keys(planned.data), Object.keys(here.data));
   t.equal((await via('why', NAME, '--device', BDF)).data.bindable, true);
@@ -133,7 +133,7 @@ t.test('the commands themselves bind by the policy that was taken', async (t) =>
   await putPolicy(served, 'fleet.json');
   await served.via('policy', 'accept', 'fleet.json');
   await served.stop();
-  const { data } = await agent('apply', NAME, ...place.device);
+  const { data } = await agent('apply', NAME, ...place.device, '--fleet-keys', served.fleet);
   t.equal(data.bound_to, 'vfio-pci');
   await agent('release', ...place.device);
   t.equal((await apply(place)).exit, 0, 'a file that is named comes before it');
