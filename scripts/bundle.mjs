@@ -1,6 +1,6 @@
 // Makes one file of each program, so that a start opens one file instead of hundreds.
 //   node scripts/bundle.mjs [--pack]
-// Does nothing for a bundle that is what its sources say; `--pack` makes all of them anew.
+// Does nothing for a bundle that is what its sources say; `--pack` makes those of a package anew.
 // Plain JavaScript, because setup.mjs runs it on whatever Node the machine has.
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -37,10 +37,10 @@ const MAKERS = ['scripts/bundle.mjs', 'package.json', 'package-lock.json', 'tsco
 /** Two changes of a file within one tick of the file system's clock leave the same times on it. */
 const TICK_MS = 1000;
 
-/** Makes the bundles that are not what their sources say; returns their names. */
-async function bundleAll(root) {
+/** Makes the bundles of `programs` that are not what their sources say; returns their names. */
+async function bundleAll(root, programs) {
   const made = [];
-  for (const [name, entry] of Object.entries({ ...PROGRAMS, ...WORKSHOP })) {
+  for (const [name, entry] of Object.entries(programs)) {
     if (await bundle(root, name, entry)) made.push(name);
   }
   return made;
@@ -182,9 +182,11 @@ const leanUndici = {
 };
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  if (process.argv.includes('--pack')) {
+  // A package holds the programs alone, and may be made where there are no tests.
+  const pack = process.argv.includes('--pack');
+  if (pack) {
     for (const name of Object.keys(PROGRAMS)) rmSync(join(ROOT, stampPath(name)), { force: true });
   }
-  const made = await bundleAll(ROOT);
+  const made = await bundleAll(ROOT, pack ? PROGRAMS : { ...PROGRAMS, ...WORKSHOP });
   if (made.length > 0) console.error(`bundled: ${made.join(', ')}`);
 }

@@ -5,6 +5,7 @@
 
 import { spawnSync } from 'node:child_process';
 import {
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -26,9 +27,23 @@ t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 const at = (...parts: string[]): string => join(folder, ...parts);
 const require = createRequire(import.meta.url);
 
+/** A copy of the checkout as the build of docker/Dockerfile is given it: it packs there as well. */
+function asForTheImage(): string {
+  const left = readFileSync('docker/Dockerfile.dockerignore', 'utf8')
+    .split('\n')
+    .filter((line) => /^[.a-z_-]+$/.test(line));
+  const copy = at('checkout');
+  mkdirSync(copy);
+  for (const name of readdirSync('.'))
+    if (!left.includes(name)) cpSync(name, join(copy, name), { recursive: true });
+  symlinkSync(resolve('node_modules'), join(copy, 'node_modules'));
+  return copy;
+}
+
 /** Packs, unpacks, and lends the package what npm would install beside it. */
 function install(): string[] {
   const pack = spawnSync('npm', ['pack', '--silent', '--pack-destination', folder], {
+    cwd: asForTheImage(),
     encoding: 'utf8',
   });
   if (pack.status !== 0) throw new Error(pack.stderr);
