@@ -573,6 +573,11 @@ export const PIPELINE_LIMITS = {
   source: 2 * 1024 * 1024,
   /** How much of a processor one source may take to parse. */
   parseSeconds: 5,
+  /**
+   * How much a process may grow while it parses one source, in bytes. 2 MiB of calls, more than any driver
+   * of Linux has, take 600 MiB; what keeps all its meanings open to the end takes three times that.
+   */
+  parseMemory: 1024 * 1024 * 1024,
   /** An input that is patched as bytes, and what an external build step may give back. */
   binary: 64 * 1024 * 1024,
   patches: 1024,

@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { cpuUsage } from 'node:process';
+import { cpuUsage, memoryUsage } from 'node:process';
 import { Language, Parser, type Tree } from 'web-tree-sitter';
 import { toHex } from '../../../shared/bytes.ts';
 import { IronError } from '../../../shared/errors.ts';
@@ -17,7 +17,7 @@ export interface CGrammar {
   readonly name: string;
   /** SHA-256 of the grammar's file: another grammar may see other calls. */
   readonly sha256: string;
-  /** The syntax tree; the caller deletes it. `E_TOO_LARGE` when it takes too long. */
+  /** The syntax tree; the caller deletes it. `E_TOO_LARGE` when it takes too long, or too much. */
   parse(text: string): Tree;
 }
 
@@ -54,21 +54,24 @@ function parse(language: Language, text: string): Tree {
     // A measure of patience, of which nothing else depends: past it there is no result. Of the
     // processor's time, so that a busy machine does not refuse what an idle one takes.
     const until = cpuSeconds() + PIPELINE_LIMITS.parseSeconds;
+    // The parser's memory is its own, and no limit of V8 holds for it: what the process grows by.
+    const most = memoryUsage.rss() + PIPELINE_LIMITS.parseMemory;
+    let stopped: string | undefined;
     const tree = parser.parse(maskedForGrammar(text), null, {
       // The library takes the answer, although its types say that there is none.
-      progressCallback: (() => cpuSeconds() > until) as () => void,
+      progressCallback: (() => {
+        if (cpuSeconds() > until)
+          stopped = `the source was not parsed in ${PIPELINE_LIMITS.parseSeconds} s`;
+        else if (memoryUsage.rss() > most)
+          stopped = `the source was not parsed in ${PIPELINE_LIMITS.parseMemory / 2 ** 20} MiB of memory`;
+        return stopped !== undefined;
+      }) as () => void,
     });
-    if (tree === null) {
-      throw new IronError(
-        'E_TOO_LARGE',
-        `the source was not parsed in ${PIPELINE_LIMITS.parseSeconds} s`,
-        {
-          why: 'it is far from any C that people write',
-          hint: 'nothing was written',
-        },
-      );
-    }
-    return tree;
+    if (tree !== null) return tree;
+    throw new IronError('E_TOO_LARGE', stopped ?? 'the source was not parsed', {
+      why: 'it is far from any C that people write',
+      hint: 'nothing was written',
+    });
   } finally {
     parser.delete();
   }
