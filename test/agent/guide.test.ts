@@ -6,13 +6,21 @@
 import { copyFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chdir, cwd } from 'node:process';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { program } from '../../agent/main.ts';
 import { makeKeyFile } from '../../shared/node/signers/file.ts';
 import { keyObject } from '../../shared/tuf/key.ts';
-import { AGENT_PAGES, agentPages, HELPER_PAGE, problems, steps } from '../support/guide.ts';
+import {
+  AGENT_PAGES,
+  agentPages,
+  HELPER_PAGE,
+  PLAYED_PAGES,
+  problems,
+  steps,
+} from '../support/guide.ts';
 import { runInProcess } from '../support/program.ts';
 import { POLICY, type Scene, scene } from './support.ts';
+import { vfScene } from './vfs-support.ts';
 
 const GUIDE = 'docs/guide';
 
@@ -33,19 +41,17 @@ async function prepare({ folder }: Scene): Promise<void> {
   writeFileSync(at('fleet-keys.json'), JSON.stringify(fleet), { mode: 0o644 });
 }
 
-t.test('every line of the pages about devices and quarantine', async (t) => {
-  const place = await scene(t, {});
-  await prepare(place);
+/** Runs what is typed on the pages, one after another; `INCIDENT` is the id that was printed last. */
+async function walk(t: Test, names: readonly string[], place: Scene, state: string): Promise<void> {
   const home = cwd();
   t.teardown(() => chdir(home));
-  const pages = AGENT_PAGES.map((name) => readFileSync(join(GUIDE, name), 'utf8'));
+  const pages = names.map((name) => readFileSync(join(GUIDE, name), 'utf8'));
   chdir(place.folder);
-  // The first page has the hand-over accepted: by an agent that has not pinned a root yet.
-  const env = { IRONPORT_AGENT_STATE: join(place.folder, 'fresh') };
+  const env = { IRONPORT_AGENT_STATE: state };
   let incident = 'INCIDENT';
   for (const page of pages) {
     const all = steps(page);
-    t.ok(all.length > 15, 'there are lines');
+    t.ok(all.length > 10, 'there are lines');
     for (const step of all.filter(({ needsMachine }) => !needsMachine)) {
       const [name, ...words] = wordsOf(step.line.replace('INCIDENT', incident));
       t.equal(name, 'ironport-agent', step.line);
@@ -59,6 +65,18 @@ t.test('every line of the pages about devices and quarantine', async (t) => {
       t.strictSame(problems({ ...step, shown }, { exit, printed }), [], step.line, { printed });
     }
   }
+}
+
+t.test('every line of the pages about devices and quarantine', async (t) => {
+  const place = await scene(t, {});
+  await prepare(place);
+  // The first page has the hand-over accepted: by an agent that has not pinned a root yet.
+  await walk(t, AGENT_PAGES, place, join(place.folder, 'fresh'));
+});
+
+t.test('every line of the page about virtual functions', async (t) => {
+  const place = await vfScene(t);
+  await walk(t, PLAYED_PAGES, place, place.state);
 });
 
 t.test('every page on which the agent is typed is walked', async (t) => {
@@ -66,7 +84,7 @@ t.test('every page on which the agent is typed is walked', async (t) => {
 });
 
 t.test('the links of these pages lead somewhere', async (t) => {
-  for (const page of AGENT_PAGES) {
+  for (const page of [...AGENT_PAGES, ...PLAYED_PAGES]) {
     const text = readFileSync(join(GUIDE, page), 'utf8');
     for (const [, target] of text.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g))
       t.ok(existsSync(join(GUIDE, target as string)), `${page}: ${target}`);

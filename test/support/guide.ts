@@ -65,11 +65,14 @@ export const AGENT_PAGES = ['host-devices.md', 'host-quarantine.md'] as const;
 /** Where helper and front are typed, which units start: it is walked with both in one process. */
 export const HELPER_PAGE = 'host-helper.md';
 
-/** The same by what stands in them, so that none is left unwalked. */
+/** Pages about devices that only a played kernel has as a guide finds them: no machine walks these. */
+export const PLAYED_PAGES: readonly string[] = ['host-vfs.md'];
+
+/** The pages of the agent by what stands in them, so that none is left unwalked. */
 export function agentPages(folder: string): string[] {
   const isTyped = (name: string): boolean =>
     /^\$ ironport-agent /m.test(readFileSync(join(folder, name), 'utf8'));
   return readdirSync(folder)
-    .filter((name) => name.endsWith('.md') && isTyped(name))
+    .filter((name) => name.endsWith('.md') && isTyped(name) && !PLAYED_PAGES.includes(name))
     .sort();
 }
