@@ -1,6 +1,7 @@
 /**
- * An agent that is killed: `node crash-child.ts bind|release|upgrade STATE SYSFS N before|after`. It ends
- * itself by SIGKILL just before or after the N-th durable write of the change.
+ * An agent that is killed: `node crash-child.ts WHAT STATE SYSFS N before|after [POLICY]`, WHAT being
+ * bind, release, upgrade, vfs-create or vfs-remove. It ends itself by SIGKILL just before or after the
+ * N-th durable write of the change.
  */
 
 import process from 'node:process';
@@ -10,9 +11,12 @@ import { Sysfs } from '../../agent/host/sysfs.ts';
 import { Journal } from '../../agent/journal.ts';
 import { release } from '../../agent/release.ts';
 import { upgrade } from '../../agent/upgrade.ts';
+import { createVfs } from '../../agent/vfs/create.ts';
+import { removeVfs } from '../../agent/vfs/remove.ts';
 import { BDF, NAME, POLICY } from './support.ts';
+import { PF, PF_NAME } from './vfs-support.ts';
 
-const [, , what, state = '', root = '', number, when] = process.argv;
+const [, , what, state = '', root = '', number, when, policy] = process.argv;
 let left = Number(number);
 
 /** Wraps a method that writes durably. */
@@ -36,4 +40,6 @@ const sysfs = await Sysfs.open(root);
 if (what === 'bind') await bind(agent, sysfs, { name: NAME, bdf: BDF, policy: POLICY });
 else if (what === 'upgrade')
   await upgrade(agent, sysfs, { name: 'acme/edu/1.1.0/edu-driver.mjs', bdf: BDF, policy: POLICY });
-else await release(agent, sysfs, { bdf: BDF });
+else if (what === 'release') await release(agent, sysfs, { bdf: BDF });
+else if (what === 'vfs-remove') await removeVfs(agent, sysfs, { bdf: PF });
+else await createVfs(agent, sysfs, { name: PF_NAME, bdf: PF, count: 2, policy });
