@@ -137,8 +137,9 @@ async function prove(
   let caught = 0;
   for (const fault of faults) {
     const prepared = await prepare(which, work, fault);
-    const forms = formsOn(kindOf(prepared.kernel)).filter(({ lab }) => lab.name === fault.caughtBy);
-    const results = await boot(prepared, forms, 1, () => {}, verbose);
+    const forms = withGround(formsOn(kindOf(prepared.kernel)), [fault.caughtBy]);
+    const all = await boot(prepared, forms, 1, () => {}, verbose);
+    const results = all.filter(({ name }) => name.split('/')[0] === fault.caughtBy);
     // A case that fails by anything but its own assertion shows nothing about the fault.
     const isCaught = results.every(
       ({ status, output }) => status === 1 && output.includes('ERR_ASSERTION'),
@@ -163,10 +164,7 @@ async function runCases(
   verbose: boolean,
 ): Promise<CaseResult[]> {
   const { kernel } = prepared;
-  const all = formsOn(kindOf(kernel));
-  const asked = all.filter(({ lab }) => only === undefined || only.includes(lab.name));
-  const needGround = asked.some(({ lab }) => lab.standsAlone !== true);
-  const forms = all.filter((form) => asked.includes(form) || (needGround && form.lab.isGround));
+  const forms = withGround(formsOn(kindOf(kernel)), only);
   say(`the ${kernel.name} kernel: ${forms.length} cases`);
   const tell = ({ name, status, seconds, busySeconds, output }: CaseResult): void => {
     const word = status === 0 ? 'ok    ' : 'FAILED';
@@ -182,6 +180,13 @@ async function runCases(
     if (ofBoot.length > 0) results.push(...(await boot(prepared, ofBoot, number, tell, verbose)));
   }
   return results;
+}
+
+/** The forms that are asked for, with what they stand on. */
+function withGround(all: readonly CaseForm[], only: readonly string[] | undefined): CaseForm[] {
+  const asked = all.filter(({ lab }) => only === undefined || only.includes(lab.name));
+  const needGround = asked.some(({ lab }) => lab.standsAlone !== true);
+  return all.filter((form) => asked.includes(form) || (needGround && form.lab.isGround));
 }
 
 /** What a case measured is shown also when it passed. */

@@ -33,6 +33,7 @@ export const drivers: readonly LabCase[] = [
   {
     name: 'driver-hostile',
     title: 'a driver that tries everything is refused everything',
+    standsAlone: true,
     async run({ say }) {
       const cgroup = group('hostile', 256 * MIB);
       deepEqual(cgroup.missing, []);
@@ -55,6 +56,7 @@ export const drivers: readonly LabCase[] = [
   {
     name: 'driver-bounds',
     title: 'memory and processes of a driver are bounded by its control group',
+    standsAlone: true,
     async run({ say }) {
       const roomy = await launch({
         ...WITH,

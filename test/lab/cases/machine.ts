@@ -9,6 +9,7 @@ export const machine: readonly LabCase[] = [
   {
     name: 'machine',
     title: 'the guest has an IOMMU, both edu devices in groups of their own, and the VFIO nodes',
+    standsAlone: true,
     async run({ kernel, say, monitor }) {
       const groupOf = (bdf: string): string =>
         basename(readlinkSync(`/sys/bus/pci/devices/${bdf}/iommu_group`));

@@ -23,6 +23,7 @@ export const refusedRuns: readonly LabCase[] = [
   {
     name: 'run-greedy',
     title: 'a driver that asks for what it was not granted is refused, each time, and audited',
+    standsAlone: true,
     eachBackend: true,
     limitSeconds: 600,
     async run({ backend, say }) {
@@ -64,6 +65,7 @@ export const refusedRuns: readonly LabCase[] = [
   {
     name: 'run-flood',
     title: 'the brake comes whatever the driver asks, and then nothing moves',
+    standsAlone: true,
     eachBackend: true,
     limitSeconds: 600,
     async run({ backend, say }) {
@@ -108,6 +110,7 @@ export const refusedRuns: readonly LabCase[] = [
   {
     name: 'run-storm',
     title: 'interrupts over their budget brake the device; those of another device go on',
+    standsAlone: true,
     eachBackend: true,
     limitSeconds: 600,
     async run({ backend, say }) {
@@ -135,6 +138,7 @@ export const refusedRuns: readonly LabCase[] = [
   {
     name: 'run-error',
     title: 'an error that the device reports brakes it and ends its driver',
+    standsAlone: true,
     async run({ backend, monitor, say }) {
       const rng = rngDevice();
       unbindAll(rng);

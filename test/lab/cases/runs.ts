@@ -131,6 +131,7 @@ export const runs: readonly LabCase[] = [
   {
     name: 'run-two',
     title: 'two drivers have what each was granted, and nothing of the other',
+    standsAlone: true,
     eachBackend: true,
     limitSeconds: 600,
     async run({ backend, say }) {
@@ -186,6 +187,7 @@ export const runs: readonly LabCase[] = [
   {
     name: 'run-death',
     title: 'when the agent is killed, driver and broker are gone, and the device is still',
+    standsAlone: true,
     eachBackend: true,
     limitSeconds: 600,
     async run({ backend, say }) {

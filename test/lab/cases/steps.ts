@@ -94,6 +94,7 @@ export const steps: readonly LabCase[] = [
   {
     name: 'brake',
     title: 'after the brake nothing moves, whatever the device is told',
+    standsAlone: true,
     eachBackend: true,
     async run(lab) {
       giveToVfio(EDU[0]);
@@ -119,6 +120,7 @@ export const steps: readonly LabCase[] = [
   {
     name: 'between-steps',
     title: 'between any two steps before the last, nothing moves',
+    standsAlone: true,
     eachBackend: true,
     async run(lab) {
       giveToVfio(EDU[0]);
@@ -196,6 +198,7 @@ export const steps: readonly LabCase[] = [
   {
     name: 'cycles',
     title: '200 rounds of confining and giving back leave no descriptor, memory or mapping',
+    standsAlone: true,
     eachBackend: true,
     limitSeconds: 1200,
     async run(lab) {

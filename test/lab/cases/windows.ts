@@ -83,6 +83,7 @@ export const windows: readonly LabCase[] = [
   {
     name: 'windows',
     title: 'bytes move inside a window, and nowhere else, before, during and after',
+    standsAlone: true,
     eachBackend: true,
     async run(lab) {
       const held = await hold(lab, EDU[0]);
@@ -184,6 +185,7 @@ export const windows: readonly LabCase[] = [
   {
     name: 'two-devices',
     title: 'two devices with the same addresses and different memory never meet',
+    standsAlone: true,
     eachBackend: true,
     async run(lab) {
       const first = await hold(lab, EDU[0]);
