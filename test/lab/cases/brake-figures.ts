@@ -7,7 +7,7 @@
 import { deepEqual, equal, notDeepEqual, ok } from 'node:assert/strict';
 import { closeSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { type Confined, confine } from '../../../agent/confine.ts';
+import { type Confined, type Confining, confine } from '../../../agent/confine.ts';
 import { type ConfinedGrant, planConfinement } from '../../../agent/confine-plan.ts';
 import { openDevice } from '../../../agent/host/choose-backend.ts';
 import { libc } from '../../../agent/host/libc.ts';
@@ -21,7 +21,7 @@ import { Edu, pattern } from '../support/edu.ts';
 import { groups, holdUntil, nothingLeft } from '../support/held.ts';
 import { Rng } from '../support/rng.ts';
 import { EDU_GRANT, GROUPS, prepare } from '../support/run.ts';
-import { EDU, giveToVfio, rngDevice, takeFromVfio, unbindAll } from '../support/vfio.ts';
+import { EDU, giveToVfio, rngDevice, unbindAll } from '../support/vfio.ts';
 import { FIGURE, type Lab, type LabCase } from './case.ts';
 
 const ROUNDS = 50;
@@ -93,13 +93,14 @@ async function thaw(group: string): Promise<void> {
   while (!readFileSync(`${group}/cgroup.events`, 'utf8').includes('frozen 0')) await setImmediate();
 }
 
-async function confineFor(
+export async function confineFor(
   { lab, waiting }: Measured,
   device: string,
   grant: ConfinedGrant,
+  more: Pick<Confining, 'beforeReach'> = {},
 ): Promise<Confined> {
   return await confine({
-    ...{ device, grant, steps: planConfinement(grant, 1, 'driven') },
+    ...{ device, grant, steps: planConfinement(grant, 1, 'driven'), ...more },
     open: async () => openDevice(lab.backend, await Sysfs.open('/sys'), device),
     run: async ({ vectors }) => forRound(waiting, vectors),
     journal: { append: async () => {} },
@@ -107,7 +108,7 @@ async function confineFor(
   });
 }
 
-interface Measured {
+export interface Measured {
   readonly lab: Lab;
   readonly waiting: Running;
   readonly heard: ReadonlyMap<number, number>;
@@ -127,9 +128,9 @@ function receipts(): ReadonlyMap<number, number> {
 }
 
 /** One stop, by `cause`, of what `confined` holds; how long it took. */
-async function stop(
+export async function stop(
   confined: Confined,
-  { heard, event, cause, staysStill }: Stopping,
+  { heardAt, hold = holdUntil, cause, staysStill }: Stopping,
 ): Promise<number> {
   let tookMs: number | undefined;
   const timed: Confined = {
@@ -141,14 +142,14 @@ async function stop(
       const now = performance.now();
       for (const name of groups())
         ok(readFileSync(`${GROUPS}/${name}/cgroup.events`, 'utf8').includes('frozen 1'), name);
-      tookMs ??= now - (heard.get(event) ?? Number.NaN);
+      tookMs ??= now - (heardAt() ?? Number.NaN);
     },
     async end() {
       await staysStill();
       return await confined.end();
     },
   };
-  const held = holdUntil(timed);
+  const held = hold(timed);
   await cause(() => tookMs !== undefined);
   await held;
   ok(tookMs !== undefined && tookMs >= 0, 'it was heard of, and then stopped');
@@ -156,9 +157,9 @@ async function stop(
 }
 
 interface Stopping {
-  readonly heard: ReadonlyMap<number, number>;
-  /** The event that tells the agent. */
-  readonly event: number;
+  /** When the agent heard of it; undefined before. */
+  readonly heardAt: () => number | undefined;
+  readonly hold?: (confined: Confined) => Promise<unknown>;
   readonly cause: (isOver: () => boolean) => Promise<void>;
   readonly staysStill: () => Promise<void>;
 }
@@ -179,7 +180,7 @@ async function breach(measured: Measured): Promise<number> {
   };
   notDeepEqual(await attempt(1), pattern(LENGTH, 1), 'control: bytes move before');
   return await stop(confined, {
-    ...{ heard, event },
+    heardAt: () => heard.get(event),
     async cause(isOver) {
       while (!isOver()) {
         edu.write32(0x60, 1);
@@ -208,7 +209,7 @@ async function deviceError(measured: Measured, device: string, isLast: boolean):
   await rng.begin();
   await moves(1);
   return await stop(confined, {
-    ...{ heard, event: events.error },
+    heardAt: () => heard.get(events.error as number),
     async cause() {
       await lab.monitor('pcie_aer_inject_error vr0 COMP_TIME');
     },
@@ -248,41 +249,48 @@ async function idle(): Promise<number> {
 async function show(
   { say }: Lab,
   what: string,
+  rounds: number,
   one: (isLast: boolean) => Promise<number>,
 ): Promise<void> {
   const took: number[] = [];
-  for (let i = 1; i <= ROUNDS; i++) took.push(await one(i === ROUNDS));
+  for (let i = 1; i <= rounds; i++) took.push(await one(i === rounds));
   took.sort((a, b) => a - b);
   const [median, worst] = [took[took.length >> 1], took.at(-1)] as [number, number];
   const figures = `median ${median.toFixed(2)} ms, worst ${worst.toFixed(2)} ms`;
   say(`${FIGURE}${what}: ${took.length} runs, ${figures}`);
 }
 
-async function measure(
+export interface Measuring {
+  readonly device: string;
+  readonly what: string;
+  readonly rounds?: number;
+  readonly one: (measured: Measured, isLast: boolean) => Promise<number>;
+}
+
+/** Stops the device again and again, and shows median and worst beside those of an idle event loop. */
+export async function measure(
   lab: Lab,
-  device: string,
-  what: string,
-  one: (measured: Measured, isLast: boolean) => Promise<number>,
+  { device, what, rounds = ROUNDS, one }: Measuring,
 ): Promise<void> {
-  await show(lab, 'idle event loop, from the signal to its receipt', idle);
+  await show(lab, 'idle event loop, from the signal to its receipt', ROUNDS, idle);
   const measured = { lab, waiting: await startWaiting(), heard: receipts() };
   equal(groups().length, 2);
   unbindAll(device);
   giveToVfio(device);
-  await show(lab, what, (isLast) => one(measured, isLast));
-  takeFromVfio(device);
+  await show(lab, what, rounds, (isLast) => one(measured, isLast));
+  unbindAll(device);
   await measured.waiting.end();
   nothingLeft();
 }
 
-const COMMON = { eachBackend: true, standsAlone: true, limitSeconds: 7200 } as const;
+export const COMMON = { eachBackend: true, standsAlone: true, limitSeconds: 7200 } as const;
 
 export const brakeFigures: readonly LabCase[] = [
   {
     name: 'brake-figures',
     title: 'how long the brake takes when a budget of interrupts is breached',
     ...COMMON,
-    run: (lab) => measure(lab, EDU[0], 'brake by a budget breached', breach),
+    run: (lab) => measure(lab, { device: EDU[0], what: 'brake by a budget breached', one: breach }),
   },
   {
     name: 'brake-figures-error',
@@ -290,9 +298,10 @@ export const brakeFigures: readonly LabCase[] = [
     ...COMMON,
     run(lab) {
       const rng = rngDevice();
-      return measure(lab, rng, 'brake by an error of the device', (measured, isLast) =>
-        deviceError(measured, rng, isLast),
-      );
+      return measure(lab, {
+        ...{ device: rng, what: 'brake by an error of the device' },
+        one: (measured, isLast) => deviceError(measured, rng, isLast),
+      });
     },
   },
 ];

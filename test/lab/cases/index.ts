@@ -1,6 +1,7 @@
 /** Every case of the lab, in the order in which it runs. */
 
 import { brakeFigures } from './brake-figures.ts';
+import { brakeByFaults } from './brake-figures-fault.ts';
 import { BACKENDS, type Backend, type KernelKind, type LabCase } from './case.ts';
 import { crashes } from './crash.ts';
 import { drivers } from './drivers.ts';
@@ -28,6 +29,7 @@ export const CASES: readonly LabCase[] = [
   ...directRuns,
   ...brakeFigures,
   ...hostileFronts,
+  ...brakeByFaults,
   ...watching,
   ...quarantines,
   ...refusals,
