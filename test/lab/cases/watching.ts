@@ -16,6 +16,7 @@ import { type Baseline, takeBaseline } from '../../../agent/watch/baseline.ts';
 import { must } from '../../../scripts/demo/support/programs.ts';
 import { windowAt } from '../../../shared/manifest/windows.ts';
 import { Edu, pattern } from '../support/edu.ts';
+import { keepWindow, staysStillAfter } from '../support/still.ts';
 import { EDU, giveToVfio, rngDevice, stateOf, unbindAll } from '../support/vfio.ts';
 import type { Lab, LabCase } from './case.ts';
 
@@ -72,7 +73,10 @@ async function watch({ backend, say }: Lab, device: string, name: string): Promi
 }
 
 /** It is out of service, durably, and reaches nothing. */
-async function isQuarantined({ agent, confined, end }: Watched): Promise<HoldEnd> {
+async function isQuarantined(
+  { agent, confined, end }: Watched,
+  seenThere: () => Promise<void> = async () => {},
+): Promise<HoldEnd> {
   const ended = await end;
   deepEqual(
     (await loadIncidents(agent)).map(({ device, level }) => [device.path, level]),
@@ -81,6 +85,7 @@ async function isQuarantined({ agent, confined, end }: Watched): Promise<HoldEnd
   deepEqual(stateOf(confined.device), {
     ...{ driver: 'vfio-pci', override: 'vfio-pci', busMaster: false },
   });
+  await seenThere();
   unbindAll(confined.device);
   return ended;
 }
@@ -103,10 +108,13 @@ export const watching: readonly LabCase[] = [
       const moved = Buffer.alloc(LENGTH);
       readSync(memory.fd, moved, 0, LENGTH, 0x1000);
       deepEqual(moved, pattern(LENGTH, 1), 'control: inside, bytes move');
+      const kept = keepWindow();
       // The kernel prints some faults, and not each one. The device is let go while one is waited for.
       while (stateOf(EDU[0]).busMaster)
         await edu.give(WINDOW.end + 0x10_0000n, LENGTH).catch(() => setTimeout(50));
-      const { why } = await isQuarantined(watched);
+      const { why } = await isQuarantined(watched, () =>
+        staysStillAfter(lab.backend, EDU[0], kept, WINDOW.start),
+      );
       equal(why, 'watched');
       const faults = (await watched.seen()).filter(({ kind }) => kind === 'iommu-fault');
       equal(faults[0]?.decision, 'quarantine');
