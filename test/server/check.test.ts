@@ -12,7 +12,9 @@ import { KINDS } from '../../server/jobs/check/report.ts';
 import {
   type CheckState,
   emptyState,
+  forgetPlace,
   loadState,
+  noteTarget,
   saveState,
 } from '../../server/jobs/check/state.ts';
 import { fromUtf8, utf8 } from '../../shared/bytes.ts';
@@ -410,6 +412,31 @@ t.test('what nobody signed is not remembered', async (t) => {
   other.simulator.publish('acme', 'acme.wifi');
   t.same((await other.look()).findings, []);
   t.notOk(other.state.targets.has('acme/wifi/x.bin'));
+});
+
+t.test('names that others choose do not fill what must be read again', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'ironport-check-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'state.json');
+  const state = emptyState();
+  const all = state.room;
+  const note = (name: string, place: string) =>
+    noteTarget(state, name, `sha256:${'a'.repeat(64)}`, { place, until: TODAY }, false);
+  t.equal(note('one', 'targets/one'), undefined);
+  const left = state.room;
+  t.ok(left < all, 'names take room');
+  t.equal(note('one', 'targets/one'), undefined);
+  t.equal(state.room, left, 'once');
+  await saveState(path, state);
+  t.equal((await loadState(path)).room, left, 'and as much when they are read again');
+  forgetPlace(state, 'targets/one');
+  t.equal(state.room, left + '"targets/one"'.length, 'what is forgotten takes none');
+  state.room = 10;
+  t.equal(note('a longer name', 'targets/x'), 'full', 'one that has none is not remembered');
+  t.notOk(state.targets.has('a longer name') || state.places.has('targets/x'));
+  // Whatever grew: what is kept stays what can be read.
+  await t.rejects(saveState(path, state, 100), { code: 'E_TOO_LARGE' });
+  t.equal((await loadState(path)).room, left);
 });
 
 t.test('in time all targets are asked for, and all old files', async (t) => {

@@ -4,7 +4,7 @@
  */
 
 import { toHex, utf8 } from '../../../shared/bytes.ts';
-import { isIronError } from '../../../shared/errors.ts';
+import { IronError, isIronError } from '../../../shared/errors.ts';
 import { Node } from '../../../shared/json/decode.ts';
 import { readJsonFile, writeFileAtomic } from '../../../shared/node/files.ts';
 import type { Instant } from '../../../shared/time.ts';
@@ -15,6 +15,8 @@ const FIRST_SCHEMA = 'ironport.check-state/v1';
 const LIMIT = 256 * 1024 * 1024;
 /** Targets that are remembered; those that come first stay. */
 const MOST_TARGETS = 200_000;
+/** Bytes of their names, which others choose: with all else that is kept it must be read again. */
+const ROOM = 160 * 1024 * 1024;
 
 export interface CheckState {
   /** Looks before this one. */
@@ -29,6 +31,8 @@ export interface CheckState {
   readonly targets: Map<string, string>;
   /** Until when the bytes of a target are promised, by where they lie. */
   readonly places: Map<string, Instant>;
+  /** Bytes that names of further targets and places may take. Owned by the functions of this file. */
+  room: number;
 }
 
 export interface Said {
@@ -41,7 +45,7 @@ export function emptyState(): CheckState {
   return {
     looks: 0,
     ...{ versions: new Map(), files: new Map(), said: new Map() },
-    ...{ targets: new Map(), places: new Map() },
+    ...{ targets: new Map(), places: new Map(), room: ROOM },
   };
 }
 
@@ -72,22 +76,29 @@ function parseState(node: Node): CheckState {
     return { ...emptyState(), versions, files };
   }
   node.only('schema', 'looks', 'versions', 'files', 'said', 'targets', 'places');
+  const targets = read('targets', (value) =>
+    value.matching(/^[a-z0-9-]{1,32}:[0-9a-f]{32,256}$/, 'a hash and a digest'),
+  );
+  const places = read('places', (value) => value.integer(0));
+  let room = ROOM;
+  for (const name of [...targets.keys(), ...places.keys()]) room -= sizeOf(name);
   return {
     looks: node.get('looks').integer(0),
-    versions,
-    files,
+    ...{ versions, files, targets, places, room },
     said: read('said', (value) => {
       value.only('version', 'sha256');
       return { version: value.get('version').integer(1), sha256: digest(value.get('sha256')) };
     }),
-    targets: read('targets', (value) =>
-      value.matching(/^[a-z0-9-]{1,32}:[0-9a-f]{32,256}$/, 'a hash and a digest'),
-    ),
-    places: read('places', (value) => value.integer(0)),
   };
 }
 
-export async function saveState(path: string, state: CheckState): Promise<void> {
+/** What a name takes in the file. */
+function sizeOf(name: string): number {
+  return utf8(JSON.stringify(name)).length;
+}
+
+/** `E_TOO_LARGE` for what could not be read again: what was kept before stays. */
+export async function saveState(path: string, state: CheckState, limit = LIMIT): Promise<void> {
   const sorted = <T>(map: ReadonlyMap<string, T>): Record<string, T> =>
     Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
   const { looks, versions, files, said, targets, places } = state;
@@ -95,7 +106,14 @@ export async function saveState(path: string, state: CheckState): Promise<void> 
     ...{ schema: SCHEMA, looks, versions: sorted(versions), files: sorted(files) },
     ...{ said: sorted(said), targets: sorted(targets), places: sorted(places) },
   };
-  await writeFileAtomic(path, utf8(`${JSON.stringify(document)}\n`));
+  const bytes = utf8(`${JSON.stringify(document)}\n`);
+  if (bytes.length > limit)
+    throw new IronError('E_TOO_LARGE', `what was seen takes ${bytes.length} bytes`, {
+      why: `at most ${limit} are read at the next look`,
+      hint: `${path} was not changed; look at what the repository lists`,
+      context: { length: bytes.length, limit },
+    });
+  await writeFileAtomic(path, bytes);
 }
 
 /** Notes a file; what it was before, when it was seen with other bytes. */
@@ -131,18 +149,37 @@ export function noteSaid(
  * @param mayMove whether this path may mean other bytes: then the newest are remembered
  */
 export function noteTarget(
-  { targets, places }: CheckState,
+  state: CheckState,
   path: string,
   digest: string,
   bytes: { readonly place: string; readonly until: Instant },
   mayMove: boolean,
 ): string | undefined {
-  const { place, until } = bytes;
+  const { targets } = state;
   const before = targets.get(path);
-  if (before === undefined && targets.size >= MOST_TARGETS) return 'full';
-  if (places.size < 2 * MOST_TARGETS || places.has(place))
-    places.set(place, Math.max(until, places.get(place) ?? until));
+  if (before === undefined) {
+    const size = sizeOf(path);
+    if (targets.size >= MOST_TARGETS || size > state.room) return 'full';
+    state.room -= size;
+  }
+  notePlace(state, bytes.place, bytes.until);
   if (before !== undefined && before !== digest && !mayMove) return before;
   targets.set(path, digest);
   return undefined;
+}
+
+function notePlace(state: CheckState, place: string, until: Instant): void {
+  const { places } = state;
+  const before = places.get(place);
+  if (before === undefined) {
+    const size = sizeOf(place);
+    if (places.size >= 2 * MOST_TARGETS || size > state.room) return;
+    state.room -= size;
+  }
+  places.set(place, Math.max(until, before ?? until));
+}
+
+/** A place to which readers cannot be sent any more. */
+export function forgetPlace(state: CheckState, place: string): void {
+  if (state.places.delete(place)) state.room += sizeOf(place);
 }

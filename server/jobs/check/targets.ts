@@ -11,7 +11,7 @@ import { patternMatcher } from '../../../shared/tuf/path-pattern.ts';
 import type { TargetEntry, Targets } from '../../../shared/tuf/targets.ts';
 import type { Reader } from './reader.ts';
 import type { Report } from './report.ts';
-import { type CheckState, noteTarget } from './state.ts';
+import { type CheckState, forgetPlace, noteTarget } from './state.ts';
 
 /** Bytes of a target that are fetched and hashed; of a larger one only the length is asked for. */
 const WHOLE = 4 * 1024 * 1024;
@@ -121,7 +121,7 @@ export class TargetsCheck {
   async #left(listed: ReadonlySet<string>): Promise<void> {
     const { state, now } = this.#options;
     const left = [...state.places].filter(([place]) => !listed.has(place));
-    for (const [place, until] of left) if (until <= now) state.places.delete(place);
+    for (const [place, until] of left) if (until <= now) forgetPlace(state, place);
     const promised = left.filter(([, until]) => until > now).sort(([, a], [, b]) => a - b);
     for (const [place, until] of promised.slice(0, LEFT))
       await this.#report.guard('retention', place, async () => {
