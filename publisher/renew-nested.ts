@@ -1,5 +1,6 @@
 /** The nested roles whose keys are in this folder, each with a new date and nothing else. */
 
+import { isIronError } from '../shared/errors.ts';
 import type { JsonObject } from '../shared/json/value.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
 import { formatInstant, type Instant } from '../shared/time.ts';
@@ -9,6 +10,7 @@ import { handIn } from './hand-in.ts';
 import { renewedRole } from './next-role.ts';
 import type { Base } from './rebase/base.ts';
 import { BinLog, digestOf } from './rebase/bin-log.ts';
+import type { PublishedBranch } from './rebase/published-branch.ts';
 import { roleWords, type Session } from './session.ts';
 import { type SignedBelow, signNested } from './sign-below.ts';
 import type { Api } from './upload/api.ts';
@@ -28,8 +30,8 @@ export interface Left {
    * was not signed in this folder. `keys`: none of the keys that vendor.json names for it counts.
    */
   readonly why: 'elsewhere' | 'unknown' | 'keys';
-  /** When it expires, if nobody renews it. */
-  readonly expires: Instant;
+  /** When it expires, if nobody renews it; undefined when what is published of it cannot be read. */
+  readonly expires: Instant | undefined;
 }
 
 /** What became of one role, for `--json` and for people. */
@@ -58,7 +60,7 @@ export async function renewNested(
   for (const { name } of base.role?.delegations?.roles ?? []) {
     if ((config.nested?.get(name) ?? []).length === 0) {
       context.ui.note(`no key of ${name} is in this folder: its own signers renew it`);
-      left.push({ role: name, why: 'elsewhere', expires: (await branch.below(name)).expires });
+      left.push({ role: name, why: 'elsewhere', expires: await expiryOf(session, branch, name) });
       continue;
     }
     const role = await branch.below(name);
@@ -103,6 +105,21 @@ export async function renewNested(
     renewed.push({ data: { ...said, published: false, pending }, text });
   }
   return { renewed, left };
+}
+
+/** Of a role that others renew: that it is not there, or is not theirs, keeps nobody from renewing the rest. */
+async function expiryOf(
+  { context }: Session,
+  branch: PublishedBranch,
+  role: string,
+): Promise<Instant | undefined> {
+  try {
+    return (await branch.below(role)).expires;
+  } catch (error) {
+    if (!isIronError(error) || error.code === 'E_INTERNAL') throw error;
+    context.ui.warn(`what is published of ${role} cannot be read: ${error.code}: ${error.message}`);
+    return undefined;
+  }
 }
 
 function dataOf({ role, version, expires }: SignedBelow, was: string): object {

@@ -132,7 +132,7 @@ function exitFor(left: readonly Left[]): { exit?: number } {
 }
 
 function leftData({ role, why, expires }: Left): object {
-  return { role, why, expires: formatInstant(expires) };
+  return { role, why, ...(expires !== undefined && { expires: formatInstant(expires) }) };
 }
 
 async function renewNestedOnly(session: Session, base: Base): Promise<CommandResult> {

@@ -208,6 +208,13 @@ t.test('renew: each folder what it can sign', async (t) => {
   t.equal(own.exit, 0, 'others renew it');
   t.match(own.stderr, 'no key of acme.wifi is in this folder');
   t.equal(await versionOf('acme.wifi'), before);
+  // One that is not there keeps nobody from renewing the rest.
+  const file = scene.at('repo', 'tree', 'metadata', `${before}.acme.wifi.json`);
+  await rename(file, `${file}.away`);
+  const without = await vendor('renew', ...to());
+  await rename(`${file}.away`, file);
+  t.same(without.data.left, [{ role: 'acme.wifi', why: 'elsewhere' }]);
+  t.match(without.stderr, 'what is published of acme.wifi cannot be read: E_');
   t.equal(await code('renew', ...to('team2')), undefined, 'it signed this last');
   const drafts = (await vendor('pending', 'list', ...to('team1'))).data.changes;
   t.match(drafts, [{ files: [{ role: 'acme.wifi', version: before + 1 }], lacking: 1 }]);
