@@ -1,8 +1,9 @@
 /** What is bound now: the file is the moment from which a device counts as bound. */
 
-import { readdir, unlink } from 'node:fs/promises';
+import { unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { utf8 } from '../shared/bytes.ts';
+import { IronError } from '../shared/errors.ts';
 import { Node } from '../shared/json/decode.ts';
 import { parseJson } from '../shared/json/read.ts';
 import { agentState } from '../shared/layout.ts';
@@ -12,6 +13,7 @@ import { syncFolder, writeFileAtomic } from '../shared/node/files.ts';
 import { formatInstant, type Instant } from '../shared/time.ts';
 import type { Agent } from './agent.ts';
 import { type BindingState, parseState, stateJson } from './binding-state.ts';
+import { listAddresses } from './state-names.ts';
 
 export interface Binding {
   readonly device: string;
@@ -95,13 +97,35 @@ export async function removeFile(agent: Agent, path: string): Promise<void> {
   });
 }
 
-/** Every binding, by address. */
+/** Every binding, by address. Throws what reading the first damaged one throws. */
 export async function listBindings(agent: Agent): Promise<Binding[]> {
-  const names = await readdir(agent.place(agentState.bindingsFolder)).catch((): string[] => []);
   const found: Binding[] = [];
-  for (const name of names.filter((one) => one.endsWith('.json')).sort()) {
-    const bytes = await agent.read(`${agentState.bindingsFolder}/${name}`);
-    if (bytes !== undefined) found.push(parseBinding(bytes));
+  for (const device of await listBound(agent)) {
+    const binding = await loadBinding(agent, device);
+    if (binding !== undefined) found.push(binding);
   }
   return found;
+}
+
+/** The addresses that have one, which a damaged file tells as well. */
+export function listBound(agent: Agent): Promise<string[]> {
+  return listAddresses(agent, agentState.bindingsFolder, '.json');
+}
+
+/** Those that can be read, for who serves each by itself; and the addresses of those that cannot. */
+export async function readBindings(
+  agent: Agent,
+): Promise<{ readonly bindings: readonly Binding[]; readonly damaged: readonly string[] }> {
+  const bindings: Binding[] = [];
+  const damaged: string[] = [];
+  for (const device of await listBound(agent)) {
+    try {
+      const binding = await loadBinding(agent, device);
+      if (binding !== undefined) bindings.push(binding);
+    } catch (error) {
+      if (!(error instanceof IronError)) throw error;
+      damaged.push(device);
+    }
+  }
+  return { bindings, damaged };
 }

@@ -16,7 +16,7 @@ import type { RevocationList } from '../shared/revocation/list.ts';
 import { readList } from '../shared/revocation/signed-list.ts';
 import { parseFloors } from '../shared/verify/floors.ts';
 import type { Agent } from './agent.ts';
-import { type Binding, listBindings } from './binding.ts';
+import { type Binding, readBindings } from './binding.ts';
 import { type Accepted, loadEntry } from './entry.ts';
 
 /** A binding that runs although it is revoked. */
@@ -75,11 +75,12 @@ export function subjectOf(entry: Accepted): RevocationSubject {
   };
 }
 
-/** Which of what is bound now is revoked. */
+/** Which of what is bound now is revoked; of a binding that cannot be read nobody knows it. */
 export async function findHits(agent: Agent): Promise<Hit[]> {
   const inForce = await loadInForce(agent);
   const hits: Hit[] = [];
-  for (const binding of await listBindings(agent)) {
+  const { bindings } = await readBindings(agent);
+  for (const binding of bindings) {
     // A binding outlives the entry that somebody removed, or its vendor withdrew: its digest is known.
     const entry = await loadEntry(agent, binding.driver.path);
     const revoked = findRevocation(inForce, entry === undefined ? bare(binding) : subjectOf(entry));
@@ -106,6 +107,7 @@ export async function reportHits(agent: Agent): Promise<readonly Hit[]> {
       what: revoked.what,
       why: revoked.why,
     })),
+    ...(await readBindings(agent)).damaged.map((device) => ({ event: 'damaged-binding', device })),
   );
   return hits;
 }

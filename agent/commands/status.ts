@@ -8,7 +8,7 @@ import { agentState } from '../../shared/layout.ts';
 import { findRevocation } from '../../shared/revocation/judge.ts';
 import { formatInstant, type Instant } from '../../shared/time.ts';
 import type { Agent } from '../agent.ts';
-import { type Binding, listBindings } from '../binding.ts';
+import { type Binding, readBindings } from '../binding.ts';
 import { type BindingState, describeState, sameState, stateJson } from '../binding-state.ts';
 import { type Accepted, isStale, listAccepted } from '../entry.ts';
 import { readBootId } from '../host/host-facts.ts';
@@ -23,7 +23,7 @@ import { findHits, loadInForce, subjectOf } from '../revocations.ts';
 import { loadPresent } from '../trust.ts';
 import { listUpgrades, loadUpgrade } from '../upgrade-note.ts';
 import { folderOf } from '../vfs/parent.ts';
-import { listVfSets, type VfSet } from '../vfs/set.ts';
+import { listSetsOf, loadVfSet, type VfSet } from '../vfs/set.ts';
 import { openAgent, openSysfs, STATE, SYSFS } from './options.ts';
 import { hitText } from './show.ts';
 import { vfSetJson } from './vfs.ts';
@@ -42,17 +42,25 @@ export const statusCommand: CommandSpec = {
     const inForce = await loadInForce(agent);
     const hits = new Map((await findHits(agent)).map((hit) => [hit.binding.device, hit]));
     const bindings: JsonObject[] = [];
-    for (const binding of await listBindings(agent)) {
+    const { bindings: bound, damaged } = await readBindings(agent);
+    for (const binding of bound) {
       const revoked = hits.get(binding.device)?.revoked.what ?? null;
       const stale = isStale(accepted, binding.driver, now);
       bindings.push({ ...(await bindingJson(agent, sysfs, binding)), stale, revoked });
     }
     const sets: JsonObject[] = [];
-    for (const set of await listVfSets(agent)) sets.push(await setJson(agent, sysfs, set));
+    const damagedSets: string[] = [];
+    for (const device of await listSetsOf(agent)) {
+      const set = await loadVfSet(agent, device).catch(() => null);
+      if (set === null) damagedSets.push(device);
+      else if (set !== undefined) sets.push(await setJson(agent, sysfs, set));
+    }
     const kept: JsonObject[] = [];
     for (const device of await listKept(agent))
       kept.push(await keptJson(agent, device, accepted, now));
     const changes: JsonObject[] = [];
+    for (const device of damaged) changes.push(unreadable(device, 'binding'));
+    for (const device of damagedSets) changes.push(unreadable(device, 'virtual functions'));
     for (const device of await unfinished(agent))
       changes.push(await changeJson(agent, sysfs, device));
     for (const device of await listUpgrades(agent)) {
@@ -173,6 +181,11 @@ async function keptJson(
     const { code, message } = asIronError(thrown);
     return { device, driver: null, hold: null, stale: null, error: { code, message } };
   }
+}
+
+/** What cannot be read may be bound, or have virtual functions: it is told, and hides none of the others. */
+function unreadable(device: string, what: string): JsonObject {
+  return { device, purpose: 'unknown', last: `unreadable ${what}`, stuck_process: null };
 }
 
 /** A change that did not end; one whose journal cannot be read hides none of the others. */

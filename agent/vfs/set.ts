@@ -1,6 +1,5 @@
 /** The virtual functions that this agent made: the file is the moment from which they count as made. */
 
-import { readdir } from 'node:fs/promises';
 import { utf8 } from '../../shared/bytes.ts';
 import { Node } from '../../shared/json/decode.ts';
 import { parseJson } from '../../shared/json/read.ts';
@@ -14,6 +13,7 @@ import { formatInstant, type Instant } from '../../shared/time.ts';
 import type { Agent } from '../agent.ts';
 import { removeFile } from '../binding.ts';
 import { type BindingState, parseState, stateJson } from '../binding-state.ts';
+import { listAddresses } from '../state-names.ts';
 
 export interface VfSet {
   /** The physical function. */
@@ -95,13 +95,17 @@ export async function removeVfSet(agent: Agent, { device }: VfSet): Promise<void
 
 /** Every set, by the address of its physical function. */
 export async function listVfSets(agent: Agent): Promise<VfSet[]> {
-  const names = await readdir(agent.place(agentState.vfSetsFolder)).catch((): string[] => []);
   const found: VfSet[] = [];
-  for (const name of names.filter((one) => one.endsWith('.json')).sort()) {
-    const bytes = await agent.read(`${agentState.vfSetsFolder}/${name}`);
-    if (bytes !== undefined) found.push(parseVfSet(bytes));
+  for (const device of await listSetsOf(agent)) {
+    const set = await loadVfSet(agent, device);
+    if (set !== undefined) found.push(set);
   }
   return found;
+}
+
+/** The physical functions that have one. */
+export function listSetsOf(agent: Agent): Promise<string[]> {
+  return listAddresses(agent, agentState.vfSetsFolder, '.json');
 }
 
 export function budgetJson(budget: VfBudget): JsonObject {

@@ -100,6 +100,29 @@ t.test('that what is bound was withdrawn stops no command', async (t) => {
   t.match(data.bindings, [{ driver: NAME, revoked: /./ }], 'and that it is revoked is still said');
 });
 
+t.test('a damaged binding, or set of virtual functions, is told and hides no other', async (t) => {
+  const place = await scene(t);
+  await apply(place);
+  const damages = ['', '{', '{"schema":"ironport-agent.binding/v9"}', ' '.repeat(40 << 20)];
+  for (const damage of damages) {
+    write(place, agentState.binding(OTHER), damage);
+    write(place, agentState.vfSet(OTHER), damage);
+    const { exit, data, error } = await status(place);
+    t.equal(exit, 0, error?.message);
+    t.equal(data.bindings[0].driver, NAME);
+    t.match(data.unfinished, [
+      { device: OTHER, purpose: 'unknown', last: 'unreadable binding' },
+      { device: OTHER, purpose: 'unknown', last: 'unreadable virtual functions' },
+    ]);
+  }
+  await acceptNext(place);
+  t.match(
+    readFileSync(join(place.state, agentState.audit), 'utf8'),
+    /"event":"damaged-binding".*"device":"0000:00:06.0"/,
+    'what it may be revoked for cannot be known, and that is written down',
+  );
+});
+
 t.test('stale is told of the path, and by the present that binding judges by', async (t) => {
   const place = await scene(t);
   const [entry] = await listAccepted(new Agent({ state: place.state }));
