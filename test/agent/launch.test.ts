@@ -1,5 +1,6 @@
 /** Real processes: the example driver under its runtime, and a static program, both confined. */
 
+import { spawnSync } from 'node:child_process';
 import { readFileSync, readlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -74,6 +75,19 @@ t.test('confined programs', { skip: whyNot() }, async (t) => {
       'a runtime whose loader is not listed',
     );
     await t.rejects(launch({ ...WITH, program: text, user: 0 }), refused('driver-user'));
+  });
+
+  t.test('with the rights that the unit of the helper leaves, and no others', (t) => {
+    const unit = readFileSync('examples/systemd/ironport-agent-helper.service', 'utf8');
+    const [, rights = ''] = /^CapabilityBoundingSet=(.+)$/m.exec(unit) ?? [];
+    const bounds = rights.split(' ').map((right) => `+${right.slice('CAP_'.length).toLowerCase()}`);
+    const argv = [`--bounding-set=-all,${bounds.join(',')}`, '--no-new-privs', process.execPath];
+    const tried = spawnSync('setpriv', [...argv, 'bin/ironport-agent.js', 'check-sandbox'], {
+      encoding: 'utf8',
+    });
+    if (tried.error !== undefined) t.pass('setpriv is not installed', { skip: true });
+    else t.equal(tried.status, 0, tried.stderr);
+    t.end();
   });
 
   t.test('trying it out', async (t) => {

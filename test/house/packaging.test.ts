@@ -110,6 +110,22 @@ t.test('what would break the helper is not taken from it', async (t) => {
   t.equal(front.get('PrivateDevices'), 'yes');
 });
 
+t.test('whoever looks whether a device is in use sees the network and the disks', (t) => {
+  for (const name of UNITS) {
+    const unit = settings(name);
+    if (!/ironport-agent (helper|restore|apply|upgrade) /.test(unit.get('ExecStart') ?? ''))
+      continue;
+    t.notOk(unit.has('PrivateNetwork'), `${name}: in another network no card is in use`);
+    t.equal(unit.get('RestrictAddressFamilies'), 'AF_UNIX', name);
+    t.equal(
+      unit.get('ProtectHome'),
+      'read-only',
+      `${name}: a disk that is mounted there is in use`,
+    );
+  }
+  t.end();
+});
+
 t.test('what they start has these options', async (t) => {
   const serve = program.commands.find(({ name }) => name === 'serve');
   const known = new Set((serve?.options ?? []).map(({ flags }) => flags.split(' ')[0]));
