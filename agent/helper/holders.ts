@@ -129,8 +129,10 @@ async function soon<T>(ms: number, ...coming: readonly Promise<T>[]): Promise<T 
 function lineOf(stream: Duplex): Promise<string> {
   return new Promise((resolve) => {
     let text = '';
-    stream.on('data', (piece: Buffer) => {
-      if (text.length < WIRE_LIMITS.answer) text += piece.toString('utf8');
+    // A character may come in two pieces.
+    stream.setEncoding('utf8');
+    stream.on('data', (piece: string) => {
+      if (text.length < WIRE_LIMITS.answer) text += piece;
       const end = text.indexOf('\n');
       if (end !== -1) resolve(text.slice(0, end));
     });
@@ -140,8 +142,9 @@ function lineOf(stream: Duplex): Promise<string> {
 function textOf(stream: NodeJS.ReadableStream | null): Promise<string> {
   return new Promise((resolve) => {
     let text = '';
-    stream?.on('data', (piece: Buffer) => {
-      if (text.length < WIRE_LIMITS.answer) text += piece.toString('utf8');
+    stream?.setEncoding('utf8');
+    stream?.on('data', (piece: string) => {
+      if (text.length < WIRE_LIMITS.answer) text += piece;
     });
     stream?.once('close', () => resolve(text));
     stream?.once('end', () => resolve(text));

@@ -29,6 +29,21 @@ t.test('a program that is not there', async (t) => {
   t.same(holders.list(), []);
 });
 
+t.test('what a holder says is not cut within a character', async (t) => {
+  const said = { no: 'é'.repeat(300_000) };
+  const script = `
+    const socket = new (require('node:net').Socket)({ fd: 3 });
+    socket.write(JSON.stringify({ no: 'é'.repeat(300_000) }) + '\\n');
+    socket.on('close', () => process.exit()).resume();`;
+  const holders = new Holders({
+    ...{ program: [process.execPath, '-e', script, '--'], env: {} },
+    onSaid: () => {},
+  });
+  const { outcome } = await holders.hold('schema', DEVICE, []);
+  t.ok('data' in outcome && JSON.stringify(outcome.data) === JSON.stringify(said), 'every letter');
+  await holders.end();
+});
+
 t.test('a holder is told whose signatures count', async (t) => {
   const told: (readonly string[])[] = [];
   const doing = {
