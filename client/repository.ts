@@ -32,7 +32,7 @@ import {
 import { chooseProduct, type Host, type ProductName, verifyChosen } from './find/resolve.ts';
 import { inParallel } from './parallel.ts';
 import { readCompleted } from './store/completed.ts';
-import { KeepingSource } from './store/evidence.ts';
+import { KeepingSource, ListingSource } from './store/evidence.ts';
 import type { FolderStore } from './store/folder.ts';
 import type { Store } from './store/store.ts';
 import type { TargetFile } from './target-file.ts';
@@ -229,7 +229,7 @@ export class Repository {
       const { crypto, signal } = mirror;
       const checks: Check[] = [];
       const updater = mirror.updater(checks);
-      const fetcher = mirror.#keeping;
+      const fetcher = mirror.#keepingAs(KeepingSource);
       return verifyTarget({
         ...{ crypto, updater, fetcher, path, checks, policy, showsRefusals, signal },
       });
@@ -249,7 +249,7 @@ export class Repository {
     return this.fromMirrors(async (mirror) => {
       const checks: Check[] = [];
       const { crypto, signal } = mirror;
-      const fetcher = mirror.#keeping;
+      const fetcher = mirror.#keepingAs(KeepingSource);
       const updater = mirror.updater(checks);
       const { consistentSnapshot } = (await updater.trusted()).root;
       const source = { updater, fetcher, consistentSnapshot, signal };
@@ -265,36 +265,39 @@ export class Repository {
 
   /** The indexes of all products, or of those whose vendors were given this device. */
   indexes(device?: Host['device']): Promise<FoundIndexes> {
-    return this.#mostOf(async (mirror) => loadIndexes(await mirror.#indexSource(), device));
+    return this.#mostOf(async (mirror) =>
+      loadIndexes(await mirror.#indexSource(ListingSource), device),
+    );
   }
 
   /** A product's index with the entry by which it is signed, or undefined when nobody lists one. */
   productIndex({ vendor, product }: ProductName): Promise<FoundIndex | undefined> {
     return this.fromMirrors(async (mirror) =>
-      findIndex(await mirror.#indexSource(), vendor, product),
+      findIndex(await mirror.#indexSource(KeepingSource), vendor, product),
     );
   }
 
   /** Every target that somebody may speak for, with the indexes among them read. */
   contents(): Promise<FoundIndexes & { readonly list: TargetList }> {
     return this.#mostOf(async (mirror) => {
-      const source = await mirror.#indexSource();
+      const source = await mirror.#indexSource(ListingSource);
       const list = await source.updater.run((trusted) => listTargets(trusted));
       return { list, ...(await readIndexes(source, list)) };
     });
   }
 
   /** Of this mirror alone, refreshed. */
-  async #indexSource(): Promise<IndexSource> {
+  async #indexSource(Kind: typeof KeepingSource): Promise<IndexSource> {
     const updater = this.updater();
     const { consistentSnapshot } = (await updater.refresh()).root;
-    return { updater, fetcher: this.#keeping, consistentSnapshot, signal: this.signal };
+    const fetcher = this.#keepingAs(Kind);
+    return { updater, fetcher, consistentSnapshot, signal: this.signal };
   }
 
   /** Where targets come from; what evidence there is among them stays for when there is no network. */
-  get #keeping(): Source {
+  #keepingAs(Kind: typeof KeepingSource): Source {
     if (this.fetcher.isOffline === true) return this.fetcher;
-    return new KeepingSource(this.fetcher, this.store, this.#options.onNotice);
+    return new Kind(this.fetcher, this.store, this.#options.onNotice);
   }
 
   /** Verifies an artifact and brings it to `out`, where nothing unverified ever stands. */

@@ -9,6 +9,7 @@ import { basename, dirname, join } from 'node:path';
 import { equalBytes } from '../../shared/bytes.ts';
 import { isIronError } from '../../shared/errors.ts';
 import { STORE_LIMITS } from '../../shared/limits.ts';
+import { onPath } from '../../shared/node/file-system.ts';
 import { readFileCapped, writeFileAtomic } from '../../shared/node/files.ts';
 import { ensurePrivateFolder } from '../../shared/node/folders.ts';
 import type { OpenedFile } from '../fetch/fetcher.ts';
@@ -32,11 +33,36 @@ export class KeepingSource implements Source {
   /** What cannot be kept is said, and is no reason to fail: it was verified, and is in memory. */
   async keep(place: string, bytes: Uint8Array): Promise<void> {
     try {
-      await keepEvidence(this.#store.evidencePath(place), bytes);
+      await this.write(this.#store.evidencePath(place), bytes);
     } catch (error) {
       if (!isIronError(error, 'E_IO', 'E_NO_SPACE')) throw error;
       this.#onNotice?.(`${place} is not kept for use without the network: ${error.message}`);
     }
+  }
+
+  protected write(path: string, bytes: Uint8Array): Promise<void> {
+    return keepEvidence(path, bytes);
+  }
+}
+
+/**
+ * The same for who reads the indexes of all products, of which there may be more than are kept. It takes
+ * what room is left and removes nothing: one vendor with many products drives out no other's evidence.
+ * What it keeps counts as used at no time, and goes first.
+ */
+export class ListingSource extends KeepingSource {
+  #room: Room | undefined;
+
+  protected override async write(path: string, bytes: Uint8Array): Promise<void> {
+    if (await isThere(path, bytes)) return;
+    const folder = dirname(path);
+    await ensurePrivateFolder(folder);
+    this.#room ??= roomIn(await filesIn(folder));
+    const left = { files: this.#room.files - 1, bytes: this.#room.bytes - bytes.length };
+    if (left.files < 0 || left.bytes < 0) return;
+    await writeFileAtomic(path, bytes);
+    await onPath(path, () => utimes(path, 0, 0));
+    this.#room = left;
   }
 }
 
@@ -63,15 +89,38 @@ async function isThere(path: string, bytes: Uint8Array): Promise<boolean> {
   }
 }
 
-/** Removes what was used least recently, beyond the limits; never `kept`. Best effort: others may prune too. */
-async function prune(folder: string, kept: string): Promise<void> {
-  const found: { readonly path: string; readonly size: number; readonly used: number }[] = [];
-  for (const name of await readdir(folder)) {
-    if (name === kept) continue;
+interface Kept {
+  readonly path: string;
+  readonly size: number;
+  readonly used: number;
+}
+
+interface Room {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+async function filesIn(folder: string): Promise<Kept[]> {
+  const found: Kept[] = [];
+  for (const name of await onPath(folder, () => readdir(folder))) {
     const path = join(folder, name);
     const file = await stat(path).catch(() => undefined);
     if (file?.isFile() === true) found.push({ path, size: file.size, used: file.mtimeMs });
   }
+  return found;
+}
+
+function roomIn(found: readonly Kept[]): Room {
+  const size = found.reduce((sum, one) => sum + one.size, 0);
+  return {
+    files: STORE_LIMITS.evidenceFiles - found.length,
+    bytes: STORE_LIMITS.evidenceBytes - size,
+  };
+}
+
+/** Removes what was used least recently, beyond the limits; never `kept`. Best effort: others may prune too. */
+async function prune(folder: string, kept: string): Promise<void> {
+  const found = (await filesIn(folder)).filter(({ path }) => basename(path) !== kept);
   let [files, bytes] = [1, 0];
   for (const { path, size } of found.sort((a, b) => b.used - a.used)) {
     files++;

@@ -1,15 +1,17 @@
 // What a verification read is kept, so that the same verdict is reached when nobody can be asked.
 
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { KeepingSource, ListingSource } from '../../client/store/evidence.ts';
 import { verifyFile } from '../../client/verify-offline.ts';
 import { utf8 } from '../../shared/bytes.ts';
 import { parseHostPolicy } from '../../shared/evidence/policy/host-policy.ts';
 import { SIDECARS } from '../../shared/layout.ts';
 import { STORE_LIMITS } from '../../shared/limits.ts';
-import { EDU } from '../support/artifact.ts';
-import type { Simulator } from '../support/simulator.ts';
+import { addVendor, EDU } from '../support/artifact.ts';
+import { addProduct } from '../support/product.ts';
+import { Simulator } from '../support/simulator.ts';
 import { DRIVER, Machine, repositoryWithArtifact } from './bundle/support.ts';
 
 interface Scene {
@@ -106,6 +108,58 @@ t.test('what was used least recently makes room', async (t) => {
   t.equal(left.length, STORE_LIMITS.evidenceFiles);
   t.ok(left.includes(used), 'used again, though it is the oldest');
   t.ok(await machine.repository().verify(EDU), 'and all that was read is here');
+});
+
+t.test('a list of all products takes the room that is left, and drives nothing out', async (t) => {
+  const { machine, evidence } = await gotten(t);
+  const room = 2;
+  const filled = STORE_LIMITS.evidenceFiles - Object.keys(SIDECARS).length - room;
+  for (let i = 0; i < filled; i++) await writeFile(join(evidence, `x${i}`), '');
+  const before = await readdir(evidence);
+  const source = {
+    origin: 'a vendor with many products',
+    openFile: () => t.fail('asked') as never,
+  };
+  const listing = new ListingSource(source, machine.store);
+  const list = async (): Promise<string[]> => {
+    for (let i = 0; i < 2 * room; i++)
+      await listing.keep(`targets/many/${i}/index/index.json`, utf8(`${i}`));
+    return (await readdir(evidence)).sort();
+  };
+  const full = await list();
+  t.equal(full.length, before.length + room);
+  t.ok(before.every((name) => full.includes(name)));
+  t.strictSame(await list(), full, 'nor when it is listed again');
+  const used = new KeepingSource(source, machine.store);
+  for (let i = 0; i < room; i++) await used.keep(`targets/used/${i}`, utf8(`used ${i}`));
+  const after = await readdir(evidence);
+  t.equal(after.length, STORE_LIMITS.evidenceFiles);
+  t.ok(
+    before.every((name) => after.includes(name)),
+    'what a list kept goes first',
+  );
+  t.ok(await machine.repository().verify(EDU));
+});
+
+t.test('an index that was only listed is not yet used', async (t) => {
+  const sim = new Simulator();
+  addVendor(sim, 'acme');
+  await addProduct(sim, [{ version: '1.0.0' }]);
+  sim.publish('targets');
+  const machine = new Machine(t.testdir());
+  await machine.pin(sim);
+  const used = async (): Promise<boolean[]> => {
+    const folder = join(machine.store.folder, 'evidence');
+    const found = await readdir(folder);
+    return Promise.all(found.map(async (name) => (await stat(join(folder, name))).mtimeMs > 0));
+  };
+  const repository = machine.repository(sim);
+  t.equal((await repository.contents()).indexes.length, 1);
+  t.equal((await repository.indexes()).indexes.length, 1);
+  t.strictSame(await used(), [false]);
+  t.ok(await repository.productIndex({ vendor: 'acme', product: 'edu', channel: 'stable' }));
+  t.strictSame(await used(), [true]);
+  t.equal((await machine.repository().contents()).indexes.length, 1, 'and without the network');
 });
 
 t.test('where nothing can be kept, that is said, and what was asked for is done', async (t) => {
