@@ -34,7 +34,7 @@ function behindPort(slot: number, device: string): string[] {
 
 /**
  * Two `edu` with DMA of every width, so that an address that is cut short cannot hide a fault; a
- * network card with virtual functions; a device with AER below a port. The chipset itself brings
+ * network card with virtual functions, and an NVMe controller with those; a device with AER below a port. The chipset itself brings
  * the group of three at 00:1f.
  */
 function devices(disk: string): string[] {
@@ -46,6 +46,13 @@ function devices(disk: string): string[] {
     ...behindPort(2, 'virtio-rng-pci,id=vr0,aer=on,iommu_platform=on'),
     ...['-drive', `id=state,if=none,format=raw,file=${disk}`],
     ...behindPort(3, 'virtio-blk-pci,id=blk0,drive=state'),
+    // Queues and vectors beyond the controller's own, for its virtual functions to be given.
+    ...['-device', 'nvme-subsys,id=sub0'],
+    ...behindPort(
+      4,
+      'nvme,id=nvme0,serial=LAB0,subsys=sub0,sriov_max_vfs=4,max_ioqpairs=18,msix_qsize=20,' +
+        'sriov_vq_flexible=8,sriov_vi_flexible=4',
+    ),
   ];
 }
 

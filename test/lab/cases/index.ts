@@ -13,6 +13,7 @@ import { refusals } from './refusals.ts';
 import { directRuns } from './run-direct.ts';
 import { refusedRuns } from './run-refused.ts';
 import { runs } from './runs.ts';
+import { sriov } from './sriov.ts';
 import { steps } from './steps.ts';
 import { watching } from './watching.ts';
 import { wholeWay } from './whole-way.ts';
@@ -27,6 +28,7 @@ export const CASES: readonly LabCase[] = [
   ...runs,
   ...refusedRuns,
   ...directRuns,
+  ...sriov,
   ...brakeFigures,
   ...hostileFronts,
   ...brakeByFaults,
