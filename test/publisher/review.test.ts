@@ -130,7 +130,7 @@ t.test('what is not wider passes by; what is wider waits, in words', async (t) =
   const shown = await run(operatorProgram, ['review', 'show', id, ...dir]);
   t.match(
     shown.stdout,
-    'acme/edu/2.0.0/edu.js asks beyond acme/edu/1.1.0/edu.js:\n  + DMA: grows from 4 KiB to 1 MiB\n  ~ security generation 2, it was 1',
+    'acme/edu/2.0.0/edu.js asks beyond acme/edu/1.1.0/edu.js:\n  + DMA: memory at once grows from 4 KiB to 1 MiB\n  ~ security generation 2, before 1',
   );
   t.match((await vendor('renew', ...to())).data, { role: 'acme' }, 'a renewal passes by');
   t.match((await repo('review', 'approve', id, ...dir, ...key('rev-1'))).data, { approved_by: 1 });
