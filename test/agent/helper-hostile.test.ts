@@ -33,6 +33,7 @@ import {
   type Served,
   startHelper,
 } from './helper-support.ts';
+import { becoming } from './other-user.ts';
 import { agent, BDF, NAME, POLICY, refused, type Scene, scene, stateOf } from './support.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -398,7 +399,8 @@ t.test(
     const place = await scene(t);
     const served = await startHelper(t, place);
     spawnSync('chmod', ['755', place.folder]);
-    const script = `
+    const script = (uid: number): string => `
+    ${becoming(uid)}
     const socket = require('node:net').createConnection(process.argv[1]);
     let got = 0;
     socket.on('connect', () => socket.write(Buffer.from(process.argv[2], 'hex')));
@@ -408,8 +410,8 @@ t.test(
     const hex = Buffer.from(frame()).toString('hex');
     const ask = (uid: number) =>
       new Promise<string>((resolve) => {
-        const child = spawn(process.execPath, ['-e', script, served.socket, hex], {
-          ...{ uid, gid: uid, cwd: '/' },
+        const child = spawn(process.execPath, ['-e', script(uid), served.socket, hex], {
+          cwd: '/',
           stdio: ['ignore', 'pipe', 'inherit'],
         });
         let said = '';
