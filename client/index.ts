@@ -58,4 +58,4 @@ export { MemoryStore } from './store/memory.ts';
 export type { Store } from './store/store.ts';
 export { type TargetFile, targetFile } from './target-file.ts';
 export { Updater, type UpdaterOptions } from './updater.ts';
-export type { VerifiedTarget } from './verify-target.ts';
+export type { KeepableTarget, VerifiedTarget } from './verify-target.ts';

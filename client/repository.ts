@@ -32,12 +32,12 @@ import {
 import { chooseProduct, type Host, type ProductName, verifyChosen } from './find/resolve.ts';
 import { inParallel } from './parallel.ts';
 import { readCompleted } from './store/completed.ts';
-import { KeepingSource, ListingSource } from './store/evidence.ts';
+import { HoldingSource, KeepingSource, ListingSource } from './store/evidence.ts';
 import type { FolderStore } from './store/folder.ts';
 import type { Store } from './store/store.ts';
 import type { TargetFile } from './target-file.ts';
 import { Updater } from './updater.ts';
-import { type VerifiedTarget, verifyTarget } from './verify-target.ts';
+import { type KeepableTarget, verifyTarget } from './verify-target.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -89,12 +89,12 @@ export interface GetOptions extends VerifyOptions {
 }
 
 /** What `getVerified` did, and what it rests on. */
-export interface Gotten extends VerifiedTarget {
+export interface Gotten extends KeepableTarget {
   readonly outcome: DownloadOutcome;
 }
 
 /** An artifact that was chosen for this host, with what was chosen among. */
-export interface VerifiedProduct extends VerifiedTarget {
+export interface VerifiedProduct extends KeepableTarget {
   readonly choice: Choice;
 }
 
@@ -220,19 +220,23 @@ export class Repository {
     }
   }
 
-  /** Verifies everything about an artifact but its bytes, which are not fetched. */
-  async verify(path: string, options: VerifyOptions = {}): Promise<VerifiedTarget> {
+  /**
+   * Verifies everything about an artifact but its bytes, which are not fetched. Its evidence is kept for
+   * when there is no network by `keep` of the result, or by `download`.
+   */
+  async verify(path: string, options: VerifyOptions = {}): Promise<KeepableTarget> {
     // A name that is none is no mirror's doing.
     parseTargetPath(path);
     const { policy, showsRefusals = false } = options;
-    return this.fromMirrors((mirror) => {
+    return this.fromMirrors(async (mirror) => {
       const { crypto, signal } = mirror;
       const checks: Check[] = [];
       const updater = mirror.updater(checks);
-      const fetcher = mirror.#keepingAs(KeepingSource);
-      return verifyTarget({
+      const { fetcher, keep } = mirror.#holding();
+      const verified = await verifyTarget({
         ...{ crypto, updater, fetcher, path, checks, policy, showsRefusals, signal },
       });
+      return { ...verified, keep };
     });
   }
 
@@ -249,7 +253,7 @@ export class Repository {
     return this.fromMirrors(async (mirror) => {
       const checks: Check[] = [];
       const { crypto, signal } = mirror;
-      const fetcher = mirror.#keepingAs(KeepingSource);
+      const { fetcher, keep } = mirror.#holding();
       const updater = mirror.updater(checks);
       const { consistentSnapshot } = (await updater.trusted()).root;
       const source = { updater, fetcher, consistentSnapshot, signal };
@@ -259,7 +263,7 @@ export class Repository {
         ...{ crypto, updater, fetcher, path, checks, policy, showsRefusals, signal },
       });
       verifyChosen(verified, choice, host);
-      return { ...verified, choice };
+      return { ...verified, keep, choice };
     });
   }
 
@@ -300,13 +304,24 @@ export class Repository {
     return new Kind(this.fetcher, this.store, this.#options.onNotice);
   }
 
+  /** The same for one verification, and what keeps its evidence in the end. */
+  #holding(): { readonly fetcher: Source; keep(): Promise<void> } {
+    const fetcher = this.#keepingAs(HoldingSource);
+    return {
+      fetcher,
+      keep: async () => {
+        if (fetcher instanceof HoldingSource) await fetcher.release();
+      },
+    };
+  }
+
   /** Verifies an artifact and brings it to `out`, where nothing unverified ever stands. */
   async getVerified(path: string, out: string, options: GetOptions = {}): Promise<Gotten> {
     return this.download(await this.verify(path, { policy: options.policy }), out, options);
   }
 
   /** Brings an artifact that was verified to `out`. */
-  async download<T extends VerifiedTarget>(
+  async download<T extends KeepableTarget>(
     verified: T,
     out: string,
     options: GetOptions = {},
@@ -314,6 +329,7 @@ export class Repository {
     const { target } = verified;
     options.onStart?.(target.path, target.length);
     const outcome = await this.#bring(target, out, options);
+    await verified.keep();
     verified.checks.push({
       rule: 'TUF 5.7.2',
       what: `the bytes have the length and every digest that was signed: ${target.length} bytes`,
@@ -336,7 +352,7 @@ export class Repository {
         hint: 'nothing was done; give each a file of its own',
       });
     }
-    const verified = new Map<string, VerifiedTarget>();
+    const verified = new Map<string, KeepableTarget>();
     for (const { path } of wanted) {
       options.signal?.throwIfAborted();
       // What a policy refuses is never brought, whoever asks.
@@ -344,7 +360,7 @@ export class Repository {
       if (!verified.has(path)) verified.set(path, await this.verify(path, { policy }));
     }
     const bring = ({ path, out }: Wanted, signal: AbortSignal): Promise<Gotten> => {
-      const found = verified.get(path) as VerifiedTarget;
+      const found = verified.get(path) as KeepableTarget;
       return this.download({ ...found, checks: [...found.checks] }, out, { ...options, signal });
     };
     return inParallel(wanted, bring, options.signal ?? this.signal);

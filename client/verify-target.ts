@@ -51,6 +51,12 @@ export interface VerifiedTarget {
   readonly updater: Updater;
 }
 
+/** One whose evidence is held back until whoever asked for it believes in all of it. */
+export interface KeepableTarget extends VerifiedTarget {
+  /** Keeps the evidence that was read, for the same verdict without the network (ADR 0068). */
+  readonly keep: () => Promise<void>;
+}
+
 const CAPS: Readonly<Record<Sidecar, number>> = {
   ceiling: EVIDENCE_LIMITS.ceiling,
   statements: EVIDENCE_LIMITS.bundle,

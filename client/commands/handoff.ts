@@ -7,7 +7,7 @@ import type { Agreement } from '../../shared/verify/agreement.ts';
 import type { Source } from '../fetch/source.ts';
 import { localSource, writeHandoff } from '../handoff/write.ts';
 import type { Repository } from '../repository.ts';
-import type { VerifiedTarget } from '../verify-target.ts';
+import type { KeepableTarget } from '../verify-target.ts';
 import { choiceData, DEVICE, HOST, SYSFS, verifyNamed } from './host-options.ts';
 import { agreementData, agreementText, MAP, refuseRoots, withMapped } from './map-options.ts';
 import {
@@ -25,11 +25,11 @@ import { verdictData } from './show.ts';
 
 interface Verified {
   readonly repository: Repository;
-  readonly verified: VerifiedTarget;
+  readonly verified: KeepableTarget;
 }
 
 interface Outcome {
-  readonly verified: VerifiedTarget;
+  readonly verified: KeepableTarget;
   readonly record: HandoffRecord;
   readonly choice: Choice | undefined;
   readonly agreement: Agreement | undefined;
@@ -124,6 +124,7 @@ function handOver(
       onBytes: (bytes) => progress.advance(bytes),
     });
     progress.done();
+    await verified.keep();
     return record;
   };
   return local === undefined

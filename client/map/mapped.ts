@@ -18,7 +18,7 @@ import { openRepository } from '../open-repository.ts';
 import type { GetOptions, Repository, RepositoryOptions, VerifyOptions } from '../repository.ts';
 import { stateFolder } from '../store/locate.ts';
 import type { Updater } from '../updater.ts';
-import type { VerifiedTarget } from '../verify-target.ts';
+import type { KeepableTarget } from '../verify-target.ts';
 
 export interface MapOptions extends Omit<RepositoryOptions, 'address' | 'mirrors'> {
   readonly map: MapFile;
@@ -27,7 +27,7 @@ export interface MapOptions extends Omit<RepositoryOptions, 'address' | 'mirrors
 }
 
 /** Verified in each repository that agreed; what stands here is of the first of them. */
-export interface AgreedTarget extends VerifiedTarget {
+export interface AgreedTarget extends KeepableTarget {
   readonly agreement: Agreement;
   /** Where the bytes can come from: every repository that agreed, in the order of the mapping. */
   readonly sources: readonly Source[];
@@ -45,7 +45,7 @@ export interface Source {
   /** Its name in the map. */
   readonly name: string;
   readonly repository: Repository;
-  readonly verified: VerifiedTarget;
+  readonly verified: KeepableTarget;
 }
 
 /** What one repository lists, and what the answer to the caller is made from. */
@@ -134,6 +134,7 @@ export class MappedRepositories {
     const { outcome } = await this.fromSources(agreed, ({ repository, verified }) =>
       repository.download(verified, out, options),
     );
+    for (const { verified } of agreed.sources) await verified.keep();
     return { ...agreed, outcome };
   }
 

@@ -45,6 +45,22 @@ export class KeepingSource implements Source {
   }
 }
 
+/** The same for a verification: nothing is kept of what is refused in the end. */
+export class HoldingSource extends KeepingSource {
+  /** Verified, and not kept yet; owned by the one verification that reads through this. */
+  readonly #held = new Map<string, Uint8Array>();
+
+  override async keep(place: string, bytes: Uint8Array): Promise<void> {
+    this.#held.set(place, bytes);
+  }
+
+  /** Keeps what was read, once the artifact that it is about is believed. */
+  async release(): Promise<void> {
+    for (const [place, bytes] of this.#held) await super.keep(place, bytes);
+    this.#held.clear();
+  }
+}
+
 /**
  * The same for who reads the indexes of all products, of which there may be more than are kept. It takes
  * what room is left and removes nothing: one vendor with many products drives out no other's evidence.

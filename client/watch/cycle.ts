@@ -132,6 +132,7 @@ async function renew(
   try {
     const verified = await repository.verify(path, { policy: policies.host });
     await repository.fromMirrors((mirror) => verifyRenewal(mirror, verified, policies.product));
+    await verified.keep();
     const { roots, roles } = verified.updater.files;
     const isSame =
       roots.length === held.roots.length &&

@@ -74,6 +74,18 @@ t.test('a policy is never passed by because the evidence is gone', async (t) => 
     await t.rejects(verify(otherwise), { code: 'E_CEILING', message: /not there/ });
 });
 
+t.test('nothing is kept of what is not believed in the end', async (t) => {
+  const folder = t.testdir();
+  const sim = await repositoryWithArtifact();
+  const machine = new Machine(folder);
+  await machine.pin(sim);
+  const evidence = join(machine.store.folder, 'evidence');
+  const verified = await machine.repository(sim).verify(EDU);
+  await t.rejects(readdir(evidence), { code: 'ENOENT' }, 'verified, and wanted by nobody yet');
+  await verified.keep();
+  t.equal((await readdir(evidence)).length, Object.keys(SIDECARS).length, 'control');
+});
+
 t.test('kept evidence is as untrusted as any, and heals', async (t) => {
   const { sim, machine, out, evidence } = await gotten(t);
   const names = await readdir(evidence);
@@ -87,7 +99,7 @@ t.test('kept evidence is as untrusted as any, and heals', async (t) => {
   const verdict = await verifyFile(machine.repository(), out, EDU);
   t.equal(verdict.artifact, undefined);
   t.match(verdict.notChecked, [/evidence and hardware: .* none were kept/]);
-  await machine.repository(sim).verify(EDU);
+  await (await machine.repository(sim).verify(EDU)).keep();
   t.strictSame(await Promise.all(names.map((name) => readFile(join(evidence, name)))), whole);
   t.ok(await machine.repository().verify(EDU));
 });
@@ -103,7 +115,7 @@ t.test('what was used least recently makes room', async (t) => {
   const [used = '', ...others] = await readdir(evidence);
   for (let i = 0; i < STORE_LIMITS.evidenceFiles; i++) await writeFile(join(evidence, `x${i}`), '');
   for (const name of others) await writeFile(join(evidence, name), 'gone');
-  await machine.repository(sim).verify(EDU);
+  await (await machine.repository(sim).verify(EDU)).keep();
   const left = await readdir(evidence);
   t.equal(left.length, STORE_LIMITS.evidenceFiles);
   t.ok(left.includes(used), 'used again, though it is the oldest');

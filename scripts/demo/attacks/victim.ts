@@ -85,16 +85,13 @@ async function getVerified(
     'client',
     document,
     expectation,
-    changed.filter((path) => !allowed.has(path) && !isNoNews(path)),
+    changed.filter((path) => !allowed.has(path) && !isLock(path)),
   );
 }
 
-/**
- * Locks are empty files that say nothing. Evidence has the digests that its role signs for it, also where
- * what it is about was refused; it is held against them again whenever it is read.
- */
-function isNoNews(path: string): boolean {
-  return /^store\/(lock|downloads\/|evidence\/)/.test(path);
+/** Locks are empty files that say nothing. */
+function isLock(path: string): boolean {
+  return /^store\/(lock|downloads\/)/.test(path);
 }
 
 /** Files that an honest mirror would have brought as well. */
