@@ -2,19 +2,13 @@
 
 import type { CommandResult, CommandSpec } from '../../shared/cli/command.ts';
 import { IronError } from '../../shared/errors.ts';
-import { LIFETIMES, REVOCATION_LIMITS } from '../../shared/limits.ts';
-import { systemClock } from '../../shared/node/clock.ts';
-import { formatInstant } from '../../shared/time.ts';
+import { REVOCATION_LIMITS } from '../../shared/limits.ts';
 import { componentOf, parseVendorFloors } from '../../shared/tuf/vendor-floors.ts';
-import { leaveWaiting, waitingData, waitingText } from '../co-sign.ts';
-import { handIn, signRole } from '../hand-in.ts';
-import { nextRole } from '../next-role.ts';
+import { publishChange } from '../own-change.ts';
 import {
-  apiOf,
   isOwnWork,
   REPOSITORY_OPTION,
   ROOT_OPTION,
-  roleWords,
   type Session,
   verifiedBase,
   withSession,
@@ -52,39 +46,11 @@ async function raise(session: Session): Promise<CommandResult> {
     throw new IronError('E_NOTHING_TO_DO', `the floor of ${component} is ${floor} already`, {
       hint: 'nothing was signed',
     });
-  const signed = await signRole(
-    session,
-    base,
-    nextRole(base.role, {
-      entries: new Map(),
-      evidenceKeys: [],
-      floors: new Map([[product, floor]]),
-      expires: systemClock() + LIFETIMES.vendor,
-    }),
-  );
-  context.ui.stage(`signed ${roleWords(config.vendor, signed.role)}, at home`);
-  const facts = {
-    component,
-    floor,
-    was: before,
-    role: config.vendor,
-    version: signed.role.version,
-    expires: formatInstant(signed.role.expires),
-    signatures: { have: signed.have, need: signed.need },
-  };
-  const api = await apiOf(session);
-  if (signed.have < signed.need) {
-    const waiting = await leaveWaiting(session, api, { own: signed, nested: [] });
-    return { data: { ...facts, ...waitingData(waiting) }, text: waitingText(waiting, signed) };
-  }
-  const published = await handIn(session, api, signed);
-  return {
-    data: { ...facts, published: true, ...published },
-    text: [
-      `hosts refuse every ${component} below generation ${floor}; it was ${before || 'without a floor'}`,
-      `  ${roleWords(config.vendor, signed.role)}, in snapshot ${published.snapshot}`,
-    ].join('\n'),
-  };
+  return publishChange(session, base, {
+    change: { evidenceKeys: [], floors: new Map([[product, floor]]) },
+    facts: { component, floor, was: before },
+    text: `hosts refuse every ${component} below generation ${floor}; it was ${before || 'without a floor'}`,
+  });
 }
 
 /** `E_USAGE` for what is no generation. */

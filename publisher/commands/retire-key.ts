@@ -3,21 +3,14 @@
 import type { CommandResult, CommandSpec } from '../../shared/cli/command.ts';
 import { IronError } from '../../shared/errors.ts';
 import { parseEvidenceKeys } from '../../shared/evidence/keys.ts';
-import { LIFETIMES } from '../../shared/limits.ts';
-import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
-import { formatInstant } from '../../shared/time.ts';
 import { keyId } from '../../shared/tuf/key.ts';
-import { leaveWaiting, waitingData, waitingText } from '../co-sign.ts';
-import { handIn, signRole } from '../hand-in.ts';
-import { nextRole } from '../next-role.ts';
+import { publishChange } from '../own-change.ts';
 import type { Base } from '../rebase/base.ts';
 import {
-  apiOf,
   isOwnWork,
   REPOSITORY_OPTION,
   ROOT_OPTION,
-  roleWords,
   type Session,
   verifiedBase,
   withSession,
@@ -39,7 +32,7 @@ export const retireKey: CommandSpec = {
 };
 
 async function retire(session: Session): Promise<CommandResult> {
-  const { context, config, signers } = session;
+  const { context, signers } = session;
   const [text = ''] = context.args;
   if (!/^[0-9a-f]{8,64}$/.test(text)) {
     throw new IronError('E_USAGE', `not the id of a key: ${JSON.stringify(text.slice(0, 70))}`, {
@@ -51,39 +44,12 @@ async function retire(session: Session): Promise<CommandResult> {
   const base = await verifiedBase(session);
   await isOwnWork(session, base);
   const retired = findKey(base, text);
-  const signed = await signRole(
-    session,
-    base,
-    nextRole(base.role, {
-      entries: new Map(),
-      evidenceKeys: [signer.key],
-      retired: [retired],
-      expires: systemClock() + LIFETIMES.vendor,
-    }),
-  );
-  context.ui.stage(`signed ${roleWords(config.vendor, signed.role)}, at home`);
-  const keyid = keyId(crypto, retired);
-  const facts = {
-    keyid,
-    signs_now: keyId(crypto, signer.key),
-    role: config.vendor,
-    version: signed.role.version,
-    expires: formatInstant(signed.role.expires),
-    signatures: { have: signed.have, need: signed.need },
-  };
-  const api = await apiOf(session);
-  if (signed.have < signed.need) {
-    const waiting = await leaveWaiting(session, api, { own: signed, nested: [] });
-    return { data: { ...facts, ...waitingData(waiting) }, text: waitingText(waiting, signed) };
-  }
-  const published = await handIn(session, api, signed);
-  return {
-    data: { ...facts, published: true, ...published },
-    text: [
-      `the key ${keyid.slice(0, 12)} is retired; ${facts.signs_now.slice(0, 12)} signs evidence`,
-      `  ${roleWords(config.vendor, signed.role)}, in snapshot ${published.snapshot}`,
-    ].join('\n'),
-  };
+  const [keyid, now] = [keyId(crypto, retired), keyId(crypto, signer.key)];
+  return publishChange(session, base, {
+    change: { evidenceKeys: [signer.key], retired: [retired] },
+    facts: { keyid, signs_now: now },
+    text: `the key ${keyid.slice(0, 12)} is retired; ${now.slice(0, 12)} signs evidence`,
+  });
 }
 
 /** The active key whose id begins so: exactly one. */
