@@ -399,6 +399,14 @@ t.test('what nobody signed is not remembered', async (t) => {
     one === path ? utf8(JSON.stringify({ signed, signatures: [] })) : undefined;
   t.strictSame(found(await look({ files })), ['snapshot acme']);
   t.notOk(state.targets.has('acme/three.bin'), 'its targets mean nothing yet');
+  t.notOk(state.files.has(path), 'nor what the file was');
+  // A portal answers everything with a page, and is gone at the next look.
+  simulator.publish('acme');
+  const page = (one: string) =>
+    /^metadata\/\d/.test(one) ? utf8('<html>sign in</html>') : undefined;
+  t.not(found(await look({ files: page })).length, 0);
+  t.ok(await look().then(({ findings }) => findings.every(({ kind }) => kind !== 'changed')));
+  t.ok(state.files.has('metadata/4.acme.json'), 'control: what is believed is remembered');
   // Nor what nothing delegates to, whoever signed it: no reader is led there.
   const other = repository();
   other.simulator.delegate('acme', 'acme.wifi', { paths: ['acme/wifi/*'] });

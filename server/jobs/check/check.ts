@@ -67,6 +67,7 @@ class Checker {
     const before = [...state.files.keys()];
     const trusted = await this.#report.guard('workflow', 'repository', () => this.#refresh());
     if (trusted !== undefined) {
+      for (const role of ['root', 'snapshot', 'targets']) this.#reader.believe(role);
       this.#times(trusted);
       if (!trusted.root.consistentSnapshot)
         this.#report.found(
@@ -188,6 +189,7 @@ class Checker {
     if (top === undefined) return [];
     const { roles, refused } = believedRoles(this.#options.crypto, top, read);
     for (const [role, why] of refused) this.#report.found('snapshot', role, why);
+    for (const role of roles.keys()) this.#reader.believe(role);
     if (!trusted.root.consistentSnapshot) for (const [role, file] of roles) this.#said(role, file);
     return [...roles.values()];
   }
@@ -231,7 +233,7 @@ class Checker {
         const got = await this.#reader.get(path, METADATA_LIMITS.targets);
         if (got === undefined)
           this.#report.found('retention', path, 'it was there at an earlier look');
-        else this.#reader.note(path, got.bytes);
+        else this.#reader.compare(path, got.bytes);
       });
     }
   }

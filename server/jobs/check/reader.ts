@@ -6,7 +6,7 @@ import { tree } from '../../../shared/layout.ts';
 import { cacheFinding, corsFinding } from './headers.ts';
 import type { Get, Got } from './http.ts';
 import type { Report } from './report.ts';
-import { type CheckState, noteFile } from './state.ts';
+import { type CheckState, noteFile, seenAs } from './state.ts';
 
 export interface ReaderOptions {
   readonly get: Get;
@@ -22,6 +22,8 @@ export class Reader {
   readonly #report: Report;
   /** Paths that were asked for in this check. Owned by `get`. */
   readonly asked = new Set<string>();
+  /** Digests of files that nobody believed yet, by their roles and paths. Owned by `metadata`. */
+  readonly #unbelieved = new Map<string, Map<string, Uint8Array>>();
 
   constructor(options: ReaderOptions, report: Report) {
     this.#options = options;
@@ -55,20 +57,33 @@ export class Reader {
     if (cors !== undefined) this.#report.found('cors', path, cors);
     const cache = cacheFinding(got, version === undefined);
     if (cache !== undefined) this.#report.found('cache', path, cache);
-    if (version !== undefined) this.note(path, got.bytes);
+    if (version !== undefined) {
+      this.compare(path, got.bytes);
+      const files = this.#unbelieved.get(role) ?? new Map<string, Uint8Array>();
+      this.#unbelieved.set(role, files.set(path, this.#options.crypto.sha256(got.bytes)));
+    }
     return got.bytes;
   }
 
-  /** A file whose name says that it never changes. */
-  note(path: string, bytes: Uint8Array): void {
+  /** A file whose name says that it never changes: it has the bytes that it had at an earlier look. */
+  compare(path: string, bytes: Uint8Array): void {
     const { state, crypto } = this.#options;
-    const before = noteFile(state, path, crypto.sha256(bytes));
+    const before = seenAs(state, path, crypto.sha256(bytes));
     if (before !== undefined)
       this.#report.found(
         'changed',
         path,
         `it had the SHA-256 ${before} at an earlier look, and has another now`,
       );
+  }
+
+  /**
+   * Remembers the files of a role that is believed. What was not is forgotten with this look: a page of a
+   * portal in its place would make the true file look changed ever after.
+   */
+  believe(role: string): void {
+    for (const [path, sha256] of this.#unbelieved.get(role) ?? [])
+      noteFile(this.#options.state, path, sha256);
   }
 
   /** Below the address, where the bytes of a target lie. */

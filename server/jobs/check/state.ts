@@ -116,17 +116,19 @@ export async function saveState(path: string, state: CheckState, limit = LIMIT):
   await writeFileAtomic(path, bytes);
 }
 
-/** Notes a file; what it was before, when it was seen with other bytes. */
-export function noteFile(
+/** What a file was before, when it was seen with other bytes. */
+export function seenAs(
   { files }: CheckState,
   path: string,
   sha256: Uint8Array,
 ): string | undefined {
-  const digest = toHex(sha256);
   const before = files.get(path);
-  if (before !== undefined && before !== digest) return before;
-  files.set(path, digest);
-  return undefined;
+  return before === toHex(sha256) ? undefined : before;
+}
+
+/** Notes a file that was not seen before; what it was first stays. */
+export function noteFile({ files }: CheckState, path: string, sha256: Uint8Array): void {
+  if (!files.has(path)) files.set(path, toHex(sha256));
 }
 
 /** Notes what a version of a role says; true when that version said something else before. */
