@@ -48,7 +48,8 @@ export async function serveFigures(options: FiguresOptions): Promise<Served> {
     path,
     () =>
       new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
+        // It stays: a connection that the kernel cannot give ends no server.
+        server.on('error', reject);
         server.listen(path, resolve);
       }),
   );

@@ -56,7 +56,8 @@ export async function serve(serving: Serving): Promise<Served> {
     serving.path,
     () =>
       new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
+        // It stays: a connection that the kernel cannot give ends no server.
+        server.on('error', reject);
         server.listen(serving.path, resolve);
       }),
   );
