@@ -18,7 +18,7 @@ import { requireNoIncident } from './quarantine/find.ts';
 import { recoverDevice } from './recover.ts';
 import { transitions } from './transitions.ts';
 import { loadUpgrade } from './upgrade-note.ts';
-import { folderOf, wentWithParent } from './vfs/parent.ts';
+import { folderOf, isVfThatWent } from './vfs/parent.ts';
 
 export interface Released {
   readonly device: string;
@@ -38,12 +38,14 @@ export interface ReleaseRequest {
 
 /**
  * Releases the device, and withdraws what was declared for it: first of all, so that nothing binds it
- * again whatever comes between. `E_NOT_FOUND`, `E_AGENT_REFUSED`, `E_BIND_ROLLED_BACK`, `E_BIND_STUCK`.
+ * again whatever comes between. `E_QUARANTINED`, `E_NOT_FOUND`, `E_AGENT_REFUSED`, `E_BIND_ROLLED_BACK`, `E_BIND_STUCK`.
  */
 export function release(agent: Agent, sysfs: Sysfs, request: ReleaseRequest): Promise<Released> {
   const { bdf } = request;
   return agent.alone(async () => {
     await recoverDevice(agent, sysfs, bdf);
+    // What is refused withdraws nothing either.
+    await requireNoIncident(agent, sysfs, bdf);
     const withdrawn = await withdraw(agent, bdf);
     if (withdrawn === undefined || (await loadBinding(agent, bdf)) !== undefined)
       return await releaseAlone(agent, sysfs, request);
@@ -97,7 +99,7 @@ async function withdraw(agent: Agent, bdf: string): Promise<string | null | unde
 export async function planRelease(agent: Agent, sysfs: Sysfs, binding: Binding): Promise<Plan> {
   const { device, bound, found } = binding;
   // Nothing is left of it to restore.
-  if (await wentWithParent(agent, sysfs, device)) return makePlan(device, found, found);
+  if (await isVfThatWent(agent, sysfs, device)) return makePlan(device, found, found);
   const isThisBoot = binding.boot === (await readBootId(agent.proc));
   // A device that did not come back, as a virtual function that nobody made anew.
   if (!isThisBoot && (await folderOf(sysfs, device)) === undefined)

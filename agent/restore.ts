@@ -5,7 +5,7 @@
  * that is not bound leaves the others served.
  */
 
-import { asIronError, type IronError } from '../shared/errors.ts';
+import { asIronError, IronError } from '../shared/errors.ts';
 import type { Agent } from './agent.ts';
 import { type BindRequest, type Bound, bindAlone } from './bind.ts';
 import { loadBinding } from './binding.ts';
@@ -87,7 +87,7 @@ async function restoreOne(
   }
 }
 
-/** Bound as it was declared in this start, and held if it is to be. */
+/** Bound as it was declared in this start, and held if it is to be. `E_CONFLICT` when it is bound otherwise. */
 async function isServed(
   agent: Agent,
   sysfs: Sysfs,
@@ -95,8 +95,14 @@ async function isServed(
 ): Promise<boolean> {
   const binding = await loadBinding(agent, device.path);
   if (binding?.boot !== (await readBootId(agent.proc))) return false;
-  const isOther = binding.driver.path !== driver.path || binding.driver.sha256 !== driver.sha256;
-  if (isOther || !manner.hold) return true;
+  if (binding.driver.path !== driver.path || binding.driver.sha256 !== driver.sha256) {
+    throw new IronError('E_CONFLICT', `${device.path} is bound for ${binding.driver.path}`, {
+      why: `${driver.path} is what was declared for it, and other bytes have it`,
+      hint: `nothing was changed; release the device, which withdraws the declaration, and bind and declare what is wanted: ironport-agent apply --keep`,
+      context: { device: device.path },
+    });
+  }
+  if (!manner.hold) return true;
   return (await findHolders(sysfs, device.path, agent.proc)).length > 0;
 }
 

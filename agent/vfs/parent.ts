@@ -45,12 +45,13 @@ export async function parentAddress(sysfs: Sysfs, bdf: string): Promise<string |
   return link !== undefined && isBdf(link) ? link : undefined;
 }
 
-/** Whether `bdf` was a virtual function that this agent made, and went with its physical function. */
-export async function wentWithParent(agent: Agent, sysfs: Sysfs, bdf: string): Promise<boolean> {
+/**
+ * Whether `bdf` was a virtual function that this agent made, and is there no more: it went with its physical
+ * function, or somebody wrote another number of them.
+ */
+export async function isVfThatWent(agent: Agent, sysfs: Sysfs, bdf: string): Promise<boolean> {
   if ((await folderOf(sysfs, bdf)) !== undefined) return false;
-  for (const { device, vfs } of await listVfSets(agent))
-    if (vfs.includes(bdf) && (await folderOf(sysfs, device)) === undefined) return true;
-  return false;
+  return (await listVfSets(agent)).some(({ vfs }) => vfs.includes(bdf));
 }
 
 /** The device's folder, or undefined when there is no such device. */

@@ -147,6 +147,25 @@ t.test('a known revocation is never passed', async (t) => {
   t.strictSame(picture(again.sysfs), again.untouched);
 });
 
+t.test('bound for something else is not bound as declared', async (t) => {
+  const place = await scene(t);
+  await apply(place, '--keep');
+  const { sha256 } = JSON.parse(readFileSync(join(place.state, kept(BDF)), 'utf8')).driver;
+  edit(place, bindingOf(BDF), (text) => text.replaceAll(sha256, '0'.repeat(64)));
+  const before = picture(place.sysfs);
+  t.equal(codeOf(await restoreIn(place, 0)), 'E_CONFLICT');
+  t.strictSame(picture(place.sysfs), before);
+});
+
+t.test('a release that quarantine refuses withdraws nothing', async (t) => {
+  const place = await scene(t);
+  await apply(place, '--keep');
+  const entered = await agent('quarantine', 'enter', ...place.device, '--reason', 'looks wrong');
+  t.equal(entered.exit, 0, entered.error?.message);
+  refused(t, await agent('release', ...place.device), 'E_QUARANTINED', 'it stays');
+  t.ok(existsSync(join(place.state, kept(BDF))), 'declared as before');
+});
+
 t.test('one that is not bound leaves the others served', async (t) => {
   const place = await scene(t, { devices: both });
   const second = place.device.map((word) => (word === BDF ? SECOND : word));

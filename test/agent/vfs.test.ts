@@ -273,6 +273,22 @@ t.test('the physical function goes while one is bound', async (t) => {
   t.strictSame(removed.data.plan.steps, []);
 });
 
+t.test(
+  'one that somebody removed by hand can be released, with its physical function there',
+  async (t) => {
+    const place = await vfScene(t);
+    t.equal((await create(place, 2)).exit, 0);
+    const [one = '', other = ''] = VFS;
+    t.equal((await applyTo(place, one)).exit, 0);
+    rmSync(join(place.sysfs, 'bus', 'pci', 'devices', one));
+    const released = await agent('release', ...at(place, one));
+    t.equal(released.exit, 0, released.error?.message);
+    t.strictSame(released.data.plan.steps, []);
+    rmSync(join(place.sysfs, 'bus', 'pci', 'devices', other));
+    t.equal((await agent('release', ...at(place, other))).error.code, 'E_NOT_FOUND', 'never bound');
+  },
+);
+
 t.test('what changed meanwhile', async (t) => {
   const place = await vfScene(t);
   t.equal((await create(place, 2)).exit, 0);
