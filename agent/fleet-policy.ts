@@ -3,12 +3,16 @@
 import { toHex } from '../shared/bytes.ts';
 import { IronError, isIronError } from '../shared/errors.ts';
 import { type Envelope, parseEnvelope, verifyEnvelope } from '../shared/evidence/dsse.ts';
-import { type FleetKeys, parseFleetKeys } from '../shared/evidence/policy/signed-policy.ts';
+import { type PolicyFloor, verifyPolicyFloor } from '../shared/evidence/policy/policy-floor.ts';
+import {
+  type FleetKeys,
+  parseFleetKeys,
+  requireEpoch,
+} from '../shared/evidence/policy/signed-policy.ts';
 import { agentState, hostFiles } from '../shared/layout.ts';
 import { MANIFEST_LIMITS } from '../shared/limits.ts';
 import {
   parseStandingPolicy,
-  requireNewer,
   requireStanding,
   type StandingPolicy,
   verifyFleetPolicy,
@@ -39,14 +43,14 @@ export async function loadFleetKeys({ fleetKeys }: Agent): Promise<FleetKeys> {
 /**
  * The policy that drivers are bound by: the one that was taken last, while it stands, and while those who
  * signed it are operators still. Undefined when none was taken. `E_SIGNATURE`, `E_THRESHOLD`,
- * `E_EXPIRED`, `E_CONFIG`, `E_STORE`.
+ * `E_POLICY` (policy-epoch), `E_EXPIRED`, `E_CONFIG`, `E_STORE`.
  */
 export async function loadPolicyInForce(agent: Agent): Promise<TakenPolicy | undefined> {
   const taken = await loadFleetPolicy(agent);
   if (taken === undefined) return undefined;
-  const { keys, threshold } = await loadFleetKeys(agent);
+  const fleet = await loadFleetKeys(agent);
   try {
-    verifyEnvelope(agent.crypto, taken.envelope, keys, threshold);
+    verifyEnvelope(agent.crypto, taken.envelope, fleet.keys, fleet.threshold);
   } catch (cause) {
     if (!isIronError(cause, 'E_SIGNATURE', 'E_THRESHOLD')) throw cause;
     throw new IronError(cause.code, 'the operators of today did not sign the fleet policy', {
@@ -56,6 +60,7 @@ export async function loadPolicyInForce(agent: Agent): Promise<TakenPolicy | und
       context: { ...cause.context, version: taken.policy.version },
     });
   }
+  requireEpoch(taken.policy, fleet);
   requireStanding(taken.policy, await loadPresent(agent));
   return taken;
 }
@@ -119,10 +124,14 @@ async function take(agent: Agent, bytes: Uint8Array, fleet: FleetKeys): Promise<
   const { policy, payload, signers: keys } = verifyFleetPolicy(agent.crypto, bytes, fleet, now);
   const sha256 = toHex(agent.crypto.sha256(payload));
   const before = await loadFleetPolicy(agent);
-  const offered = { version: policy.version, sha256 };
-  requireNewer(offered, before && { version: before.policy.version, sha256: before.sha256 });
+  const offered = floorOf(policy, sha256);
+  verifyPolicyFloor(before && floorOf(before.policy, before.sha256), offered, 'the fleet policy');
   const signers = keys.map((key) => keyId(agent.crypto, key));
   await agent.audit.append({ event: 'fleet-policy', ...offered, signers });
   await writeFileAtomic(agent.place(agentState.fleetPolicy), bytes, { mode: 0o600 });
   return { policy, sha256, signers, again: before?.sha256 === sha256 };
+}
+
+function floorOf({ epoch, version }: StandingPolicy, sha256: string): PolicyFloor {
+  return { epoch, version, sha256 };
 }

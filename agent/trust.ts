@@ -132,7 +132,7 @@ export function raiseGeneration(
       `${product} went back from security generation ${floor} to ${generation}`,
       {
         why: 'this host accepted a newer generation before, and never goes back behind it',
-        hint: 'nothing was changed; hand over a version of the newer generation',
+        hint: `nothing was changed; hand over a version of generation ${floor} or above, as the vendor can make one`,
         context: { product, offered: generation, floor },
       },
     );

@@ -41,12 +41,14 @@ export const policySignCommand: CommandSpec = {
   async run(context) {
     const statement = await readStatement(argument(context, 0, 'FILE'), POLICY_STATEMENT);
     const policy = parseStandingPolicy(statement.payload);
-    context.ui.stage(`this allows, until ${formatInstant(policy.expires)}: ${allowed(policy)}`);
+    context.ui.stage(
+      `${named(policy)} allows, until ${formatInstant(policy.expires)}: ${allowed(policy)}`,
+    );
     const signed = await signStatement(context, POLICY_STATEMENT, statement);
     const sha256 = toHex(platformCrypto.sha256(statement.payload));
     return {
       data: { ...signed, ...standing(policy), sha256 },
-      text: `${signedWords(signed)}; version ${policy.version}, sha256 ${sha256}`,
+      text: `${signedWords(signed)}; ${named(policy)}, sha256 ${sha256}`,
     };
   },
 };
@@ -69,10 +71,14 @@ export const policyAcceptCommand: CommandSpec = {
     const { policy, sha256, signers, again } = taken;
     return {
       data: { ...standing(policy), sha256, signers, again },
-      text: `${again ? 'taken again' : 'taken'}: version ${policy.version} of the fleet policy, until ${formatInstant(policy.expires)}, signed by ${signers.join(', ')}`,
+      text: `${again ? 'taken again' : 'taken'}: ${named(policy)} of the fleet policy, until ${formatInstant(policy.expires)}, signed by ${signers.join(', ')}`,
     };
   },
 };
+
+function named({ epoch, version }: StandingPolicy): string {
+  return epoch === 1 ? `version ${version}` : `version ${version} of epoch ${epoch}`;
+}
 
 function standing({ version, expires, allow }: StandingPolicy) {
   return { version, expires: formatInstant(expires), entries: allow.length };

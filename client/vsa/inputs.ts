@@ -6,7 +6,7 @@
 import { equalBytes, fromBase64, toBase64, toHex } from '../../shared/bytes.ts';
 import type { Crypto } from '../../shared/crypto/crypto.ts';
 import { IronError } from '../../shared/errors.ts';
-import { parseHostPolicy } from '../../shared/evidence/policy/host-policy.ts';
+import type { HostPolicy } from '../../shared/evidence/policy/host-policy.ts';
 import { openPolicy, parseFleetKeys } from '../../shared/evidence/policy/signed-policy.ts';
 import { DEFAULT_POLICY_URI, type Summary } from '../../shared/evidence/vsa.ts';
 import { formatRecord, parseRecord, verifyRecord } from '../../shared/handoff/record.ts';
@@ -28,7 +28,7 @@ import type { VerifiedTarget } from '../verify-target.ts';
 
 /** A policy as it was judged by, and how the summary names it. */
 export interface PolicyAgain {
-  readonly policy: ReturnType<typeof parseHostPolicy> | undefined;
+  readonly policy: HostPolicy | undefined;
   readonly uri: Summary['policy'];
 }
 
@@ -115,10 +115,10 @@ export function policyAgain(crypto: Crypto, node: Node): PolicyAgain {
   node.only('path', 'file', 'fleet_keys');
   const keys = node.get('fleet_keys');
   const fleet = keys.value === null ? undefined : parseFleetKeys(fromBase64(keys.string()));
-  const { bytes } = openPolicy(crypto, fromBase64(node.get('file').string()), fleet);
+  const { policy, bytes } = openPolicy(crypto, fromBase64(node.get('file').string()), fleet);
   const sha256 = toHex(crypto.sha256(bytes));
   const path = node.get('path').string();
-  return { policy: parseHostPolicy(bytes), uri: policyOf({ path, sha256 }) };
+  return { policy, uri: policyOf({ path, sha256 }) };
 }
 
 export function policyOf(

@@ -32,20 +32,20 @@ export function isLicence(text: string): boolean {
   return expression !== undefined && 'license' in expression;
 }
 
+/** Asked of `GPL-2.0-only WITH Linux-syscall-note`, and of the `GPL-2.0-only` in it. */
+type IsAllowed = (name: string, licence: string) => boolean;
+
 /**
  * Whether the licences that somebody has to take on can all be had with `isAllowed`: of an `OR`
  * one side is enough, of an `AND` both must be. Undefined when the text is no expression.
  */
-export function licenceHolds(
-  text: string,
-  isAllowed: (licence: string) => boolean,
-): boolean | undefined {
+export function licenceHolds(text: string, isAllowed: IsAllowed): boolean | undefined {
   const expression = read(text);
   return expression === undefined ? undefined : holds(expression, isAllowed);
 }
 
-function holds(expression: Expression, isAllowed: (licence: string) => boolean): boolean {
-  if ('license' in expression) return isAllowed(nameOf(expression));
+function holds(expression: Expression, isAllowed: IsAllowed): boolean {
+  if ('license' in expression) return isAllowed(nameOf(expression), expression.license);
   const { conjunction, left, right } = expression;
   return conjunction === 'or'
     ? holds(left, isAllowed) || holds(right, isAllowed)

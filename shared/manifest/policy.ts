@@ -65,6 +65,8 @@ export interface PolicyEntry {
 }
 
 export interface FleetPolicy {
+  /** That of the fleet's keys which sign it; of no meaning in a policy that root put in place. */
+  readonly epoch: number;
   /** Which one it is, and how long it stands: what operators sign must say it. */
   readonly version: number | undefined;
   readonly expires: Instant | undefined;
@@ -97,7 +99,7 @@ const UNREADABLE: readonly Code[] = ['E_JSON', 'E_SCHEMA', 'E_TOO_LARGE'];
 
 function readPolicy(node: Node): FleetPolicy {
   node.only(
-    ...['schema', 'version', 'expires', 'page_size_bytes', 'grant_seconds'],
+    ...['schema', 'epoch', 'version', 'expires', 'page_size_bytes', 'grant_seconds'],
     ...['rebind_grace_seconds', 'run', 'allow'],
   );
   node.get('schema').oneOf(POLICY_SCHEMA);
@@ -108,6 +110,7 @@ function readPolicy(node: Node): FleetPolicy {
   const rules = node.maybe('run');
   const run = rules === undefined ? null : readRunRules(rules);
   return {
+    epoch: node.maybe('epoch')?.integer(1) ?? 1,
     version: node.maybe('version')?.integer(1),
     expires: node.maybe('expires')?.instant(),
     pageSize: BigInt(pageSize),

@@ -8,7 +8,7 @@ import type { Crypto } from '../crypto/crypto.ts';
 import type { PublicKey } from '../crypto/key.ts';
 import { IronError } from '../errors.ts';
 import { parseEnvelope, verifyEnvelope } from '../evidence/dsse.ts';
-import type { FleetKeys } from '../evidence/policy/signed-policy.ts';
+import { type FleetKeys, requireEpoch } from '../evidence/policy/signed-policy.ts';
 import { LIFETIMES, MANIFEST_LIMITS } from '../limits.ts';
 import { formatInstant, type Instant } from '../time.ts';
 import { type FleetPolicy, parsePolicy } from './policy.ts';
@@ -45,7 +45,7 @@ export interface SignedPolicy {
 /**
  * The policy in an envelope that enough operators of the fleet signed, and which is good now. `E_SIGNATURE`,
  * `E_THRESHOLD`, `E_POLICY`, `E_EXPIRED`, and what reading throws. Whether an older one may be
- * followed by it is `requireNewer`'s.
+ * followed by it is `verifyPolicyFloor`'s.
  */
 export function verifyFleetPolicy(
   crypto: Crypto,
@@ -63,6 +63,7 @@ export function verifyFleetPolicy(
     });
   }
   const policy = parseStandingPolicy(envelope.payload);
+  requireEpoch(policy, fleet);
   requireStanding(policy, now);
   // One that stands for years could be brought back by whoever kept it, on a host that is new.
   if (policy.expires - now > LIFETIMES.fleetPolicy) {
@@ -82,27 +83,5 @@ export function requireStanding({ version, expires }: StandingPolicy, now: Insta
     why: `it stood until ${formatInstant(expires)}`,
     hint: 'nothing was changed; let the operators of the fleet sign a new one',
     context: { version },
-  });
-}
-
-/** Invariant 4: `E_ROLLBACK` below the version that was taken before, `E_POLICY` for another one of its number. */
-export function requireNewer(
-  offered: { readonly version: number; readonly sha256: string },
-  before: { readonly version: number; readonly sha256: string } | undefined,
-): void {
-  if (before === undefined || offered.version > before.version) return;
-  const context = { offered: offered.version, floor: before.version };
-  if (offered.version < before.version) {
-    throw new IronError('E_ROLLBACK', 'an older fleet policy was offered', {
-      why: `version ${before.version} was taken before, and ${offered.version} was offered`,
-      hint: 'nothing was changed; what an older policy allowed may have been taken back since',
-      context: { reason: 'policy-older', ...context },
-    });
-  }
-  if (offered.sha256 === before.sha256) return;
-  throw new IronError('E_POLICY', 'another fleet policy has the same version', {
-    why: `version ${before.version} was taken before, with SHA-256 ${before.sha256}`,
-    hint: 'nothing was changed; sign it with a version above that',
-    context: { reason: 'policy-disagree', ...context },
   });
 }

@@ -5,7 +5,7 @@ import { getuid } from 'node:process';
 import { toHex } from '../bytes.ts';
 import type { Crypto } from '../crypto/crypto.ts';
 import { IronError, isIronError } from '../errors.ts';
-import { type HostPolicy, parseHostPolicy } from '../evidence/policy/host-policy.ts';
+import type { HostPolicy } from '../evidence/policy/host-policy.ts';
 import { type FleetKeys, openPolicy, parseFleetKeys } from '../evidence/policy/signed-policy.ts';
 import { hostFiles } from '../layout.ts';
 import { POLICY_LIMITS } from '../limits.ts';
@@ -51,8 +51,7 @@ export async function loadHostPolicy(
       context: { reason: 'policy-missing' },
     });
   }
-  const { bytes, keys } = openPolicy(crypto, file, fleet);
-  const policy = parseHostPolicy(bytes);
+  const { policy, bytes, keys } = openPolicy(crypto, file, fleet);
   return {
     policy,
     path,

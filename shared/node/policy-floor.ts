@@ -3,6 +3,7 @@
 import { IronError, isIronError } from '../errors.ts';
 import {
   formatPolicyFloor,
+  isAboveFloor,
   type PolicyFloor,
   parsePolicyFloor,
   verifyPolicyFloor,
@@ -35,13 +36,14 @@ export async function raisePolicyFloor(
   if (offered === undefined) return;
   const floor = await readFloor(place);
   verifyPolicyFloor(floor, offered);
-  if (floor?.version === offered.version) return;
+  if (!isAboveFloor(floor, offered)) return;
   await writeFileAtomic(place, formatPolicyFloor(offered), { mode: 0o600 });
 }
 
 function signed(loaded: LoadedPolicy | undefined): PolicyFloor | undefined {
   if (loaded === undefined || loaded.signedBy.length === 0) return undefined;
-  return { version: loaded.policy.version, sha256: loaded.sha256 };
+  const { epoch, version } = loaded.policy;
+  return { epoch, version, sha256: loaded.sha256 };
 }
 
 async function readFloor(place: string): Promise<PolicyFloor | undefined> {

@@ -50,6 +50,8 @@ t.test('what is refused, and that nothing is changed by it', async (t) => {
     ['without a version', 'E_CONFIG', { change: { version: undefined } }],
     ['without an expiry', 'E_CONFIG', { version: 8, change: { expires: undefined } }],
     ['with version 0', 'E_CONFIG', { version: 0 }],
+    ['with epoch 0', 'E_CONFIG', { version: 8, change: { epoch: 0 } }],
+    ['of another epoch', 'E_POLICY', { version: 8, change: { epoch: 2 } }],
   ];
   for (const [name, code, options] of cases) {
     refused(t, await take(await put(options)), code, name);
@@ -140,6 +142,42 @@ t.test('one that was taken counts while those who signed it are operators', asyn
   refused(t, await asked('plan'), 'E_THRESHOLD', 'and so each time');
 });
 
+t.test('who stole the keys of the fleet locks no host for good', async (t) => {
+  const place = await scene(t);
+  const { take, put, device, name } = wordsIn(place);
+  const [first, second] = operators as [(typeof operators)[0], (typeof operators)[0]];
+  const next = testKey('operator 3');
+  const last = Number.MAX_SAFE_INTEGER;
+  const ofSecond = { change: { epoch: 2 } };
+  refused(
+    t,
+    await take(await put({ version: last, ...ofSecond })),
+    'E_POLICY',
+    'no epoch of theirs',
+  );
+  t.equal((await take(await put({ version: last }))).exit, 0, 'what the thief signs is signed');
+
+  // Of the three operators one was not robbed, and goes on.
+  name([first, next]);
+  const mended = { version: 1, by: [first, next] };
+  const locked = await take(await put(mended));
+  refused(t, locked, 'E_ROLLBACK', 'other keys alone do not help');
+  t.match(locked.error?.hint, /"epoch": 2/, 'which says what does');
+  name([first, next], 2);
+  refused(t, await take(await put(mended)), 'E_POLICY', 'signed for the epoch that is over');
+  refused(t, await agent('apply', NAME, ...device), 'E_THRESHOLD', 'nor does what stands count');
+  t.equal((await take(await put({ ...mended, ...ofSecond }))).exit, 0);
+  t.equal((await agent('apply', NAME, ...device)).exit, 0, 'drivers are bound by it');
+  refused(t, await take(await put({ version: last, by: [first, second] })), 'E_THRESHOLD', 'gone');
+  const back = await put({ version: last, by: [first, next] });
+  t.match((await take(back)).error?.context, { reason: 'policy-epoch' }, 'whoever signed it');
+  name([first, next]);
+  const older = (await take(back)).error;
+  t.match(older, { code: 'E_ROLLBACK', context: { reason: 'policy-epoch', offered: 1, floor: 2 } });
+  const bound = await agent('why', NAME, ...device);
+  t.equal(bound.data.bindable, false, 'and the keys of before bring no epoch back');
+});
+
 t.test('a device is bound for the helper by no policy of an environment', async (t) => {
   const place = await scene(t);
   const words = ['apply', NAME, ...place.device, '--json'];
@@ -194,11 +232,10 @@ t.test('operators sign one after another', async (t) => {
 
 function wordsIn({ folder, state, device }: Scene) {
   const fleet = join(folder, 'fleet-keys.json');
-  const name = (of: typeof operators): void => {
+  const name = (of: typeof operators, epoch?: number): void => {
     const keys = of.map(({ key }) => keyObject(key));
-    writeFileSync(fleet, JSON.stringify({ schema: 'ironport.fleet-keys/v1', threshold: 2, keys }), {
-      mode: 0o644,
-    });
+    const file = { schema: 'ironport.fleet-keys/v1', epoch, threshold: 2, keys };
+    writeFileSync(fleet, JSON.stringify(file), { mode: 0o644 });
   };
   name(operators);
   return {

@@ -30,10 +30,16 @@ const OTHER = { code: 'E_POLICY', context: { reason: 'policy-disagree', version:
 function host(t: Test) {
   const folder = t.testdir({ 'fleet.json': JSON.stringify(FLEET) });
   const place = (name: string): string => join(folder, name);
-  const put = async (name: string, version: number, change: object = {}, bare = false) => {
+  const put = async (
+    name: string,
+    version: number,
+    change: object = {},
+    { bare = false, epoch, by = OPERATORS }: Put = {},
+  ) => {
     const evidence = { otherwise: 'default', rules: [], ...change };
-    const policy = utf8(JSON.stringify({ schema: 'ironport.host-policy/v1', version, evidence }));
-    const signers = OPERATORS.map((signer) => ({ signer }));
+    const document = { schema: 'ironport.host-policy/v1', epoch, version, evidence };
+    const policy = utf8(JSON.stringify(document));
+    const signers = by.map((signer) => ({ signer }));
     const bytes = bare ? policy : await signEnvelope(HOST_POLICY_PAYLOAD_TYPE, policy, signers);
     writeFileSync(place(name), bytes, { mode: 0o644 });
     return [
@@ -41,7 +47,18 @@ function host(t: Test) {
       ...(bare ? [] : ['--fleet-keys', place('fleet.json')]),
     ];
   };
-  return { place, put };
+  /** Makes these the operators of the host. */
+  const name = (of: typeof OPERATORS, epoch?: number): void => {
+    const keys = of.map(({ key }) => keyObject(key));
+    writeFileSync(place('fleet.json'), JSON.stringify({ ...FLEET, epoch, keys }));
+  };
+  return { place, put, name };
+}
+
+interface Put {
+  readonly bare?: boolean;
+  readonly epoch?: number;
+  readonly by?: typeof OPERATORS;
 }
 
 t.test('the client', async (t) => {
@@ -87,7 +104,11 @@ t.test('the client', async (t) => {
   t.match((await get(second)).error, OTHER, 'signed as well, and another one of that version');
   t.same(readFileSync(floor), before, 'none of them moved the floor');
   t.equal((await get(await put('3', 3))).exit, 0, 'rules are taken back by a higher version');
-  t.equal((await get(await put('bare', 1, {}, true))).exit, 0, 'what nobody signed has no floor');
+  t.equal(
+    (await get(await put('bare', 1, {}, { bare: true }))).exit,
+    0,
+    'what nobody signed has no floor',
+  );
 
   writeFileSync(floor, '{"schema":"ironport.policy-floor/v1","version":0}');
   t.match((await get(await put('4', 4))).error, { code: 'E_STORE' }, 'a floor is never guessed');
@@ -132,4 +153,52 @@ t.test('the agent, by a floor of its own', async (t) => {
   t.match((await accept(second)).error, OTHER);
   t.same(readFileSync(floor), before);
   t.equal((await accept(await put('3', 3))).exit, 0);
+});
+
+t.test('who stole the keys of the fleet locks no host for good', async (t) => {
+  const { place, put, name } = host(t);
+  const repository = new Repository();
+  await repository.add();
+  const root = repository.rootFile(place('.'));
+  let count = 0;
+  const accept = (policy: string[]) => {
+    const folder = repository.handOver(place(`handoff-${count++}`));
+    return agent('accept', folder, '--root', root, '--state', place('state'), ...policy);
+  };
+  const EPOCH = { reason: 'policy-epoch' };
+  const last = Number.MAX_SAFE_INTEGER;
+  const claimed = await put('claimed', last, {}, { epoch: 2 });
+  t.match(
+    (await accept(claimed)).error,
+    { code: 'E_POLICY', context: EPOCH },
+    'an epoch of theirs',
+  );
+  const stolen = await put('stolen', last, { otherwise: 'refuse' });
+  t.match((await accept(stolen)).error, { context: { reason: 'namespace' } }, 'it is signed');
+
+  // One of the two was not robbed, and stays an operator.
+  const [first] = OPERATORS as [(typeof OPERATORS)[0]];
+  const by = [first, testKey('operator 3')];
+  name(by);
+  const locked = (await accept(await put('mended', 1, {}, { by }))).error;
+  t.match(locked, { code: 'E_ROLLBACK', hint: /"epoch": 2/ }, 'other keys alone do not help');
+  name(by, 2);
+  const mended = await put('mended', 1, {}, { by });
+  t.match((await accept(mended)).error, { code: 'E_POLICY', context: EPOCH }, 'that of before');
+  const begun = await put('begun', 1, {}, { by, epoch: 2 });
+  t.equal((await accept(begun)).exit, 0);
+  t.equal((await accept(begun)).exit, 0, 'and again');
+  t.match((await accept(await put('other', 1, { otherwise: 'refuse' }, { by, epoch: 2 }))).error, {
+    code: 'E_POLICY',
+    context: { reason: 'policy-disagree' },
+  });
+  name(by);
+  t.match((await accept(mended)).error, {
+    code: 'E_ROLLBACK',
+    context: { ...EPOCH, offered: 1, floor: 2 },
+  });
+  for (const epoch of [0, '2', 1.5, null]) {
+    name(by, epoch as number);
+    t.match((await accept(begun)).error, { code: 'E_CONFIG', message: /epoch|number|fraction/i });
+  }
 });

@@ -236,6 +236,24 @@ t.test('each rule refuses for its own reason', async (t) => {
       'licence',
       { sbom: licensed('as you like') },
     ],
+    [
+      'no licence, where nothing else is said of them',
+      { sbom: { without_licence: 'refuse' } },
+      'licence',
+    ],
+    ['no package URL, the same', { sbom: { without_purl: 'refuse' } }, 'component'],
+    [
+      'a denied licence with an exception',
+      { sbom: { deny_licences: ['GPL-2.0-only'] } },
+      'licence',
+      { sbom: licensed('GPL-2.0-only WITH Linux-syscall-note') },
+    ],
+    [
+      'a denied licence or later',
+      { sbom: { deny_licences: ['LGPL-2.1'] } },
+      'licence',
+      { sbom: licensed('LGPL-2.1+ OR LGPL-2.1') },
+    ],
     ['no package URL', { sbom: unlisted }, 'component'],
     [
       'a forbidden component, of any version',
@@ -389,6 +407,11 @@ t.test('a policy is read strictly', async (t) => {
     ['no otherwise', { ...good(), evidence: { rules: [] } }],
     ['an unknown field of a rule', rule({ minimum_levle: 2 })],
     ['a namespace of half a name', document([{ namespace: 'acme/' }])],
+    ['a rule that another one hides', document([{ namespace: 'acme' }, { namespace: 'acme/edu' }])],
+    ['a rule behind that for all', document([{ namespace: '*' }, { namespace: 'acme' }])],
+    ['a rule twice', document([{ namespace: 'acme' }, { namespace: 'acme' }])],
+    ['a source at a ref', rule({ sources: ['git+https://git.acme.example/edu@refs/tags/v1'] })],
+    ['nothing about the SBOM', rule({ sbom: {} })],
     ['a level that there is not', rule({ minimum_level: 4 })],
     ['an unknown signer', rule(builder(1, { signers: ['nobody'] }))],
     ['no signer', rule(builder(1, { signers: [] }))],
@@ -424,6 +447,61 @@ t.test('a policy is read strictly', async (t) => {
   refused(t, () => parseHostPolicy(huge), 'E_CONFIG', 'huge');
   t.ok(isJsonObject(good()));
 });
+
+t.test('a policy is explained so that nobody has to know its fields', async (t) => {
+  const policy = policyWith({
+    ...builder(2),
+    minimum_level: 3,
+    predicates: [{ type: 'test-result', signers: ['lab', 'second'], least: 2 }],
+    reviews: { signers: ['lab'] },
+    sbom: {
+      allow_licences: ['MIT', 'ISC'],
+      deny_licences: ['AGPL-3.0-only'],
+      forbid: ['pkg:npm/x'],
+    },
+  });
+  t.strictSame(explainPolicy(policy).rules[0]?.demands, [
+    `built by ${BUILDERS.byHand} signed by vendor (level 2 at most)`,
+    'SLSA build level 3 or more: which none of these builders is worth',
+    `a statement ${PREDICATE_TYPES.testResult} that says PASSED, signed by 2 of lab, second`,
+    'a review that approves it, signed by lab',
+    'each package usable under these licences alone: MIT, ISC',
+    'no package that needs the licence AGPL-3.0-only',
+    'packages without a licence: refused',
+    'without the component pkg:npm/x',
+    'packages without a package URL: refused',
+  ]);
+  const [level] = explainPolicy(policyWith({ minimum_level: 2 })).rules[0]?.demands ?? [];
+  t.match(level, /which none has, since a builder that no rule names is worth level 1/);
+  t.strictSame(explainPolicy(policyWith({}, { epoch: 2 })).head, [
+    'version 3 of epoch 2',
+    'does not expire',
+    'keys of others: lab, second',
+  ]);
+});
+
+t.test(
+  'a refusal says what would have been taken, and who signed by the name in the policy',
+  async (t) => {
+    const policy = policyWith({
+      build_types: [BUILD_TYPES.apply],
+      sources: ['git+https://elsewhere.example/edu'],
+      external_parameters: { source: { one_of: ['a', 'b'] } },
+      predicates: [{ type: 'test-result', signers: ['lab'] }],
+    });
+    const { rules } = await judge(policy, { statements: [await tested('PASSED')] });
+    t.match(
+      rules.map(({ rule, evidence }) => [rule, evidence]),
+      [
+        ['default', String],
+        ['build_types', `taken: ${BUILD_TYPES.apply}`],
+        ['sources', 'taken: git+https://elsewhere.example/edu'],
+        ['external_parameters', /^"git.*; taken: "a", "b"$/],
+        ['predicates[0]', /^line 2, by lab \(ed25519 /],
+      ],
+    );
+  },
+);
 
 t.test('names from outside are data in expressions, whatever they are called', async (t) => {
   const predicate = {

@@ -34,7 +34,7 @@ const NAMED: Named = {
 const NOW = 1_900_000_000;
 const EXPIRES = NOW + 3600;
 const operators = [testKey('operator 1'), testKey('operator 2'), testKey('operator 3')];
-const FLEET = { threshold: 2, keys: operators.map(({ key }) => key) };
+const FLEET = { epoch: 1, threshold: 2, keys: operators.map(({ key }) => key) };
 
 const sign = (payload: Uint8Array, by: readonly TestKey[], type = RELEASE_PAYLOAD_TYPE) =>
   signEnvelope(

@@ -2,8 +2,9 @@
 
 import { canonicalText } from '../../json/canonical.ts';
 import { formatInstant } from '../../time.ts';
+import { PREDICATE_TYPES } from '../identifiers.ts';
 import type { HostPolicy } from './host-policy.ts';
-import type { EvidenceRule, ParameterRule, SbomRule } from './rule.ts';
+import type { ComponentRule, EvidenceRule, LicenceRule, ParameterRule } from './rule.ts';
 
 /** What holds for every driver, whatever a policy says besides. */
 export const DEFAULT_WORDS: readonly string[] = [
@@ -26,10 +27,10 @@ export interface ExplainedPolicy {
 }
 
 export function explainPolicy(policy: HostPolicy): ExplainedPolicy {
-  const { version, expires, keys, evidence } = policy;
+  const { epoch, version, expires, keys, evidence } = policy;
   return {
     head: [
-      `version ${version}`,
+      epoch === 1 ? `version ${version}` : `version ${version} of epoch ${epoch}`,
       expires === undefined ? 'does not expire' : `good until ${formatInstant(expires)}`,
       ...(keys.size === 0 ? [] : [`keys of others: ${[...keys.keys()].join(', ')}`]),
     ],
@@ -51,21 +52,40 @@ function demandsOf(rule: EvidenceRule): string[] {
     );
     demands.push(`built by ${either(pairs)}`);
   }
-  if (minimumLevel > 0) demands.push(`SLSA build level ${minimumLevel} or more`);
+  if (minimumLevel > 0) demands.push(levelText(rule));
   if (buildTypes !== undefined) demands.push(`of the build type ${either(buildTypes)}`);
   if (sources !== undefined) demands.push(`built from ${either(sources)}, and nothing else`);
   if (parameters !== undefined) demands.push(parametersText(parameters));
   for (const { type, signers, least } of rule.predicates) {
-    demands.push(`with ${least} × ${type}, signed by ${signers.join(' or ')}`);
+    const passed = type === PREDICATE_TYPES.testResult ? ' that says PASSED' : '';
+    demands.push(`a statement ${type}${passed}, signed by ${quorumText(least, signers)}`);
   }
   if (reviews !== undefined) {
-    demands.push(`approved by ${reviews.least} of the reviewers ${reviews.signers.join(', ')}`);
+    demands.push(
+      `a review that approves it, signed by ${quorumText(reviews.least, reviews.signers)}`,
+    );
   }
-  if (rule.sbom !== undefined) demands.push(...sbomTexts(rule.sbom));
+  if (rule.sbom?.licences !== undefined) demands.push(...licenceTexts(rule.sbom.licences));
+  if (rule.sbom?.components !== undefined) demands.push(...componentTexts(rule.sbom.components));
   for (const { name, expression } of rule.expressions) {
     demands.push(`${name}: ${expression.text}`);
   }
   return demands;
+}
+
+/** A level that no accepted provenance can have refuses every driver, which nobody means. */
+function levelText({ builders, minimumLevel }: EvidenceRule): string {
+  const most = Math.max(0, ...(builders ?? []).map(({ level }) => level));
+  const text = `SLSA build level ${minimumLevel} or more`;
+  if (builders === undefined && minimumLevel > 1)
+    return `${text}: which none has, since a builder that no rule names is worth level 1`;
+  return minimumLevel > most ? `${text}: which none of these builders is worth` : text;
+}
+
+function quorumText(least: number, signers: readonly string[]): string {
+  return signers.length === 1 && least === 1
+    ? (signers[0] as string)
+    : `${least} of ${signers.join(', ')}`;
 }
 
 function parametersText(parameters: ReadonlyMap<string, ParameterRule>): string {
@@ -78,20 +98,25 @@ function parametersText(parameters: ReadonlyMap<string, ParameterRule>): string 
   return `external parameters ${each.join(', ')}; no other parameter`;
 }
 
-function sbomTexts(rule: SbomRule): string[] {
-  const texts: string[] = [];
-  const without = rule.withoutLicence === 'refuse' ? 'refused' : 'taken';
-  if (rule.allow !== undefined) {
-    texts.push(`only packages under ${either([...rule.allow])}; without a licence: ${without}`);
-  }
-  if (rule.deny.size > 0) texts.push(`no package under ${either([...rule.deny])}`);
-  if (rule.forbid.length > 0) {
-    const unknown = rule.withoutPurl === 'refuse' ? 'refused' : 'taken';
-    const names = rule.forbid.map(({ text }) => text);
-    texts.push(`without ${either(names)}; packages without a package URL: ${unknown}`);
-  }
-  return texts;
+function licenceTexts({ allow, deny, without }: LicenceRule): string[] {
+  return [
+    ...(allow === undefined
+      ? []
+      : [`each package usable under these licences alone: ${[...allow].join(', ') || 'none'}`]),
+    ...(deny.size === 0 ? [] : [`no package that needs the licence ${either([...deny])}`]),
+    `packages without a licence: ${TAKEN[without]}`,
+  ];
 }
+
+function componentTexts({ forbid, without }: ComponentRule): string[] {
+  const names = forbid.map(({ text }) => text);
+  return [
+    ...(names.length === 0 ? [] : [`without the component ${either(names)}`]),
+    `packages without a package URL: ${TAKEN[without]}`,
+  ];
+}
+
+const TAKEN = { allow: 'taken', refuse: 'refused' } as const;
 
 function either(things: readonly string[]): string {
   return things.length === 0 ? 'nothing' : things.join(' or ');

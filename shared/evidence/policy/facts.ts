@@ -85,7 +85,7 @@ export function sourcesOf({ externalParameters, dependencies }: Provenance): str
 }
 
 /** `git+https://host/repo@refs/tags/v1` without `@…`; an `@` before the path is a user's name. */
-function withoutRef(uri: string): string {
+export function withoutRef(uri: string): string {
   const authority = uri.indexOf('://');
   const path = uri.indexOf('/', authority === -1 ? 0 : authority + 3);
   const at = uri.indexOf('@', path === -1 ? 0 : path);

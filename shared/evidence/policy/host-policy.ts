@@ -18,7 +18,9 @@ import { type EvidenceRule, parseRule, VENDOR } from './rule.ts';
 export const HOST_POLICY_SCHEMA = 'ironport.host-policy/v1';
 
 export interface HostPolicy {
-  /** Grows with every change, so that two policies can be told apart. At least 1. */
+  /** That of the fleet's keys which sign it; of no meaning in a policy that nobody signed. */
+  readonly epoch: number;
+  /** Grows with every change within an epoch, so that two policies can be told apart. At least 1. */
   readonly version: number;
   readonly expires: Instant | undefined;
   /** Keys of others than the vendors, by the names that rules use. */
@@ -49,23 +51,44 @@ export function parseHostPolicy(bytes: Uint8Array): HostPolicy {
 const UNREADABLE: readonly Code[] = ['E_JSON', 'E_SCHEMA', 'E_TOO_LARGE'];
 
 function readPolicy(node: Node): HostPolicy {
-  node.only('schema', 'version', 'expires', 'keys', 'evidence');
+  node.only('schema', 'epoch', 'version', 'expires', 'keys', 'evidence');
   node.get('schema').oneOf(HOST_POLICY_SCHEMA);
   const keys = readKeys(node.maybe('keys'));
   const evidence = node.get('evidence').only('otherwise', 'rules');
   const names = new Set(keys.keys());
   return {
+    epoch: node.maybe('epoch')?.integer(1) ?? 1,
     version: node.get('version').integer(1),
     expires: node.maybe('expires')?.instant(),
     keys,
     evidence: {
       otherwise: evidence.get('otherwise').oneOf('default', 'refuse'),
-      rules: evidence
-        .get('rules')
-        .items(POLICY_LIMITS.entries)
-        .map((rule) => parseRule(rule, names)),
+      rules: readRules(evidence.get('rules'), names),
     },
   };
+}
+
+function readRules(list: Node, names: ReadonlySet<string>): EvidenceRule[] {
+  const rules: EvidenceRule[] = [];
+  for (const item of list.items(POLICY_LIMITS.entries)) {
+    const rule = parseRule(item, names);
+    const before = rules.findIndex(({ namespace }) => covers(namespace, rule.namespace));
+    // The first decides alone: one that is never asked must not be taken for one that holds.
+    if (before !== -1) {
+      const { namespace } = rules[before] as EvidenceRule;
+      throw item
+        .get('namespace')
+        .error(
+          `rule ${before} has all of its drivers (${namespace}): the narrower one must be first`,
+        );
+    }
+    rules.push(rule);
+  }
+  return rules;
+}
+
+function covers(wide: string, narrow: string): boolean {
+  return wide === '*' || `${narrow}/`.startsWith(`${wide}/`);
 }
 
 function readKeys(node: Node | undefined): Map<string, PublicKey> {
@@ -88,7 +111,5 @@ function readKeys(node: Node | undefined): Map<string, PublicKey> {
 
 /** The rule that decides over a driver; undefined when none names it. */
 export function ruleFor(policy: EvidencePolicy, path: string): EvidenceRule | undefined {
-  return policy.rules.find(
-    ({ namespace }) => namespace === '*' || path.startsWith(`${namespace}/`),
-  );
+  return policy.rules.find(({ namespace }) => covers(namespace, path));
 }

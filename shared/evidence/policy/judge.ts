@@ -162,9 +162,16 @@ class Judge {
     return keys.filter((key) => identities.has(keyIdentity(key)));
   }
 
+  /** Keys by the names that the policy has for them, and so that they are found elsewhere too. */
   #names(keys: readonly PublicKey[]): string {
     const { crypto } = this.#input;
-    return keys.map((key) => `${key.scheme} ${shortKeyId(keyId(crypto, key))}`).join(', ');
+    const names = new Map([...this.#policy.keys].map(([name, key]) => [keyIdentity(key), name]));
+    return keys
+      .map((key) => {
+        const name = names.get(keyIdentity(key)) ?? VENDOR;
+        return `${name} (${key.scheme} ${shortKeyId(keyId(crypto, key))})`;
+      })
+      .join(', ');
   }
 
   #builder(): RuleVerdict[] {
@@ -200,7 +207,8 @@ class Judge {
     if (buildTypes !== undefined) {
       const holds = buildTypes.includes(provenance.buildType);
       const what = `the build type is ${provenance.buildType}`;
-      rules.push((holds ? yes : no)('build_types', 'build-type', what));
+      const taken = holds ? '' : `taken: ${buildTypes.join(', ')}`;
+      rules.push((holds ? yes : no)('build_types', 'build-type', what, taken));
     }
     if (sources !== undefined) {
       const found = sourcesOf(provenance);
@@ -210,7 +218,8 @@ class Judge {
         found.length === 0
           ? 'the provenance names no source repository'
           : `built from ${(holds ? found : foreign).join(', ')}`;
-      rules.push((holds ? yes : no)('sources', 'source', what));
+      const taken = holds ? '' : `taken: ${sources.join(', ')}`;
+      rules.push((holds ? yes : no)('sources', 'source', what, taken));
     }
     if (parameters !== undefined) rules.push(this.#parameters());
     return rules;
@@ -230,7 +239,8 @@ class Judge {
       const isTaken = expected.values?.some((one) => canonicalText(one) === text) ?? true;
       if (isTaken) continue;
       const what = `the external parameter ${JSON.stringify(name)} has another value`;
-      return no(rule, reason, what, text.slice(0, 200));
+      const taken = expected.values?.map((one) => canonicalText(one)).join(', ') ?? '';
+      return no(rule, reason, what, `${text.slice(0, 200)}; taken: ${taken.slice(0, 200)}`);
     }
     for (const [name, { optional }] of parameters) {
       if (optional || Object.hasOwn(found, name)) continue;

@@ -8,6 +8,7 @@ import { isLicence } from '../licences.ts';
 import { type Purl, parsePurl } from '../purl.ts';
 import { TYPE_URI } from '../statement.ts';
 import { compileExpression, type Expression } from './cel.ts';
+import { withoutRef } from './facts.ts';
 
 /** The name by which rules mean the evidence keys of the vendor's current role. */
 export const VENDOR = 'vendor';
@@ -34,11 +35,21 @@ export interface PredicateRule {
 }
 
 export interface SbomRule {
+  /** Undefined when the rule has no word about licences. */
+  readonly licences: LicenceRule | undefined;
+  /** Undefined when the rule has no word about package URLs. */
+  readonly components: ComponentRule | undefined;
+}
+
+export interface LicenceRule {
   readonly allow: ReadonlySet<string> | undefined;
   readonly deny: ReadonlySet<string>;
-  readonly withoutLicence: 'allow' | 'refuse';
+  readonly without: 'allow' | 'refuse';
+}
+
+export interface ComponentRule {
   readonly forbid: readonly { readonly text: string; readonly purl: Purl }[];
-  readonly withoutPurl: 'allow' | 'refuse';
+  readonly without: 'allow' | 'refuse';
 }
 
 export interface ExpressionRule {
@@ -88,7 +99,7 @@ export function parseRule(node: Node, names: ReadonlySet<string>): EvidenceRule 
     })),
     minimumLevel: node.maybe('minimum_level')?.integer(0, 3) ?? 0,
     buildTypes: uris('build_types'),
-    sources: uris('sources'),
+    sources: list('sources')?.map(readSource),
     parameters: parameters && new Map(parameters.map(([name, item]) => [name, readValues(item)])),
     predicates: (list('predicates') ?? []).map((item) => {
       item.only('type', 'signers', 'least');
@@ -106,6 +117,13 @@ export function parseRule(node: Node, names: ReadonlySet<string>): EvidenceRule 
       }
     }),
   };
+}
+
+function readSource(node: Node): string {
+  const source = node.matching(TYPE_URI, 'a URI');
+  // One with a ref would be none of those that are found, which are compared without.
+  if (withoutRef(source) !== source) throw node.error('a repository without @ref is expected');
+  return source;
 }
 
 /** Short names for predicates that have a form here; anything else is named by its URI. */
@@ -160,27 +178,46 @@ function readValues(node: Node): ParameterRule {
   return { values: values.map(({ value }) => value), optional };
 }
 
+const LICENCE_FIELDS = ['allow_licences', 'deny_licences', 'without_licence'];
+const COMPONENT_FIELDS = ['forbid', 'without_purl'];
+
 function readSbomRule(node: Node): SbomRule {
-  node.only('allow_licences', 'deny_licences', 'without_licence', 'forbid', 'without_purl');
+  node.only(...LICENCE_FIELDS, ...COMPONENT_FIELDS);
+  const has = (fields: readonly string[]): boolean =>
+    fields.some((field) => node.maybe(field) !== undefined);
+  if (!has([...LICENCE_FIELDS, ...COMPONENT_FIELDS]))
+    throw node.error(`one of ${[...LICENCE_FIELDS, ...COMPONENT_FIELDS].join(', ')} is expected`);
+  return {
+    licences: has(LICENCE_FIELDS) ? readLicenceRule(node) : undefined,
+    components: has(COMPONENT_FIELDS) ? readComponentRule(node) : undefined,
+  };
+}
+
+/** What is to happen with a package that says nothing; refused when the rule does not say. */
+function readChoice(node: Node, field: string): 'allow' | 'refuse' {
+  return node.maybe(field)?.oneOf('allow', 'refuse') ?? 'refuse';
+}
+
+function readLicenceRule(node: Node): LicenceRule {
   const licences = (field: string): ReadonlySet<string> | undefined => {
     const items = node.maybe(field)?.items(POLICY_LIMITS.entries);
     return items && new Set(items.map(readLicence));
   };
-  const choice = (field: string): 'allow' | 'refuse' =>
-    node.maybe(field)?.oneOf('allow', 'refuse') ?? 'refuse';
+  return {
+    allow: licences('allow_licences'),
+    deny: licences('deny_licences') ?? new Set(),
+    without: readChoice(node, 'without_licence'),
+  };
+}
+
+function readComponentRule(node: Node): ComponentRule {
   const forbid = (node.maybe('forbid')?.items(POLICY_LIMITS.entries) ?? []).map((item) => {
     const text = item.string();
     const purl = parsePurl(text);
     if (purl === undefined) throw item.error('a package URL is expected');
     return { text, purl };
   });
-  return {
-    allow: licences('allow_licences'),
-    deny: licences('deny_licences') ?? new Set(),
-    withoutLicence: choice('without_licence'),
-    forbid,
-    withoutPurl: choice('without_purl'),
-  };
+  return { forbid, without: readChoice(node, 'without_purl') };
 }
 
 function readLicence(node: Node): string {

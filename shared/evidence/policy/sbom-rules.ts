@@ -6,7 +6,7 @@ import { PREDICATE_TYPES } from '../identifiers.ts';
 import { licenceHolds } from '../licences.ts';
 import { isPackage, parsePurl } from '../purl.ts';
 import type { SbomPackage } from '../sbom.ts';
-import type { SbomRule } from './rule.ts';
+import type { ComponentRule, LicenceRule, SbomRule } from './rule.ts';
 import type { RuleVerdict } from './verdict.ts';
 
 /** Licences and components of the SBOM, and of a CycloneDX document among the statements. */
@@ -17,17 +17,19 @@ export function judgeSbom(rule: SbomRule, evidence: EvidenceVerdict): RuleVerdic
       .filter(({ statement }) => statement.predicateType === PREDICATE_TYPES.cyclonedx)
       .flatMap(({ statement }) => readCycloneDx(statement.predicate).packages),
   ];
-  const rules: RuleVerdict[] = [];
-  if (rule.allow !== undefined || rule.deny.size > 0) rules.push(judgeLicences(rule, packages));
-  if (rule.forbid.length > 0) rules.push(judgeComponents(rule, packages));
-  return rules;
+  const { licences, components } = rule;
+  return [
+    ...(licences === undefined ? [] : [judgeLicences(licences, packages)]),
+    ...(components === undefined ? [] : [judgeComponents(components, packages)]),
+  ];
 }
 
-function judgeLicences(rule: SbomRule, packages: readonly SbomPackage[]): RuleVerdict {
-  const isTaken = (licence: string): boolean =>
-    !rule.deny.has(licence) && (rule.allow?.has(licence) ?? true);
+function judgeLicences(rule: LicenceRule, packages: readonly SbomPackage[]): RuleVerdict {
+  // An exception, or `+`, takes nothing from a licence that is denied as such.
+  const isTaken = (name: string, licence: string): boolean =>
+    !rule.deny.has(name) && !rule.deny.has(licence) && (rule.allow?.has(name) ?? true);
   const refused = packages.flatMap(({ name, licences }) => {
-    if (licences.length === 0) return rule.withoutLicence === 'allow' ? [] : [`${name}: none`];
+    if (licences.length === 0) return rule.without === 'allow' ? [] : [`${name}: none`];
     // What is no expression of SPDX says nothing that could be taken.
     return licences
       .filter((text) => licenceHolds(text, isTaken) !== true)
@@ -45,13 +47,13 @@ function judgeLicences(rule: SbomRule, packages: readonly SbomPackage[]): RuleVe
   };
 }
 
-function judgeComponents(rule: SbomRule, packages: readonly SbomPackage[]): RuleVerdict {
+function judgeComponents(rule: ComponentRule, packages: readonly SbomPackage[]): RuleVerdict {
   const untold: string[] = [];
   const forbidden: string[] = [];
   for (const { name, purls } of packages) {
     const read = purls.map(parsePurl);
     const isUnknown = read.length === 0 || read.includes(undefined);
-    if (isUnknown && rule.withoutPurl === 'refuse') untold.push(`${name}: no package URL`);
+    if (isUnknown && rule.without === 'refuse') untold.push(`${name}: no package URL`);
     else if (purls.length > 0) {
       const found = rule.forbid.find(({ purl }) =>
         read.some((one) => one !== undefined && isPackage(purl, one)),

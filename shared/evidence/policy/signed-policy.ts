@@ -11,10 +11,13 @@ import { parseJson } from '../../json/read.ts';
 import { POLICY_LIMITS } from '../../limits.ts';
 import { parseKey } from '../../tuf/key.ts';
 import { readEnvelope, verifyEnvelope } from '../dsse.ts';
+import { type HostPolicy, parseHostPolicy } from './host-policy.ts';
 
 export const HOST_POLICY_PAYLOAD_TYPE = 'application/vnd.ironport.host-policy+json';
 
 export interface FleetKeys {
+  /** Counts up when versions are to begin anew: after keys were stolen. 1 when the file says none. */
+  readonly epoch: number;
   readonly threshold: number;
   readonly keys: readonly PublicKey[];
 }
@@ -25,13 +28,17 @@ const UNREADABLE: readonly Code[] = ['E_JSON', 'E_SCHEMA', 'E_TOO_LARGE'];
 export function parseFleetKeys(bytes: Uint8Array): FleetKeys {
   try {
     const node = new Node(parseJson(bytes, { length: POLICY_LIMITS.file }), 'fleet-keys');
-    node.only('schema', 'threshold', 'keys').get('schema').oneOf('ironport.fleet-keys/v1');
+    node.only('schema', 'epoch', 'threshold', 'keys').get('schema').oneOf('ironport.fleet-keys/v1');
     const keys = node.get('keys').items(POLICY_LIMITS.keys).map(readKey);
     // invariant 2: different keys, at least one, and as many as can ever sign.
     if (new Set(keys.map(keyIdentity)).size < keys.length) {
       throw node.get('keys').error('a key stands twice');
     }
-    return { threshold: node.get('threshold').integer(1, keys.length), keys };
+    return {
+      epoch: node.maybe('epoch')?.integer(1) ?? 1,
+      threshold: node.get('threshold').integer(1, keys.length),
+      keys,
+    };
   } catch (error) {
     if (!isIronError(error, ...UNREADABLE)) throw error;
     throw new IronError('E_CONFIG', `the keys of the fleet are not valid: ${error.message}`, {
@@ -47,8 +54,29 @@ function readKey(node: Node): PublicKey {
   return publicKey;
 }
 
-/** The policy file inside, and who signed it. */
+/**
+ * A policy that speaks of another epoch than the keys of the fleet counts no more, or not yet, whoever
+ * signed it: what stolen keys signed must not come back under those that stayed. `E_POLICY`.
+ */
+export function requireEpoch(
+  policy: { readonly epoch: number },
+  fleet: { readonly epoch: number },
+): void {
+  if (policy.epoch === fleet.epoch) return;
+  throw new IronError(
+    'E_POLICY',
+    `the policy is of epoch ${policy.epoch}, and the keys of the fleet are of epoch ${fleet.epoch}`,
+    {
+      why: 'a new epoch begins when keys of the fleet were stolen: what was signed before is over',
+      hint: `nothing was changed; let the operators sign a policy with "epoch": ${fleet.epoch}`,
+      context: { reason: 'policy-epoch', offered: policy.epoch, epoch: fleet.epoch },
+    },
+  );
+}
+
+/** The policy file inside, what it says, and who signed it. */
 export interface OpenedPolicy {
+  readonly policy: HostPolicy;
   readonly bytes: Uint8Array;
   readonly keys: readonly PublicKey[];
 }
@@ -63,6 +91,17 @@ export function openPolicy(
   file: Uint8Array,
   fleet: FleetKeys | undefined,
 ): OpenedPolicy {
+  const { bytes, keys } = openFile(crypto, file, fleet);
+  const policy = parseHostPolicy(bytes);
+  if (fleet !== undefined) requireEpoch(policy, fleet);
+  return { policy, bytes, keys };
+}
+
+function openFile(
+  crypto: Crypto,
+  file: Uint8Array,
+  fleet: FleetKeys | undefined,
+): Omit<OpenedPolicy, 'policy'> {
   let node: Node;
   try {
     node = new Node(parseJson(file, { length: 2 * POLICY_LIMITS.file }), 'policy');
