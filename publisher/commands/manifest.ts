@@ -18,6 +18,7 @@ import { readFileCapped } from '../../shared/node/files.ts';
 
 /** What a check found that somebody should look at ends with this, when it was asked for. */
 const REFUSED = 16;
+const LEGEND = '(+ the driver may have more than before, - less, ~ neither)';
 const FORMS =
   'A ceiling is a JSON file, or a published NAME.ceiling.json, whose signature is not checked here.';
 
@@ -82,7 +83,7 @@ export const manifestDiff: CommandSpec = {
       text:
         changes.length === 0
           ? 'both allow the same'
-          : changes.map(({ effect, text }) => `${sign[effect]} ${text}`).join('\n'),
+          : [...changes.map(({ effect, text }) => `${sign[effect]} ${text}`), LEGEND].join('\n'),
       exit: widens && context.flag('refuse-wider') ? REFUSED : 0,
     };
   },

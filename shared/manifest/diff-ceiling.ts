@@ -5,25 +5,21 @@
  */
 
 import { ABI_FEATURE } from './abi.ts';
-import type { BarWindow, Ceiling, DmaClaim, InterruptClaim } from './ceiling.ts';
-import { DIRECTION_ACCESS, intersectAccess } from './ceiling.ts';
+import type { BarWindow, Ceiling, InterruptClaim } from './ceiling.ts';
+import { type CeilingChange, diffNumber, narrower, other, wider } from './ceiling-change.ts';
 import { BOOT_REQUIREMENTS } from './ceiling-requirements.ts';
 import { type DeviceMatch, showMatch } from './device.ts';
+import { diffDma } from './diff-dma.ts';
+import { explainInterrupts, explainVirtualFunctions } from './explain-ceiling.ts';
 import { hexU64, showBytes, showCount } from './numbers.ts';
 import { mergeWindows, showWindow, subtractAll, type Window, windowLength } from './windows.ts';
-
-/** `wider`: the driver may have more than before. `narrower`: less. `other`: neither. */
-export interface CeilingChange {
-  readonly effect: 'wider' | 'narrower' | 'other';
-  readonly text: string;
-}
 
 /** Every difference, in the order of the document; an empty list when both allow the same. */
 export function diffCeilings(before: Ceiling, after: Ceiling): CeilingChange[] {
   return [
     ...diffDevices(before.devices, after.devices),
     ...diffBars(before.bars, after.bars),
-    ...diffWindows('I/O ports', before.ports, after.ports),
+    ...diffPorts(before.ports, after.ports),
     ...diffInterrupts(before.interrupts, after.interrupts),
     ...diffDma(before.dma, after.dma),
     ...diffVirtualFunctions(before, after),
@@ -37,10 +33,6 @@ export function isWider(before: Ceiling, after: Ceiling): boolean {
   return diffCeilings(before, after).some(({ effect }) => effect === 'wider');
 }
 
-const wider = (text: string): CeilingChange => ({ effect: 'wider', text });
-const narrower = (text: string): CeilingChange => ({ effect: 'narrower', text });
-const other = (text: string): CeilingChange => ({ effect: 'other', text });
-
 function diffDevices(before: readonly DeviceMatch[], after: readonly DeviceMatch[]) {
   const covered = (match: DeviceMatch, by: readonly DeviceMatch[]): boolean =>
     by.some((wide) =>
@@ -50,7 +42,7 @@ function diffDevices(before: readonly DeviceMatch[], after: readonly DeviceMatch
     list
       .filter((narrow) => covered(narrow, [match]))
       .map(showMatch)
-      .join(', ');
+      .join('; or ');
   return [
     ...after
       .filter((match) => !covered(match, before))
@@ -60,7 +52,7 @@ function diffDevices(before: readonly DeviceMatch[], after: readonly DeviceMatch
         return wider(
           had === ''
             ? `now also for the device ${shown}`
-            : `for every device ${shown}, before only for ${had}`,
+            : `for every device ${shown}; before only for ${had}`,
         );
       }),
     ...before
@@ -69,7 +61,9 @@ function diffDevices(before: readonly DeviceMatch[], after: readonly DeviceMatch
         const has = within(match, after);
         const shown = showMatch(match);
         return narrower(
-          has === '' ? `no longer for the device ${shown}` : `of the devices ${shown} only ${has}`,
+          has === ''
+            ? `no longer for the device ${shown}`
+            : `no longer for every device ${shown}; only for ${has}`,
         );
       }),
   ];
@@ -104,23 +98,23 @@ function diffBars(before: readonly BarWindow[], after: readonly BarWindow[]): Ce
   });
 }
 
-function diffWindows(what: string, before: readonly Window[], after: readonly Window[]) {
+function diffPorts(before: readonly Window[], after: readonly Window[]) {
+  const show = (w: Window): string =>
+    `I/O ports ${showWindow(w)} (${showCount(Number(windowLength(w)), 'port')})`;
   return [
-    ...subtractAll(mergeWindows(after), before).map((w) =>
-      wider(`${what} ${showWindow(w)}: newly asked for`),
-    ),
-    ...subtractAll(mergeWindows(before), after).map((w) =>
-      narrower(`${what} ${showWindow(w)}: given up`),
-    ),
+    ...subtractAll(mergeWindows(after), before).map((w) => wider(`${show(w)}: newly asked for`)),
+    ...subtractAll(mergeWindows(before), after).map((w) => narrower(`${show(w)}: given up`)),
   ];
 }
 
 function diffInterrupts(before: InterruptClaim, after: InterruptClaim): CeilingChange[] {
   const changes: CeilingChange[] = [];
   if (before.kind !== after.kind) {
-    // Numbers of what is not there any more say nothing.
+    // Numbers of what is not there say nothing.
     if (after.kind === 'none')
-      return [narrower(`interrupts: none any more, before ${before.kind}`)];
+      return [narrower(`interrupts: none any more, before ${explainInterrupts(before)}`)];
+    if (before.kind === 'none')
+      return [wider(`interrupts: newly asked for: ${explainInterrupts(after)}`)];
     changes.push(wider(`interrupts: ${after.kind}, before ${before.kind}`));
   }
   changes.push(
@@ -138,92 +132,15 @@ function diffInterrupts(before: InterruptClaim, after: InterruptClaim): CeilingC
   return changes;
 }
 
-function diffDma(before: DmaClaim, after: DmaClaim): CeilingChange[] {
-  const changes = [
-    ...diffNumber(before.totalBytes, after.totalBytes, (from, to) =>
-      from === 0n
-        ? `DMA: newly asked for, ${showBytes(to)} of memory at once`
-        : `DMA: memory at once ${to > from ? 'grows' : 'shrinks'} from ${showBytes(from)} to ${showBytes(to)}`,
-    ),
-    ...diffNumber(
-      before.windowsMax,
-      after.windowsMax,
-      (from, to) => `DMA: up to ${showCount(to, 'window')} at once, before ${from}`,
-    ),
-    ...diffNumber(
-      before.maskBits,
-      after.maskBits,
-      (from, to) => `DMA: addresses of up to ${to} bits, before ${from}`,
-    ),
-    ...diffNumber(
-      before.segmentsMax ?? Number.POSITIVE_INFINITY,
-      after.segmentsMax ?? Number.POSITIVE_INFINITY,
-      (from, to) =>
-        `DMA: ${Number.isFinite(to) ? `up to ${showCount(to, 'piece')}` : 'any number of pieces'} in one transfer, before ${Number.isFinite(from) ? `up to ${from}` : 'any number'}`,
-    ),
-  ];
-  const [had, has] = [DIRECTION_ACCESS[before.direction], DIRECTION_ACCESS[after.direction]];
-  if (had !== has && before.totalBytes > 0n && after.totalBytes > 0n) {
-    // Less only when everything that the device may do now was allowed before.
-    const less = intersectAccess(had, has) === has;
-    const text = `DMA: the device may ${ACCESS_WORDS[has]} memory, before only ${ACCESS_WORDS[had]} it`;
-    changes.push(less ? narrower(text.replace('before only', 'before')) : wider(text));
-  }
-  if (before.alignmentBytes !== after.alignmentBytes)
-    changes.push(
-      other(
-        `DMA: windows begin at multiples of ${showBytes(after.alignmentBytes)}, before of ${showBytes(before.alignmentBytes)}`,
-      ),
-    );
-  if (before.boundaryBytes !== after.boundaryBytes)
-    changes.push(
-      other(
-        after.boundaryBytes === undefined
-          ? 'DMA: windows may cross any address'
-          : `DMA: no window crosses a multiple of ${showBytes(after.boundaryBytes)}`,
-      ),
-    );
-  return [...changes, ...diffDmaWindows(before, after)];
-}
-
-const ACCESS_WORDS = {
-  read: 'read',
-  write: 'write',
-  'read-write': 'read and write',
-} as const;
-
-function diffDmaWindows(before: DmaClaim, after: DmaClaim): CeilingChange[] {
-  if (before.windows === undefined && after.windows === undefined) return [];
-  if (after.windows === undefined)
-    return [wider('DMA: windows lie wherever the agent puts them, before at fixed addresses')];
-  if (before.windows === undefined)
-    return [
-      narrower(
-        `DMA: windows lie only in ${after.windows.map(({ window }) => showWindow(window)).join(', ')}`,
-      ),
-    ];
-  const reach = (claim: DmaClaim, access: 'read' | 'write'): Window[] =>
-    mergeWindows(
-      (claim.windows ?? [])
-        .filter((it) => intersectAccess(it.access, access) !== undefined)
-        .map(({ window }) => window),
-    );
-  return (['read', 'write'] as const).flatMap((access) =>
-    diffWindows(
-      `DMA, where the device may ${access}:`,
-      reach(before, access),
-      reach(after, access),
-    ),
-  );
-}
-
 function diffVirtualFunctions(before: Ceiling, after: Ceiling): CeilingChange[] {
   const [had, has] = [before.virtualFunctions, after.virtualFunctions];
-  if (had === undefined && has === undefined) return [];
+  // A driver whose ceiling does not name them can have none made.
   if (has === undefined)
-    return [wider(`virtual functions: without any limit, before at most ${had?.countMax}`)];
+    return had === undefined
+      ? []
+      : [narrower(`virtual functions: none any more, before at most ${had.countMax}`)];
   if (had === undefined)
-    return [narrower(`virtual functions: at most ${has.countMax}, each with a budget`)];
+    return [wider(`virtual functions: newly asked for: ${explainVirtualFunctions(has)}`)];
   return [
     ...diffNumber(
       had.countMax,
@@ -256,10 +173,10 @@ function diffHost(before: Ceiling, after: Ceiling): CeilingChange[] {
     changes.push(
       after.isolation.mode === 'mapped'
         ? narrower(
-            'the device no longer works in the address space of a process, but in windows of DMA',
+            'the device no longer works in the address space of a process: it reaches only windows of DMA',
           )
         : wider(
-            'the device works in the address space of a process (shared virtual addressing): all that the process has, before windows of DMA',
+            'the device works in the address space of a process (shared virtual addressing): it reaches all memory of that process, before only windows of DMA',
           ),
     );
   } else {
@@ -289,21 +206,24 @@ function diffHost(before: Ceiling, after: Ceiling): CeilingChange[] {
 }
 
 const BOOT_WORDS = {
-  any: 'whatever it is',
-  degraded: 'degraded is enough',
-  trusted: 'it must be trusted',
+  any: 'anything',
+  degraded: 'degraded or trusted',
+  trusted: 'trusted',
 } as const;
 
 function diffAbi(before: Ceiling, after: Ceiling): CeilingChange[] {
   const changes: CeilingChange[] = [];
-  const range = ({ abi }: Ceiling): string => `${abi.min} to ${abi.max}`;
+  const range = ({ abi: { min, max } }: Ceiling): string =>
+    min === max ? `${min}` : `${min} to ${max}`;
   if (range(before) !== range(after))
     changes.push(other(`driver ABI ${range(after)}, before ${range(before)}`));
   changes.push(...diffFeatures(before.abi.features, after.abi.features));
   const layout = ({ abi: { layout } }: Ceiling): string =>
-    layout === undefined ? 'none' : `${layout.sizeBytes} bytes at ${layout.alignmentBytes}`;
+    layout === undefined
+      ? 'none'
+      : `${showBytes(layout.sizeBytes)} at multiples of ${showBytes(layout.alignmentBytes)}`;
   if (layout(before) !== layout(after))
-    changes.push(other(`descriptor layout: ${layout(after)}, before ${layout(before)}`));
+    changes.push(other(`descriptor of the driver ABI: ${layout(after)}, before ${layout(before)}`));
   if (after.generation > before.generation)
     changes.push(other(`security generation ${after.generation}, before ${before.generation}`));
   // An older generation is what revocations refuse: going back is never a detail.
@@ -327,14 +247,4 @@ function diffFeatures(before: bigint, after: bigint): CeilingChange[] {
       ? []
       : [other(`no longer needs the ABI features ${hexU64(rest(dropped))}`)]),
   ];
-}
-
-/** One change when a number rises (wider) or falls. */
-function diffNumber<T extends number | bigint>(
-  before: T,
-  after: T,
-  text: (from: T, to: T) => string,
-): CeilingChange[] {
-  if (before === after) return [];
-  return [after > before ? wider(text(before, after)) : narrower(text(before, after))];
 }

@@ -1,6 +1,7 @@
 /** A ceiling in sentences: what a driver under it may at most be given. */
 
-import { type Ceiling, DIRECTION_ACCESS, type DmaClaim } from './ceiling.ts';
+import { type Ceiling, DIRECTION_ACCESS, type DmaClaim, type InterruptClaim } from './ceiling.ts';
+import type { VirtualFunctionClaim } from './ceiling-vf.ts';
 import { showMatch } from './device.ts';
 import { hexU64, showBytes, showCount } from './numbers.ts';
 import { showWindow, windowLength } from './windows.ts';
@@ -18,21 +19,9 @@ export function explainCeiling(ceiling: Ceiling): [about: string, says: string][
       'I/O ports',
       `${showWindow(window)}, ${showCount(Number(windowLength(window)), 'port')}`,
     ]),
-    [
-      'interrupts',
-      interrupts.kind === 'none'
-        ? 'none'
-        : `${interrupts.kind}, ${showCount(interrupts.vectors, 'vector')}, at most ${interrupts.perSecondBudget} a second`,
-    ],
+    ['interrupts', explainInterrupts(interrupts)],
     ...explainDma(ceiling.dma),
-    ...(vf === undefined
-      ? []
-      : [
-          [
-            'virtual functions',
-            `at most ${vf.countMax}, each with ${showBytes(vf.each.dmaBytes)} of DMA, ${showBytes(vf.each.mmioBytes)} of registers and ${vf.each.interruptsPerSecond} interrupts a second`,
-          ] as [string, string],
-        ]),
+    ['virtual functions', vf === undefined ? 'none' : explainVirtualFunctions(vf)],
     [
       'isolation',
       isolation.mode === 'mapped'
@@ -45,18 +34,34 @@ export function explainCeiling(ceiling: Ceiling): [about: string, says: string][
         requires.deviceAttestation
           ? 'a device that attests itself'
           : 'no attestation of the device',
-        requires.bootState === 'any' ? 'any boot' : `a ${requires.bootState} boot`,
+        requires.bootState === 'any'
+          ? 'any boot'
+          : requires.bootState === 'trusted'
+            ? 'a trusted boot'
+            : 'a boot that is degraded or trusted',
       ].join(', '),
     ],
     [
       'driver ABI',
-      `${abi.min} to ${abi.max}${abi.features === 0n ? '' : `, features ${hexU64(abi.features)}`}${abi.layout === undefined ? '' : `, a descriptor of ${abi.layout.sizeBytes} bytes`}`,
+      `${abi.min === abi.max ? abi.min : `${abi.min} to ${abi.max}`}${abi.features === 0n ? '' : `, features ${hexU64(abi.features)}`}${abi.layout === undefined ? '' : `, a descriptor of ${abi.layout.sizeBytes} bytes`}`,
     ],
     ['generation', String(ceiling.generation)],
   ];
 }
 
-function explainDma(dma: DmaClaim): [string, string][] {
+/** `msi, 4 vectors, at most 1000 a second`. */
+export function explainInterrupts({ kind, vectors, perSecondBudget }: InterruptClaim): string {
+  if (kind === 'none') return 'none';
+  return `${kind}, ${showCount(vectors, 'vector')}, at most ${perSecondBudget} a second`;
+}
+
+/** How many a driver may have made of its device, and the most that each may have. */
+export function explainVirtualFunctions({ countMax, each }: VirtualFunctionClaim): string {
+  return `at most ${countMax}, each with ${showBytes(each.dmaBytes)} of DMA, ${showBytes(each.mmioBytes)} of registers and ${each.interruptsPerSecond} interrupts a second`;
+}
+
+/** The DMA of a ceiling, and a line for each window whose place it fixes. */
+export function explainDma(dma: DmaClaim): [string, string][] {
   if (dma.totalBytes === 0n) return [['DMA', 'none']];
   const words = { read: 'reads', write: 'writes', 'read-write': 'reads and writes' } as const;
   const pieces = [
@@ -64,7 +69,9 @@ function explainDma(dma: DmaClaim): [string, string][] {
     `the device ${words[DIRECTION_ACCESS[dma.direction]]}`,
     `addresses of ${dma.maskBits} bits`,
     ...(dma.segmentsMax === undefined ? [] : [`${dma.segmentsMax} pieces a transfer`]),
-    ...(dma.alignmentBytes === 1n ? [] : [`windows at multiples of ${dma.alignmentBytes}`]),
+    ...(dma.alignmentBytes === 1n
+      ? []
+      : [`windows at multiples of ${showBytes(dma.alignmentBytes)}`]),
     ...(dma.boundaryBytes === undefined
       ? []
       : [`no window across a multiple of ${showBytes(dma.boundaryBytes)}`]),
