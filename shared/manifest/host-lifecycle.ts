@@ -1,7 +1,8 @@
 /**
  * The life of a device on a host: IronShim's states of a driver, widened by what comes before and
- * after on a machine with an operating system. From anywhere it can go to quarantine, fail or be
- * lost; out of quarantine leads a release that the operators of the fleet signed, and nothing else.
+ * after on a machine with an operating system. From anywhere it can go to quarantine, and from
+ * anywhere else fail or be lost; out of quarantine leads a release that the operators of the fleet
+ * signed, and nothing else: a device that fails or is pulled out there is in quarantine still.
  */
 
 import { IronError } from '../errors.ts';
@@ -45,14 +46,19 @@ const NEXT: Readonly<Record<HostState, readonly HostState[]>> = {
 };
 
 export function isHostTransition(from: HostState, to: HostState): boolean {
-  return FROM_ANYWHERE.includes(to) || NEXT[from].includes(to);
+  return nextOf(from).includes(to);
+}
+
+function nextOf(from: HostState): HostState[] {
+  const always = from === 'quarantined' ? [from] : FROM_ANYWHERE;
+  return [...NEXT[from], ...always];
 }
 
 /** `to`, when it may follow `from`; `E_AGENT_REFUSED` otherwise. */
 export function hostTransition(from: HostState, to: HostState): HostState {
   if (isHostTransition(from, to)) return to;
   throw new IronError('E_AGENT_REFUSED', `a device that is ${from} cannot become ${to}`, {
-    why: `from ${from} it can become: ${[...NEXT[from], ...FROM_ANYWHERE].join(', ')}`,
+    why: `from ${from} it can become: ${nextOf(from).join(', ')}`,
     hint: 'nothing was changed',
     context: { from, to },
   });

@@ -4,6 +4,7 @@ import { verifySbomDescribes } from '../../shared/evidence/sbom.ts';
 import { buildSpdx, parseSpdx } from '../../shared/evidence/spdx.ts';
 import type { JsonValue } from '../../shared/json/value.ts';
 import { EVIDENCE_LIMITS } from '../../shared/limits.ts';
+import { faultsOfSpdx2 } from '../support/spdx2.ts';
 import { artifactOf, bytesOf, EDU, NOW, refused, textOf } from './support.ts';
 
 const DIGESTS = { sha256: EDU.sha256, sha512: EDU.sha512 };
@@ -54,6 +55,7 @@ t.test('a document has what SPDX 2.3 asks for, and describes its artifact', asyn
       },
     ],
   });
+  t.same(faultsOfSpdx2(json), []);
   const parsed = parseSpdx(BYTES);
   t.equal(parsed.created, NOW);
   t.equal(parsed.packages.length, 1);
@@ -243,4 +245,35 @@ t.test('five thousand packages are read in one go', async (t) => {
   const parsed = parseSpdx(bytesOf(json));
   t.equal(parsed.packages.length, 5001);
   t.equal(parsed.described.length, 1);
+});
+
+t.test('the second reader of the form finds what is not of it', async (t) => {
+  // biome-ignore lint/suspicious/noExplicitAny: a document to be broken in many ways
+  const wrong: [fault: string, (json: any) => void][] = [
+    ['document.more', (json) => (json.more = 1)],
+    ['document.documentNamespace', (json) => delete json.documentNamespace],
+    ['document.documentNamespace', (json) => (json.documentNamespace = 'https://x.example/#a')],
+    ['document.spdxVersion', (json) => (json.spdxVersion = 'SPDX-2X3')],
+    ['document.creationInfo.created', (json) => (json.creationInfo.created = '2030-01-31')],
+    ['document.creationInfo.creators', (json) => (json.creationInfo.creators = [])],
+    ['document.packages[0].name', (json) => delete json.packages[0].name],
+    ['document.packages[0].SPDXID', (json) => (json.packages[0].SPDXID = 'SPDXRef-a_b')],
+    ['document.packages[0].filesAnalyzed', (json) => (json.packages[0].filesAnalyzed = 'no')],
+    ['document.packages[0].licence', (json) => (json.packages[0].licence = 'MIT')],
+    [
+      'document.packages[0].checksums[0]',
+      (json) => (json.packages[0].checksums[0].checksumValue += '0'),
+    ],
+    ['document.relationships[0].comments', (json) => (json.relationships[0].comments = '')],
+    [
+      'document.files[0].checksums',
+      (json) => (json.files = [{ fileName: 'a', SPDXID: 'SPDXRef-a' }]),
+    ],
+  ];
+  for (const [fault, spoil] of wrong) {
+    const json = document();
+    spoil(json);
+    t.match(faultsOfSpdx2(json), [new RegExp(`^${fault.replace(/[[\]]/g, '\\$&')}: `)], fault);
+  }
+  for (const value of [null, [], 1, 'x']) t.equal(faultsOfSpdx2(value).length, 1);
 });

@@ -17,6 +17,7 @@ import { parseSignedModule } from '../../shared/evidence/elf/signed-module.ts';
 import { run } from '../cli/support.ts';
 import { EDU_MODULE, LIBRARY } from '../evidence/elf-support.ts';
 import { signModule } from '../evidence/module-signing.ts';
+import { faultsOfSpdx2 } from '../support/spdx2.ts';
 
 t.setTimeout(600_000);
 
@@ -45,15 +46,12 @@ function valid(t: Test, validate: ValidateFunction, file: string): void {
 /** SPDX 2.3 by the clauses of its text. */
 function validSpdx2(t: Test, file: string): void {
   const document = JSON.parse(readFileSync(file, 'utf8'));
+  t.same(faultsOfSpdx2(document), [], file);
   const ids = new Set<string>([document.SPDXID]);
   for (const element of [...document.packages, ...(document.files ?? [])]) {
-    // 7.2, 8.2: letters, digits, `.` and `-`, once in the document.
-    t.match(element.SPDXID, /^SPDXRef-[A-Za-z0-9.-]+$/);
+    // 7.2, 8.2
     t.notOk(ids.has(element.SPDXID), 'an identifier stands once');
     ids.add(element.SPDXID);
-    const sums: { algorithm: string; checksumValue: string }[] = element.checksums ?? [];
-    for (const { algorithm, checksumValue } of sums)
-      t.equal(checksumValue.length, { SHA1: 40, SHA256: 64, SHA512: 128 }[algorithm]);
   }
   for (const one of document.relationships)
     t.ok(ids.has(one.spdxElementId) && ids.has(one.relatedSpdxElement), 'both ends are there');

@@ -83,8 +83,14 @@ t.test('containment', async (t) => {
   );
 });
 
-const abiNumber = fc.integer({ min: 1, max: 9 });
-const bits = fc.bigInt({ min: 0n, max: 15n });
+/** Few numbers, so that ends meet, and those at the ends of what a ceiling can say. */
+const abiNumber = fc.oneof(
+  fc.integer({ min: 1, max: 9 }),
+  fc.integer({ min: 0xffff_fff8, max: 0xffff_ffff }),
+);
+const bits = fc
+  .tuple(fc.bigInt({ min: 0n, max: 15n }), fc.constantFrom(0n, 31n, 32n, 52n, 60n))
+  .map(([low, by]) => low << by);
 const layout = fc.record({
   sizeBytes: fc.constantFrom(24n, 32n),
   alignmentBytes: fc.constantFrom(4n, 8n),
@@ -173,10 +179,25 @@ t.test('boot gate and requirements: what nobody measured is not good', async (t)
       else refused(t, run, 'E_AGENT_REFUSED', /boot/);
     }
   }
-  const needs = { deviceAttestation: true, bootState: 'any' } as const;
-  checkRequirements(needs, { device: true });
-  refused(t, () => checkRequirements(needs, { device: false }), 'E_AGENT_REFUSED', /attest/);
-  refused(t, () => checkRequirements(needs, {}), 'E_AGENT_REFUSED', /attest/);
+  // All there is to ask and to find out, each with each.
+  for (const deviceAttestation of [true, false])
+    for (const bootState of BOOT_REQUIREMENTS)
+      for (const device of [true, false, undefined])
+        for (const boot of [...BOOT_STATES, undefined]) {
+          const found = {
+            ...(device === undefined ? {} : { device }),
+            ...(boot === undefined ? {} : { boot }),
+          };
+          const isAttested = !deviceAttestation || device === true;
+          const enough = {
+            any: true,
+            degraded: boot === 'degraded' || boot === 'trusted',
+            trusted: boot === 'trusted',
+          };
+          const run = () => checkRequirements({ deviceAttestation, bootState }, found);
+          if (isAttested && enough[bootState]) run();
+          else refused(t, run, 'E_AGENT_REFUSED', isAttested ? /boot/ : /attest/);
+        }
 });
 
 t.test('attestations from the future and old ones', async (t) => {
@@ -203,10 +224,13 @@ t.test('pieces of memory keep their constraints, address by address', async (t) 
     fc.property(
       power,
       fc.option(power),
+      // The last base leaves room for the longest piece, and not for one that is wrapped.
+      fc.constantFrom(0n, 1n << 53n, (1n << 64n) - 16_384n),
       fc.bigInt({ min: 0n, max: 5000n }),
       fc.bigInt({ min: -1n, max: 5000n }),
       fc.bigInt({ min: 0n, max: 5000n }),
-      (alignmentBytes, boundaryBytes, address, bytes, bytesMax) => {
+      (alignmentBytes, boundaryBytes, base, offset, bytes, bytesMax) => {
+        const address = base + offset;
         const constraints = { alignmentBytes, boundaryBytes, bytesMax, segmentsMax: 2 };
         const crossed =
           boundaryBytes !== null &&
@@ -251,15 +275,17 @@ t.test('pieces of memory keep their constraints, address by address', async (t) 
 t.test('a window is reached inside and nowhere else, at both edges', async (t) => {
   holds(
     t,
-    'for every window and access',
+    'for every window and access, wherever they lie',
     fc.property(
+      fc.constantFrom(0n, 1n << 53n, (1n << 64n) - 128n),
       fc.bigInt({ min: 0n, max: 64n }),
       fc.bigInt({ min: 1n, max: 64n }),
       fc.bigInt({ min: 0n, max: 160n }),
       fc.bigInt({ min: 0n, max: 80n }),
-      (start, length, address, bytes) => {
+      (base, start, length, address, bytes) => {
         const inside = bytes > 0n && address >= start && address + bytes <= start + length;
-        const found = word(() => checkReach(windowAt(start, length), address, bytes));
+        const window = windowAt(base + start, length);
+        const found = word(() => checkReach(window, base + address, bytes));
         assert.equal(found, inside ? undefined : bytes === 0n ? 'InvalidAddress' : 'OutOfBounds');
       },
     ),

@@ -197,7 +197,76 @@ function isWellFormed(windows: [start: bigint, length: bigint][], space: bigint)
   return sorted.every(([start, length], i) => start + length <= (sorted[i + 1]?.[0] ?? space));
 }
 
+/** The two forms by another way of writing: each number as digits, lowest byte first. */
+function digits(...numbers: [value: bigint | number, width: number][]): string {
+  return numbers
+    .map(([value, width]) => {
+      const hex = BigInt(value)
+        .toString(16)
+        .padStart(width * 2, '0');
+      return (hex.match(/../g) ?? []).reverse().join('');
+    })
+    .join('');
+}
+
 t.test('for every manifest', async (t) => {
+  holds(
+    t,
+    'the canonical bytes and the blob are these, byte for byte',
+    fc.property(manifests, (manifest) => {
+      const { driverId, iommuDomain, bindingNonce, mmio, ports } = manifest;
+      const scope = digits(
+        [driverId, 8],
+        [iommuDomain, 4],
+        [bindingNonce, 4],
+        [mmio.length, 2],
+        [ports.length, 2],
+      );
+      const flag = (revoked: boolean): [number, number] => [revoked ? 1 : 0, 1];
+      assert.equal(
+        toHex(canonicalBytes(manifest)),
+        scope +
+          mmio.map((w) => digits([w.base, 8], [w.size, 8], flag(w.revoked))).join('') +
+          ports.map((w) => digits([w.port, 2], [w.count, 2], flag(w.revoked))).join(''),
+      );
+      assert.equal(
+        toHex(ism2Bytes(manifest)),
+        '49534d32' +
+          scope +
+          mmio.map((w) => digits([w.base, 8], [w.size, 8])).join('') +
+          ports.map((w) => digits([w.port, 2], [w.count, 2])).join(''),
+      );
+    }),
+    500,
+  );
+  holds(
+    t,
+    'without a driver or without a domain it is none, by whichever way it comes',
+    fc.property(
+      manifests,
+      fc.constantFrom({ driverId: 0n }, { iommuDomain: 0 }, { driverId: 0n, iommuDomain: 0 }),
+      (manifest, zero) => {
+        const blob = ism2Bytes(manifest);
+        const none = { ...manifest, ...zero };
+        if ('driverId' in zero) blob.fill(0, 4, 12);
+        if ('iommuDomain' in zero) blob.fill(0, 12, 16);
+        const hex = `0x${none.driverId.toString(16)}`;
+        const json = { ...manifestJson(manifest), driver_id: hex, iommu_domain: none.iommuDomain };
+        for (const run of [
+          () => canonicalBytes(none),
+          () => ism2Bytes(none),
+          () => manifestSha256(none, platformCrypto),
+          () => parseManifest(node(json)),
+          () => parseIsm2(blob),
+        ])
+          assert.throws(run, { code: 'E_MANIFEST', message: /the (driver id|IOMMU domain) is 0/ });
+        assert.equal(
+          inspectIsm2(blob).objections.filter(({ message }) => message.endsWith(' is 0')).length,
+          Object.keys(zero).length,
+        );
+      },
+    ),
+  );
   holds(
     t,
     'blob and JSON are read back, and strictness is what sorting says',

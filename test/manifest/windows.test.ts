@@ -175,3 +175,50 @@ t.test(
     );
   },
 );
+
+t.test(
+  'whatever the address: nothing is rounded or wraps, up to the last one of 64 bits',
+  async (t) => {
+    // All of `small` lies in twice SPACE addresses; each base is a multiple of every page and boundary below.
+    const base = fc.constantFrom(1n << 32n, 1n << 53n, 1n << 63n, (1n << 64n) - BigInt(SPACE * 2));
+    const power = fc.integer({ min: 0, max: 5 }).map((n) => 1n << BigInt(n));
+    holds(
+      t,
+      'moving the windows moves the results',
+      fc.property(
+        base,
+        fc.array(small, { minLength: 1, maxLength: 4 }),
+        small,
+        power,
+        power,
+        (by, list, b, page, boundary) => {
+          const at = (window: Window): Window => ({
+            start: window.start + by,
+            end: window.end + by,
+          });
+          const all = (windows: readonly Window[]): Window[] => windows.map(at);
+          const one = (window: Window | undefined): Window | undefined => window && at(window);
+          const a = list[0] as Window;
+          assert.equal(windowLength(at(a)), windowLength(a));
+          assert.deepEqual(windowAt(a.start + by, windowLength(a)), at(a));
+          assert.equal(overlaps(at(a), at(b)), overlaps(a, b));
+          assert.equal(contains(at(a), at(b)), contains(a, b));
+          assert.deepEqual(intersect(at(a), at(b)), one(intersect(a, b)));
+          assert.deepEqual(subtract(at(a), at(b)), all(subtract(a, b)));
+          assert.deepEqual(subtractAll(all(list), [at(b)]), all(subtractAll(list, [b])));
+          assert.deepEqual(mergeWindows(all(list)), all(mergeWindows(list)));
+          assert.deepEqual(firstOverlap(all(list)), firstOverlap(list));
+          assert.deepEqual(pagesInside(at(a), page), one(pagesInside(a, page)));
+          assert.equal(isWholePages(at(a), page), isWholePages(a, page));
+          assert.equal(crosses(at(a), boundary), crosses(a, boundary));
+          assert.deepEqual(
+            alignedPieces(at(a), page, boundary, 1000),
+            all(alignedPieces(a, page, boundary, 1000)),
+          );
+          assert.equal(endsWithin(at(a), at(b).end), endsWithin(a, b.end));
+        },
+      ),
+      500,
+    );
+  },
+);
