@@ -76,7 +76,8 @@ export async function publishIndex(
   const api = await apiOf(session);
   await uploadBlob(api, { source: { bytes: file.bytes }, ...file });
   const sender = new BatchSender(api);
-  await sendRoles(api, sender, [...bins, ...nested]);
+  // What waits for signatures brings its files along, and they will be other bytes.
+  if (isComplete(branched)) await sendRoles(api, sender, [...bins, ...nested]);
   await sender.flush();
   const facts = {
     index: file.path,

@@ -15,7 +15,7 @@ import type { DelegatedKeys } from '../shared/tuf/delegations.ts';
 import type { TrustChange } from '../shared/tuf/diff/change.ts';
 import { diffText, trustDiff } from '../shared/tuf/diff/trust-diff.ts';
 import { parseArtifactPath } from '../shared/tuf/names.ts';
-import { demandNested, keysBelow, Owners } from '../shared/tuf/nested.ts';
+import { demandBins, demandNested, keysBelow, Owners } from '../shared/tuf/nested.ts';
 import type { Targets } from '../shared/tuf/targets.ts';
 import { countSignatures, type SignedRole } from './hand-in.ts';
 import type { Base } from './rebase/base.ts';
@@ -26,7 +26,7 @@ import { bringRoles } from './upload/pending.ts';
 
 /**
  * The vendor's own role and nothing else: not the operators' targets, nor another vendor's role, nor
- * one that delegates to anybody but roles of the vendor, or to other bins than `before` does.
+ * one that delegates to anybody but nested roles or bins of the vendor.
  */
 export function demandOwnRole(role: Targets, before: Targets | undefined, vendor: string): void {
   const foreign = role.paths().find((target) => parseArtifactPath(target).vendor !== vendor);
@@ -35,7 +35,7 @@ export function demandOwnRole(role: Targets, before: Targets | undefined, vendor
     return delegations === undefined ? '' : canonicalText(delegations);
   };
   const isAsBefore = says(role) === '' || says(role) === says(before);
-  if (foreign === undefined && (isAsBefore || isNestedOnly(role, vendor))) return;
+  if (foreign === undefined && (isAsBefore || isOwnBranch(role, vendor))) return;
   throw new IronError('E_NOT_AUTHORISED', `this is not a role of ${vendor}`, {
     why: foreign === undefined ? 'it delegates to others' : `it lists ${foreign}`,
     hint: 'nothing was signed; ask whoever passed it on what it is',
@@ -43,10 +43,13 @@ export function demandOwnRole(role: Targets, before: Targets | undefined, vendor
 }
 
 /** Whether it delegates to roles below the vendor's, for paths of the vendor's, and to nobody else. */
-function isNestedOnly({ delegations }: Targets, vendor: string): boolean {
-  if (delegations === undefined || delegations.succinct !== undefined) return false;
+function isOwnBranch(role: Targets, vendor: string): boolean {
+  const { delegations } = role;
+  if (delegations === undefined) return false;
+  const { succinct } = delegations;
   try {
-    demandNested(vendor, delegations, [`${vendor}/*/*/*`]);
+    if (succinct === undefined) demandNested(vendor, delegations, [`${vendor}/*/*/*`]);
+    else demandBins(vendor, role, succinct);
     return true;
   } catch (error) {
     if (isIronError(error, 'E_NAME', 'E_DELEGATION', 'E_THRESHOLD', 'E_QUOTA')) return false;
@@ -110,15 +113,24 @@ export function showRole(
   name = 'it',
   entries?: JsonObject,
 ): TrustChange[] {
-  const changes = trustDiff(
+  const changes = roleChanges(before, after, entries);
+  ui.stage(`this is what ${name} changes:\n${diffText(changes)}`);
+  return changes;
+}
+
+/** What a signature on the role would change; `entries` as for `showRole`. */
+export function roleChanges(
+  before: Targets | undefined,
+  after: Targets,
+  entries?: JsonObject,
+): TrustChange[] {
+  return trustDiff(
     crypto,
     before && { type: 'targets', file: before },
     { type: 'targets', file: after },
     systemClock(),
     entries,
   );
-  ui.stage(`this is what ${name} changes:\n${diffText(changes)}`);
-  return changes;
 }
 
 /** Shows, asks, and adds the signatures of the TUF keys that are here. */
@@ -147,12 +159,21 @@ export interface Waiting {
 export interface SignedTogether {
   readonly own: SignedRole | undefined;
   readonly nested: readonly SignedBelow[];
+  readonly bins?: readonly SignedBelow[];
 }
 
 /** How many signatures are there, of those that all of them need. */
-export function countOf({ own, nested }: SignedTogether): SignedCount {
-  const all = [...(own === undefined ? [] : [own]), ...nested];
+export function countOf({ own, nested, bins = [] }: SignedTogether): SignedCount {
+  const all = [...(own === undefined ? [] : [own]), ...nested, ...bins];
   const sum = (number: (count: SignedCount) => number): number =>
+    all.reduce((total, one) => total + number(one), 0);
+  return { have: sum(({ have, need }) => Math.min(have, need)), need: sum(({ need }) => need) };
+}
+
+/** The same of a draft, as the service counts it: others may have signed since it was fetched. */
+export function countOfDraft({ files }: DraftReply): SignedCount {
+  const all = files.flatMap(({ signatures }) => signatures);
+  const sum = (number: (one: { have: number; need: number }) => number): number =>
     all.reduce((total, one) => total + number(one), 0);
   return { have: sum(({ have, need }) => Math.min(have, need)), need: sum(({ need }) => need) };
 }
@@ -166,9 +187,9 @@ export function isComplete(together: SignedTogether): boolean {
 export async function leaveWaiting(
   { dir, config }: Session,
   api: Api,
-  { own, nested }: SignedTogether,
+  { own, nested, bins = [] }: SignedTogether,
 ): Promise<Waiting> {
-  const draft = await bringRoles(api, config.vendor, own?.bytes, nested);
+  const draft = await bringRoles(api, config.vendor, own?.bytes, [...nested, ...bins]);
   return { file: own === undefined ? null : join(dir, vendorFolder.lastSigned), draft };
 }
 

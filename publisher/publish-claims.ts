@@ -135,7 +135,7 @@ async function uploadAll(
   { context }: Session,
   api: Api,
   made: readonly Made[],
-  { bins, nested }: SignedBranch,
+  signed: SignedBranch,
   indexes: readonly NextIndex[],
 ): Promise<void> {
   const sender = new BatchSender(api);
@@ -151,7 +151,8 @@ async function uploadAll(
     if (measured.length > SMALL) large.push(one);
     else await sender.add({ sha256: measured.sha256, bytes: await readMeasured(claim, measured) });
   }
-  await sendRoles(api, sender, [...bins, ...nested]);
+  // What waits for signatures brings its files along, and they will be other bytes.
+  if (isComplete(signed)) await sendRoles(api, sender, [...signed.bins, ...signed.nested]);
   await sender.flush();
   for (const { claim, measured } of large) {
     const progress = context.ui.progress(`uploading ${basename(claim.file)}`, measured.length);

@@ -1,13 +1,14 @@
 /** The bins of a split role with a new date and nothing else, so many at once that memory holds. */
 
-import { IronError } from '../shared/errors.ts';
+import { IronError, isIronError } from '../shared/errors.ts';
 import type { JsonObject } from '../shared/json/value.ts';
 import { PUBLISHER_LIMITS } from '../shared/limits.ts';
 import { beside } from '../shared/node/beside.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
 import type { Instant } from '../shared/time.ts';
 import { binNames, type SuccinctRoles } from '../shared/tuf/delegations.ts';
-import { handIn } from './hand-in.ts';
+import { leaveWaiting, type Waiting } from './co-sign.ts';
+import { handIn, type SignedRole } from './hand-in.ts';
 import { renewedRole } from './next-role.ts';
 import type { Base } from './rebase/base.ts';
 import { loadBelow } from './rebase/below.ts';
@@ -17,23 +18,36 @@ import { type SignedBelow, signBins } from './sign-below.ts';
 import type { Api } from './upload/api.ts';
 import { BatchSender } from './upload/batch.ts';
 import { RepositoryFetcher } from './upload/fetcher.ts';
+import { canWait } from './upload/pending.ts';
+
+/** What became of the bins of a role. */
+export interface RenewedBins {
+  /** Signed here: published, or waiting for their next signer. */
+  readonly renewed: number;
+  /** What waits, the own role in the first one if it was given. */
+  readonly waiting: readonly Waiting[];
+  /** Not begun, as too much waits already. */
+  readonly left: number;
+}
 
 /**
- * Renews every bin. `E_CONFLICT` when one says something else than was signed here, before any of its
- * group is signed; groups before it are published and stay good.
+ * Renews every bin; those that lack signatures wait for them, so many together as a proposal may have.
+ * `E_CONFLICT` when one says something else than was signed here, before any of its group is signed;
+ * groups before it are published, or wait, and stay good.
+ * @param own the own role when it lacks signatures: it waits with the first of them
  */
 export async function renewBins(
   session: Session,
   api: Api,
   base: Base,
   succinct: SuccinctRoles,
-  expires: Instant,
-  adopt: boolean,
-): Promise<number> {
+  { expires, adopt, own }: { expires: Instant; adopt: boolean; own?: SignedRole },
+): Promise<RenewedBins> {
   const log = await BinLog.load(session.dir);
   const fetcher = new RepositoryFetcher(session.repository);
   const names = binNames(succinct);
   const progress = session.context.ui.progress('renewing bins', names.length);
+  const proposals = new Proposals(session, api, own);
   /** The group before, which the service judges while the next one is read and signed here. */
   let before: Promise<void> = Promise.resolve();
   for (let at = 0; at < names.length; at += PUBLISHER_LIMITS.binsAtOnce) {
@@ -49,13 +63,75 @@ export async function renewBins(
     await before;
     await renewing;
     const signed = await signBins(session, succinct, found, log);
+    if (signed.some(({ have, need }) => have < need)) {
+      if (!(await proposals.leave(signed, (count) => progress.advance(count)))) break;
+      continue;
+    }
     before = handInGroup(session, api, signed).then(() => progress.advance(signed.length));
     // Its failure is met above or below; it is none of nobody's until then.
     before.catch(() => {});
   }
   await before;
   progress.done();
-  return names.length;
+  const { waiting, bins, isFull } = await proposals.end();
+  const left = isFull ? names.length - bins : 0;
+  if (left > 0)
+    session.context.ui.warn(
+      `${left} bins are not renewed yet: as many changes wait as may; run it again when they are published`,
+    );
+  return { renewed: names.length - left, waiting, left };
+}
+
+/** What lacks signatures, left at the service in so many proposals as it takes. */
+class Proposals {
+  readonly #session: Session;
+  readonly #api: Api;
+  #own: SignedRole | undefined;
+  readonly waiting: Waiting[] = [];
+  /** Bins that wait. */
+  bins = 0;
+  isFull = false;
+
+  constructor(session: Session, api: Api, own: SignedRole | undefined) {
+    this.#session = session;
+    this.#api = api;
+    this.#own = own;
+  }
+
+  /** False when no more may wait. */
+  async leave(signed: readonly SignedBelow[], onLeft: (count: number) => void): Promise<boolean> {
+    for (let at = 0; at < signed.length && !this.isFull; ) {
+      const own = this.#own === undefined ? [] : [this.#own];
+      let end = at;
+      while (end < signed.length && canWait([...own, ...signed.slice(at, end + 1)])) end += 1;
+      // One that is too large by itself is refused with what says so.
+      const bins = signed.slice(at, Math.max(end, at + 1));
+      if (await this.#bring(bins)) onLeft(bins.length);
+      at += bins.length;
+    }
+    return !this.isFull;
+  }
+
+  /** The own role waits alone where no bin took it along. */
+  async end(): Promise<this> {
+    if (this.#own !== undefined && !this.isFull) await this.#bring([]);
+    return this;
+  }
+
+  async #bring(bins: readonly SignedBelow[]): Promise<boolean> {
+    try {
+      const together = { own: this.#own, nested: [], bins };
+      this.waiting.push(await leaveWaiting(this.#session, this.#api, together));
+    } catch (error) {
+      // What waits already is not lost by it.
+      if (!isIronError(error, 'E_QUOTA') || this.waiting.length === 0) throw error;
+      this.isFull = true;
+      return false;
+    }
+    this.#own = undefined;
+    this.bins += bins.length;
+    return true;
+  }
 }
 
 async function handInGroup(

@@ -1,13 +1,21 @@
 /** What a change that waits would change: each of its roles, shown against what is published. */
 
+import type { CommandContext } from '../shared/cli/command.ts';
 import { type JsonObject, type JsonValue, jsonObject } from '../shared/json/value.ts';
 import { objectMember } from '../shared/tuf/build.ts';
 import type { DelegatedKeys } from '../shared/tuf/delegations.ts';
 import type { TrustChange } from '../shared/tuf/diff/change.ts';
-import { keysBelow } from '../shared/tuf/nested.ts';
+import { diffText } from '../shared/tuf/diff/trust-diff.ts';
+import { keysBelow, rolesBelow } from '../shared/tuf/nested.ts';
 import type { Targets } from '../shared/tuf/targets.ts';
 import { publishedBranch } from './branch.ts';
-import { demandFollows, demandNestedFile, demandOwnRole, showRole } from './co-sign.ts';
+import {
+  demandFollows,
+  demandNestedFile,
+  demandOwnRole,
+  roleChanges,
+  showRole,
+} from './co-sign.ts';
 import type { Base } from './rebase/base.ts';
 import type { Session } from './session.ts';
 
@@ -49,8 +57,12 @@ export async function showDraft(
   const after = listed(files.map(({ file }) => file));
   const drafted = new Set(files.map(({ role }) => role));
   const ended = [...published].flatMap(([name, file]) => (drafted.has(name) ? [] : [file]));
+  const bins = judged.filter(({ keys }) => keys !== undefined && !('name' in keys));
+  const ofBins = showBins(context, vendor, { bins, published, before, after });
   return judged.map((one) => {
     const { role, file } = one;
+    const ofBin = ofBins.get(role);
+    if (ofBin !== undefined) return { ...one, changes: ofBin };
     const old = published.get(role);
     // The loss of entries is told at the role that listed them; of a role that ends, at the vendor's own.
     const gone = [...(old === undefined ? [] : [old]), ...(role === vendor ? ended : [])];
@@ -73,12 +85,52 @@ async function publishedRoles(
   const published = new Map<string, Targets>();
   if (base.role !== undefined && files.some(({ role }) => role === vendor))
     published.set(vendor, base.role);
-  for (const { name } of base.role?.delegations?.roles ?? []) {
-    const isDrafted = files.some(({ role }) => role === name);
-    if (isDrafted || keysBelow(own, name) === undefined)
+  const drafted = new Set(files.map(({ role }) => role));
+  for (const name of rolesBelow(base.role))
+    if (drafted.has(name) || keysBelow(own, name) === undefined)
       published.set(name, await branch.below(name));
-  }
   return published;
+}
+
+interface DraftedBins {
+  readonly bins: readonly DraftedFile[];
+  readonly published: ReadonlyMap<string, Targets>;
+  /** Entries of all that is published, and of all that is drafted. */
+  readonly before: ReadonlyMap<string, JsonValue>;
+  readonly after: ReadonlyMap<string, JsonValue>;
+}
+
+/**
+ * What the bins change, shown together: of each what it says of a path, in which no line may be missed;
+ * of all of them until when they are valid. Which bin a path is in, its hash says.
+ */
+function showBins(
+  context: CommandContext,
+  vendor: string,
+  { bins, published, before, after }: DraftedBins,
+): Map<string, TrustChange[]> {
+  const changes = new Map<string, TrustChange[]>();
+  /** What is said alike of several bins, as a new date is, by its text. */
+  const lines = new Map<string, { readonly change: TrustChange; roles: number }>();
+  for (const { role, file } of bins) {
+    const old = published.get(role);
+    const entries =
+      before.size === 0 ? undefined : compared(before, after, old === undefined ? [] : [old], file);
+    const said = roleChanges(old, file, entries);
+    changes.set(role, said);
+    for (const change of said) {
+      const line = lines.get(change.text) ?? { change, roles: 0 };
+      lines.set(change.text, line);
+      line.roles += 1;
+    }
+  }
+  if (bins.length > 0) {
+    const texts = Array.from(lines.values(), ({ change, roles }) =>
+      roles === 1 ? change : { ...change, text: `${change.text} (${roles} bins)` },
+    );
+    context.ui.stage(`this is what ${bins.length} bins of ${vendor} change:\n${diffText(texts)}`);
+  }
+  return changes;
 }
 
 function listed(roles: readonly Targets[]): Map<string, JsonValue> {

@@ -26,7 +26,10 @@ export interface SignedBelow {
   readonly need: number;
 }
 
-/** Signs bins with the TUF keys that are here; notes them before they leave. `E_THRESHOLD`. */
+/**
+ * Signs bins with the TUF keys that are here, and notes them before they leave; others may have to sign
+ * after that. `E_THRESHOLD` when no key that is here counts.
+ */
 export async function signBins(
   session: Session,
   succinct: SuccinctRoles,
@@ -37,7 +40,7 @@ export async function signBins(
   const bins: SignedBelow[] = [];
   for (const [role, tree] of trees) {
     const bin = counted(succinct, role, await sealMetadata(crypto, tree, signers));
-    if (bin.have < bin.need) throw tooFew(role, succinct);
+    if (bin.have === 0) throw noneCounts(role);
     bins.push(bin);
   }
   await note(log, trees);
@@ -67,22 +70,35 @@ export async function signNested(
   return signed;
 }
 
+/** A role below the own one that somebody else made. */
+export interface BelowToSign {
+  readonly role: string;
+  readonly file: Targets;
+  readonly keys: DelegatedKeys;
+}
+
 /**
- * Adds the signatures of the keys that are here to a nested role that somebody else made; says how
- * many keys these were, of those that count.
+ * Adds the signatures of the keys that are here to roles below the own one that somebody else made; says
+ * on how many of them a key that is here counts.
  */
-export async function coSignNested(
+export async function coSignBelow(
   session: Session,
-  keys: DelegatedKeys,
-  role: string,
-  file: Targets,
-): Promise<{ readonly signed: SignedBelow; readonly signers: number }> {
-  const signers = await signersOf(session, keys, role);
-  const signed = counted(keys, role, await addSignatures(crypto, file.envelope, signers));
+  files: readonly BelowToSign[],
+): Promise<{ readonly signed: readonly SignedBelow[]; readonly count: number }> {
+  const signed: SignedBelow[] = [];
   // What was only looked at here is not known here.
-  if (signers.length > 0)
-    await note(await BinLog.load(session.dir), new Map([[role, file.envelope.tree]]));
-  return { signed, signers: signers.length };
+  const own = new Map<string, JsonObject>();
+  let ofBins: readonly Signer[] | undefined;
+  for (const { role, file, keys } of files) {
+    const isNested = 'name' in keys;
+    if (!isNested) ofBins ??= await session.signers.among('tuf');
+    const here = isNested ? await session.signers.ofNested(role) : (ofBins ?? []);
+    const signers = countingOn(keys, here);
+    signed.push(counted(keys, role, await addSignatures(crypto, file.envelope, signers)));
+    if (signers.length > 0) own.set(role, file.envelope.tree);
+  }
+  await note(await BinLog.load(session.dir), own);
+  return { signed, count: own.size };
 }
 
 /** The keys that are here of those that count: after an exchange vendor.json may name others. */
@@ -91,8 +107,12 @@ async function signersOf(
   keys: DelegatedKeys,
   role: string,
 ): Promise<Signer[]> {
+  return countingOn(keys, await signers.ofNested(role));
+}
+
+function countingOn(keys: DelegatedKeys, here: readonly Signer[]): Signer[] {
   const count = keyIdentities(keys.table, keys);
-  return (await signers.ofNested(role)).filter(({ key }) => count.has(keyIdentity(key)));
+  return here.filter(({ key }) => count.has(keyIdentity(key)));
 }
 
 /** How far the file of a role below the vendor's own is signed. */
@@ -119,9 +139,9 @@ async function note(log: BinLog, trees: ReadonlyMap<string, JsonObject>): Promis
   );
 }
 
-function tooFew(role: string, { threshold }: SuccinctRoles): IronError {
-  return new IronError('E_THRESHOLD', `the keys here are too few for the bin ${role}`, {
-    why: `${threshold} keys must sign, and bins are signed in one place`,
-    hint: 'no bin was sent; bring the keys together, or, after an exchange of keys, let `ironport split` with the number of bins that there is sign all of them with the new ones',
+function noneCounts(role: string): IronError {
+  return new IronError('E_THRESHOLD', `none of the keys here counts on the bin ${role}`, {
+    why: 'the published role of the vendor names other keys for its bins',
+    hint: 'no bin was sent; after an exchange of keys, let `ironport split` with the number of bins that there is sign all of them with the new ones',
   });
 }

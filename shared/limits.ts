@@ -281,6 +281,8 @@ export const DRAFT_LIMITS = {
   open: 32,
   /** and of those that one key began. */
   openByKey: 4,
+  /** Files of one: a list of all drafts names each, and a person looks at what they change. */
+  files: 512,
   /** What became of drafts is remembered for so long, and of so many. */
   endedSeconds: 90 * 86_400,
   ended: 128,

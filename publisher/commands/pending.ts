@@ -18,7 +18,7 @@ import { writeFileExclusive } from '../../shared/node/files.ts';
 import { addSignatures } from '../../shared/tuf/build.ts';
 import { shortKeyId } from '../../shared/tuf/key.ts';
 import { parseTargets } from '../../shared/tuf/targets.ts';
-import { countOf, type SignedTogether, waitingText } from '../co-sign.ts';
+import { countOf, countOfDraft, type SignedTogether, waitingText } from '../co-sign.ts';
 import { countedSoFar, countSignatures, type SignedRole, seePublished } from '../hand-in.ts';
 import type { Base } from '../rebase/base.ts';
 import { remember } from '../rebase/floor.ts';
@@ -32,7 +32,7 @@ import {
   withSession,
 } from '../session.ts';
 import { type DraftedFile, type ShownFile, showDraft } from '../show-draft.ts';
-import { coSignNested, counted, type SignedBelow } from '../sign-below.ts';
+import { type BelowToSign, coSignBelow, counted } from '../sign-below.ts';
 import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
 import type { Api } from '../upload/api.ts';
 import { bringRoles, findDraft, listDrafts } from '../upload/pending.ts';
@@ -86,7 +86,7 @@ export const pendingShow: CommandSpec = {
       const [only, ...others] = files;
       if (out !== undefined && only !== undefined) {
         if (others.length > 0 || only.role !== session.config.vendor)
-          throw new IronError('E_USAGE', 'nested roles are signed where the service can be asked', {
+          throw new IronError('E_USAGE', 'roles below are signed where the service can be asked', {
             hint: 'nothing was written; use `ironport pending sign`',
           });
         await writeFileExclusive(out, only.bytes);
@@ -98,7 +98,9 @@ export const pendingShow: CommandSpec = {
           file: out ?? null,
         },
         text: [
-          ...files.map(({ role, file }) => roleWords(role, file)),
+          ...(files.length > MANY
+            ? [draftNames(files)]
+            : files.map(({ role, file }) => roleWords(role, file))),
           waitingText({ file: null, draft }, countOf(together)),
         ].join('\n'),
       };
@@ -128,7 +130,7 @@ async function signDraft(session: Session): Promise<CommandResult> {
   const base = await verifiedBase(session);
   const shown = await showDraft(session, base, files);
   const changes = shown.flatMap(({ changes }) => changes);
-  const names = files.map(({ role, file }) => `${role} ${file.version}`).join(' and ');
+  const names = draftNames(files);
   await confirm(context, `sign ${names} (${shortDraftId(draft)})?`);
   const signed = await signShown(session, base, shown);
   const { own, nested } = signed;
@@ -166,40 +168,32 @@ async function signShown(
   files: readonly ShownFile[],
 ): Promise<SignedTogether> {
   const { dir, config, signers } = session;
-  const nested: SignedBelow[] = [];
+  const below: BelowToSign[] = [];
   let own: SignedRole | undefined;
   let isSigned = false;
   for (const { role, file, bytes, keys } of files) {
-    if (keys === undefined) {
-      // Where a nested role waits with it, this may be the folder of those who sign that one.
-      const here = files.length === 1 ? await signers.here('tuf') : await signers.among('tuf');
-      const signedBytes =
-        here.length === 0 ? bytes : await addSignatures(crypto, file.envelope, here);
-      own =
-        here.length === 0
-          ? countedSoFar(base, bytes, config.vendor)
-          : countSignatures(base, signedBytes, config.vendor);
-      isSigned ||= here.length > 0;
-      if (here.length > 0) await remember(dir, 'lastSigned', signedBytes);
-    } else {
-      const { signed, signers } = await coSignNested(session, keys, role, file);
-      nested.push(signed);
-      isSigned ||= signers > 0;
+    if (keys !== undefined) {
+      below.push({ role, file, keys });
+      continue;
     }
+    // Where a nested role waits with it, this may be the folder of those who sign that one.
+    const here = files.length === 1 ? await signers.here('tuf') : await signers.among('tuf');
+    const signedBytes =
+      here.length === 0 ? bytes : await addSignatures(crypto, file.envelope, here);
+    own =
+      here.length === 0
+        ? countedSoFar(base, bytes, config.vendor)
+        : countSignatures(base, signedBytes, config.vendor);
+    isSigned ||= here.length > 0;
+    if (here.length > 0) await remember(dir, 'lastSigned', signedBytes);
   }
-  if (!isSigned)
+  const { signed: nested, count } = await coSignBelow(session, below);
+  if (!isSigned && count === 0)
     throw new IronError('E_KEY', 'no key that could sign it is in this folder', {
-      why: `vendor.json names none of the keys of ${files.map(({ role }) => role).join(' and ')}`,
+      why: `vendor.json names none of the keys of ${rolesText(files)}`,
       hint: 'nothing was signed',
     });
   return { own, nested };
-}
-
-function countOfDraft({ files }: DraftReply): { readonly have: number; readonly need: number } {
-  const all = files.flatMap(({ signatures }) => signatures);
-  const sum = (number: (one: { have: number; need: number }) => number): number =>
-    all.reduce((total, one) => total + number(one), 0);
-  return { have: sum(({ have, need }) => Math.min(have, need)), need: sum(({ need }) => need) };
 }
 
 interface Loaded {
@@ -249,14 +243,39 @@ function row(draft: DraftReply): string[] {
   const isOpen = draft.state === 'open';
   return [
     shortDraftId(draft),
-    draft.files.map(({ role, version }) => `${role} ${version}`).join(', '),
-    draft.files
-      .flatMap(({ signed_by }) => signed_by)
-      .map(shortKeyId)
-      .join(' ') || 'nobody',
+    namesOf(draft.files, ', '),
+    Array.from(new Set(draft.files.flatMap(({ signed_by }) => signed_by)), shortKeyId).join(' ') ||
+      'nobody',
     isOpen ? `lacks ${lacking(draft)}` : draft.state,
     isOpen ? `until ${draft.until}` : (draft.error?.message ?? ''),
   ];
+}
+
+/** More roles than these are counted, and not named one by one. */
+const MANY = 6;
+
+function draftNames(files: readonly DraftedFile[]): string {
+  return namesOf(
+    files.map(({ role, file }) => ({ role, version: file.version })),
+    ' and ',
+  );
+}
+
+/** `acme 4 and acme.wifi 2`; of many roles how many there are. */
+function namesOf(
+  files: readonly { readonly role: string; readonly version: number }[],
+  and: string,
+): string {
+  const shown = files.slice(0, files.length > MANY ? 1 : MANY);
+  const words = shown.map(({ role, version }) => `${role} ${version}`);
+  if (files.length > MANY) words.push(`${files.length - 1} more roles`);
+  return words.join(and);
+}
+
+function rolesText(files: readonly { readonly role: string }[]): string {
+  const words = files.slice(0, MANY).map(({ role }) => role);
+  if (files.length > MANY) words.push(`${files.length - MANY} more`);
+  return words.join(' and ');
 }
 
 /** A draft for `--json`, without its bytes. */

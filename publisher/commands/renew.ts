@@ -11,12 +11,12 @@ import { formatInstant } from '../../shared/time.ts';
 import { formatMetadata, sign } from '../../shared/tuf/build.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
 import { binsOf } from '../branch.ts';
-import { leaveWaiting, waitingData, waitingText } from '../co-sign.ts';
+import { countOfDraft, leaveWaiting, waitingData, waitingText } from '../co-sign.ts';
 import { handIn, signRole } from '../hand-in.ts';
 import { renewedRole } from '../next-role.ts';
 import type { Base } from '../rebase/base.ts';
 import { remember } from '../rebase/floor.ts';
-import { renewBins } from '../renew-bins.ts';
+import { type RenewedBins, renewBins } from '../renew-bins.ts';
 import { type Left, renewNested } from '../renew-nested.ts';
 import {
   apiOf,
@@ -74,9 +74,18 @@ async function renewRole(session: Session): Promise<CommandResult> {
   if (out !== undefined) return await writeOnly(session, base.role, tree, out);
   const signed = await signRole(session, base, tree);
   const api = await apiOf(session);
+  const succinct = binsOf(base);
+  const adopt = context.flag('adopt');
   if (signed.have < signed.need) {
     const { role } = signed;
-    const waiting = await leaveWaiting(session, api, { own: signed, nested: [] });
+    const bins =
+      succinct === undefined
+        ? undefined
+        : await renewBins(session, api, base, succinct, { expires, adopt, own: signed });
+    const [waiting, ...others] = bins?.waiting ?? [
+      await leaveWaiting(session, api, { own: signed, nested: [] }),
+    ];
+    if (waiting === undefined) throw new IronError('E_INTERNAL', 'the own role was left nowhere');
     const { renewed: nested, left } = await renewNested(session, api, base, expires);
     return {
       data: {
@@ -84,23 +93,28 @@ async function renewRole(session: Session): Promise<CommandResult> {
         version: role.version,
         expires: formatInstant(role.expires),
         was: formatInstant(base.role.expires),
-        bins: 0,
+        bins: bins?.renewed ?? 0,
         nested: nested.map(({ data }) => data),
         left: left.map(leftData),
         ...waitingData(waiting),
+        ...(bins === undefined ? {} : { also_pending: others.map(({ draft }) => draft.id) }),
       },
-      ...exitFor(left),
-      text: [waitingText(waiting, signed), ...nested.map(({ text }) => text)].join('\n'),
+      ...exitFor(left, bins),
+      text: [
+        ...[waiting, ...others].map((one) => waitingText(one, countOfDraft(one.draft))),
+        ...nested.map(({ text }) => text),
+      ].join('\n'),
     };
   }
   const published = await handIn(session, api, signed);
   const { renewed: nested, left } = await renewNested(session, api, base, expires);
-  const succinct = binsOf(base);
   // The delegation to them is the same: they are renewed after it, some at a time.
-  const bins =
+  const renewedBins =
     succinct === undefined
-      ? 0
-      : await renewBins(session, api, base, succinct, expires, context.flag('adopt'));
+      ? undefined
+      : await renewBins(session, api, base, succinct, { expires, adopt });
+  const bins = renewedBins?.renewed ?? 0;
+  const waiting = renewedBins?.waiting ?? [];
   return {
     data: {
       role: config.vendor,
@@ -111,9 +125,11 @@ async function renewRole(session: Session): Promise<CommandResult> {
       nested: nested.map(({ data }) => data),
       left: left.map(leftData),
       ...published,
+      ...(waiting.length === 0 ? {} : { also_pending: waiting.map(({ draft }) => draft.id) }),
     },
-    ...exitFor(left),
+    ...exitFor(left, renewedBins),
     text: [
+      ...waiting.map((one) => waitingText(one, countOfDraft(one.draft))),
       `${bins === 0 ? '' : `${bins} bins and `}${roleWords(config.vendor, signed.role)}, where it was ${formatInstant(base.role.expires)}`,
       ...nested.map(({ text }) => text),
     ].join('\n'),
@@ -127,7 +143,8 @@ async function hasOwnKeys({ signers, config }: Session): Promise<boolean> {
 }
 
 /** A timer is to hear that something was left, before it expires; what others renew is none of its own. */
-function exitFor(left: readonly Left[]): { exit?: number } {
+function exitFor(left: readonly Left[], bins?: RenewedBins): { exit?: number } {
+  if (bins !== undefined && bins.left > 0) return { exit: CODES.E_QUOTA.exit };
   return left.every(({ why }) => why === 'elsewhere') ? {} : { exit: CODES.E_CONFLICT.exit };
 }
 

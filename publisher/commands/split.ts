@@ -11,6 +11,7 @@ import { binNames, type SuccinctRoles } from '../../shared/tuf/delegations.ts';
 import { keyIdentities } from '../../shared/tuf/role.ts';
 import type { Targets } from '../../shared/tuf/targets.ts';
 import { binsOf } from '../branch.ts';
+import { countOf, isComplete, leaveWaiting, waitingData, waitingText } from '../co-sign.ts';
 import { handIn, signRole } from '../hand-in.ts';
 import type { Base } from '../rebase/base.ts';
 import { loadBelow } from '../rebase/below.ts';
@@ -34,7 +35,7 @@ export const split: CommandSpec = {
   name: 'split',
   summary: 'divide the own role into hash bins, so that a publication costs the same at any size',
   description:
-    'With N bins (TAP 15) a publication signs and sends the bins that change and nothing else. N is a power of two; about a hundred targets a bin are good. N of 1 puts everything back into one file. Bins of an earlier number stay in the snapshot for ever. With the number that there is, the bins are signed anew by the keys that are here, once after an exchange of keys. All TUF keys that must sign have to be here.',
+    'With N bins (TAP 15) a publication signs and sends the bins that change and nothing else. N is a power of two; about a hundred targets a bin are good. N of 1 puts everything back into one file. Bins of an earlier number stay in the snapshot for ever. With the number that there is, the bins are signed anew by the keys that are here, once after an exchange of keys. What other keys must sign, too, waits at the service (`ironport pending`), up to 512 files together.',
   options: [
     { flags: '--bins <n>', description: 'how many bins: 1, 2, 4 … 16384', required: true },
     REPOSITORY_OPTION,
@@ -69,14 +70,17 @@ async function splitRole(session: Session): Promise<CommandResult> {
       why: `a role has nested roles or hash bins, and not both: ${nested.map(({ name }) => name).join(', ')}`,
       hint: 'nothing was signed; `ironport unnest` takes them back first',
     });
-  const keys = (await signers.here('tuf')).map((signer) => signer.key);
+  const here = (await signers.here('tuf')).map((signer) => signer.key);
   const bins = binsOf(base);
-  if ((bins?.bitLength ?? 0) === bits && (bins === undefined || haveKeysOf(base, bins, keys)))
+  if ((bins?.bitLength ?? 0) === bits && (bins === undefined || haveKeysOf(base, bins, here)))
     throw new IronError('E_NOTHING_TO_DO', `${vendor} is divided so already`);
   const entries = await publishedEntries(session, base, role);
+  // Where too few are here, bins are signed by those that sign the role, wherever they are.
+  const { threshold } = base.delegation;
+  const keys = here.length >= threshold ? here : keysOfRole(base);
   const listed = base.trusted.snapshot().roles;
   const division = divide({
-    ...{ vendor, base: role, entries, bits, keys, threshold: base.delegation.threshold },
+    ...{ vendor, base: role, entries, bits, keys, threshold },
     expires: systemClock() + LIFETIMES.vendor,
     listed: (name) => listed.get(name)?.version ?? 0,
   });
@@ -85,26 +89,33 @@ async function splitRole(session: Session): Promise<CommandResult> {
   if (succinct !== undefined)
     signedBins = await signBins(session, succinct, division.bins, await BinLog.load(dir));
   const signed = await signRole(session, base, own);
-  if (signed.have < signed.need)
-    throw new IronError('E_THRESHOLD', `${signed.have} of the ${signed.need} keys are here`, {
-      hint: 'nothing was sent; a role is divided where all keys that must sign are',
-    });
+  const count = succinct === undefined ? 1 : signedBins.length;
+  const facts = { role: vendor, version: signed.role.version, bins: count, targets: entries.size };
   const api = await apiOf(session);
+  const together = { own: signed, nested: [], bins: signedBins };
+  if (!isComplete(together)) {
+    const waiting = await leaveWaiting(session, api, together);
+    return {
+      data: { ...facts, ...waitingData(waiting) },
+      text: waitingText(waiting, countOf(together)),
+    };
+  }
   const sender = new BatchSender(api);
   for (const { sha256, bytes } of signedBins) await sender.add({ sha256, bytes });
   await sender.flush();
   const { snapshot, timestamp } = await handIn(session, api, signed, { bins: signedBins });
-  const count = succinct === undefined ? 1 : signedBins.length;
   return {
-    data: {
-      ...{ role: vendor, version: signed.role.version, bins: count, targets: entries.size },
-      ...{ snapshot, timestamp },
-    },
+    data: { ...facts, snapshot, timestamp },
     text:
       succinct === undefined
         ? `${entries.size} targets are back in ${vendor} ${signed.role.version}`
         : `${vendor} ${signed.role.version} is divided into ${count} bins, ${entries.size} targets in all`,
   };
+}
+
+/** Every key that may sign the role, as the operators' targets list them. */
+function keysOfRole({ keys, delegation }: Base): PublicKey[] {
+  return delegation.keyids.flatMap((id) => keys.get(id)?.publicKey ?? []);
 }
 
 /** Whether the bins want the keys of the role, those here included: not so after an exchange. */

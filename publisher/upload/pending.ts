@@ -10,20 +10,37 @@ import {
 import { parseBody } from '../../shared/api/upload.ts';
 import { toBase64, utf8 } from '../../shared/bytes.ts';
 import { IronError } from '../../shared/errors.ts';
-import { SERVER_LIMITS } from '../../shared/limits.ts';
+import { DRAFT_LIMITS, SERVER_LIMITS } from '../../shared/limits.ts';
 import type { Api, ApiRequest } from './api.ts';
 
+/** Most bytes of an answer. */
+const ANSWER = 2 * SERVER_LIMITS.body;
+
+/** Bytes of role files, beside what names them, that a proposal can have: they go as base64. */
+const PROPOSAL = Math.floor((SERVER_LIMITS.body * 3) / 4) - 512 * (DRAFT_LIMITS.files + 1);
+
+/** Whether roles can wait together, as one proposal. */
+export function canWait(files: readonly { readonly bytes: Uint8Array }[]): boolean {
+  const bytes = files.reduce((sum, file) => sum + file.bytes.length, 0);
+  return files.length <= DRAFT_LIMITS.files && bytes <= PROPOSAL;
+}
+
 /**
- * Brings the vendor's role, roles nested in it or both, with the signatures that they have; the answer
- * says what is missing still. `E_TOO_LARGE`.
+ * Brings the vendor's role, roles below it (nested ones or bins) or both, with the signatures that they
+ * have; the answer says what is missing still. `E_TOO_LARGE`.
  */
 export function bringRoles(
   api: Api,
   vendor: string,
   own: Uint8Array | undefined,
-  nested: readonly { readonly role: string; readonly bytes: Uint8Array }[] = [],
+  below: readonly { readonly role: string; readonly bytes: Uint8Array }[] = [],
 ): Promise<DraftReply> {
-  const others = nested.map(({ role, bytes }) => ({ role, metadata: toBase64(bytes) }));
+  if (!canWait([...(own === undefined ? [] : [{ bytes: own }]), ...below]))
+    throw new IronError('E_TOO_LARGE', `the roles of ${vendor} are too large to wait together`, {
+      why: `at most ${DRAFT_LIMITS.files} files of ${PROPOSAL} bytes wait as one change`,
+      hint: 'nothing was sent; sign where all the keys are',
+    });
+  const others = below.map(({ role, bytes }) => ({ role, metadata: toBase64(bytes) }));
   const document = {
     schema: DRAFT_ROLE_SCHEMA,
     role: vendor,
@@ -31,10 +48,6 @@ export function bringRoles(
     ...(others.length === 0 ? {} : { nested: others }),
   };
   const body = utf8(JSON.stringify(document));
-  if (body.length > SERVER_LIMITS.body)
-    throw new IronError('E_TOO_LARGE', `the roles of ${vendor} are too large to wait together`, {
-      hint: 'nothing was sent; sign where all the keys are',
-    });
   return ask(api, 202, draftReply, {
     method: 'POST',
     path: 'pending',
@@ -61,5 +74,6 @@ async function ask<T>(
 ): Promise<T> {
   const reply = await api.send(request);
   if (reply.status !== status) throw await api.failure(reply);
-  return parseBody(schema, await reply.bytes(SERVER_LIMITS.body));
+  // What was brought comes back, with what is said of each file.
+  return parseBody(schema, await reply.bytes(ANSWER), ANSWER);
 }

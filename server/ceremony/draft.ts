@@ -1,6 +1,6 @@
-/** A draft as a signer reads it: each file against what it follows, and whose keys count. */
+/** A draft of role files as a signer reads it: each against what it follows, and whose keys count. */
 
-import { collecting, type DraftReply, draftId } from '../../shared/api/pending.ts';
+import { collecting, type DraftReply, draftId, operatorParts } from '../../shared/api/pending.ts';
 import { decodeFile } from '../../shared/api/upload.ts';
 import { IronError } from '../../shared/errors.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
@@ -30,18 +30,20 @@ export interface ReadDraft {
 }
 
 /**
- * Reads what the service gave as the draft `reply.id`. `E_HASH` when it is another one: the id that
- * signers tell each other names what is signed. `E_CONFLICT` when it does not follow what stands.
+ * The files that the service gave as the draft `reply.id`. `E_HASH` when it is another one: the id that
+ * signers tell each other names what is signed.
  */
-export function readDraft(reply: DraftReply, standing: StandingTree): ReadDraft {
+export function draftFiles(reply: DraftReply): Uint8Array[] {
   const files = (reply.contents ?? []).map(decodeFile);
-  const said = files.map((bytes) => collecting(bytes)?.signedBytes() ?? bytes);
-  if (draftId(crypto, undefined, said) !== reply.id) {
-    throw new IronError('E_HASH', `the service shows something else as ${reply.id}`, {
-      why: 'the id of a change is the digest of what it says',
-      hint: 'nothing was signed; tell the other operators: the service may be in strange hands',
-    });
-  }
+  if (draftId(crypto, undefined, operatorParts(files)) === reply.id) return files;
+  throw new IronError('E_HASH', `the service shows something else as ${reply.id}`, {
+    why: 'the id of a change is the digest of what it says',
+    hint: 'nothing was signed; tell the other operators: the service may be in strange hands',
+  });
+}
+
+/** `E_CONFLICT` when it does not follow what stands. */
+export function readDraft(files: readonly Uint8Array[], standing: StandingTree): ReadDraft {
   const roles = files.flatMap((bytes, at) =>
     collecting(bytes) === undefined ? [] : [{ at, file: parseRoleFile(bytes, 'file') }],
   );

@@ -5,13 +5,12 @@ import type { Crypto } from '../../shared/crypto/crypto.ts';
 import type { PublicKey } from '../../shared/crypto/key.ts';
 import type { Signer } from '../../shared/crypto/signer.ts';
 import { IronError } from '../../shared/errors.ts';
-import { pae, writeEnvelope } from '../../shared/evidence/dsse.ts';
+import { pae } from '../../shared/evidence/dsse.ts';
 import { IN_TOTO_PAYLOAD_TYPE } from '../../shared/evidence/identifiers.ts';
 import { isJsonObject, type JsonObject } from '../../shared/json/value.ts';
 import { revocations as place } from '../../shared/layout.ts';
-import { REVOCATION_LIMITS } from '../../shared/limits.ts';
 import type { RevocationList } from '../../shared/revocation/list.ts';
-import { listPayload, readList } from '../../shared/revocation/signed-list.ts';
+import { listPayload, readList, writeList } from '../../shared/revocation/signed-list.ts';
 import type { Instant } from '../../shared/time.ts';
 import {
   delegationTree,
@@ -122,12 +121,7 @@ async function addTo(
   if (signatures.size === 0)
     throw new IronError('E_USAGE', 'a list needs at least one signature of the team');
   const listed = [...signatures].map(([keyid, sig]) => ({ keyid, sig }));
-  const bytes = writeEnvelope({ payloadType: IN_TOTO_PAYLOAD_TYPE, payload, signatures: listed });
-  if (bytes.length > REVOCATION_LIMITS.list)
-    throw new IronError('E_TOO_LARGE', `the list would have ${bytes.length} bytes`, {
-      why: `hosts read at most ${REVOCATION_LIMITS.list}; one floor does the work of many digests`,
-    });
-  return bytes;
+  return writeList(payload, listed);
 }
 
 /** One more thing that is revoked. */

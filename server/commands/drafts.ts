@@ -7,9 +7,10 @@ import {
   lacking,
   shortDraftId,
 } from '../../shared/api/pending.ts';
+import { decodeFile } from '../../shared/api/upload.ts';
 import type { CommandContext, OptionSpec } from '../../shared/cli/command.ts';
 import { IronError } from '../../shared/errors.ts';
-import { api } from '../../shared/layout.ts';
+import { api, revocations } from '../../shared/layout.ts';
 import { shortKeyId } from '../../shared/tuf/key.ts';
 import { isComplete, standingText } from '../../shared/tuf/standing.ts';
 import { homeOf } from '../config.ts';
@@ -72,6 +73,17 @@ export async function findDraft(
   );
 }
 
+/** The lists of revocations that wait, whole or not, each under the id that it has by what it says. */
+export async function listsThatWait(context: CommandContext, reach: Reach): Promise<Uint8Array[]> {
+  const lists: Uint8Array[] = [];
+  for (const { id, state, files } of await listDrafts(context, reach)) {
+    if (state !== 'open' || !files.some(({ role }) => role === revocations.list)) continue;
+    const { contents = [] } = await findDraft(context, reach, id);
+    lists.push(...contents.map(decodeFile));
+  }
+  return lists;
+}
+
 /** The one draft whose id begins so. */
 export function resolveDraft(drafts: readonly DraftReply[], id: string): DraftReply {
   if (!/^[0-9a-f]{8,32}$/.test(id))
@@ -128,6 +140,7 @@ function signersWords({ files }: DraftReply): string {
 
 /** How far a draft has come, and what its next step is. */
 export function draftText(draft: DraftReply): string {
+  if (draft.state === 'published') return `${draftWords(draft)} is published`;
   const counted = draft.files
     .filter(({ signatures }) => signatures.length > 0)
     .map(({ role, version, signatures }) =>
@@ -137,6 +150,14 @@ export function draftText(draft: DraftReply): string {
   const id = shortDraftId(draft);
   const step = isWhole
     ? `${draftWords(draft)} has all of its signatures`
-    : `${draftWords(draft)} waits for signatures as ${id}, until ${draft.until}; the others: \`ironport-repo pending sign ${id}\``;
+    : isSignedList(draft)
+      ? `${draftWords(draft)} has all signatures of the team, and waits as ${id}, until ${draft.until}, to be listed: \`ironport-repo revocations renew\``
+      : `${draftWords(draft)} waits for signatures as ${id}, until ${draft.until}; the others: \`ironport-repo pending sign ${id}\``;
   return [...counted, step].join('\n');
+}
+
+/** A list of revocations that the team signed, and that the renewal key must list yet. */
+function isSignedList({ files }: DraftReply): boolean {
+  const [team] = files.find(({ role }) => role === revocations.list)?.signatures ?? [];
+  return team !== undefined && isComplete([team]);
 }

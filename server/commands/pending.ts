@@ -6,6 +6,7 @@ import {
   type DraftReply,
   demandSignedDigits,
   draftReply,
+  isListAlone,
   lacking,
   shortDraftId,
 } from '../../shared/api/pending.ts';
@@ -13,21 +14,18 @@ import { errorFromBody } from '../../shared/api/upload.ts';
 import type { CommandContext, CommandResult, CommandSpec } from '../../shared/cli/command.ts';
 import { YES_OPTION } from '../../shared/cli/confirm.ts';
 import { table } from '../../shared/cli/table.ts';
-import type { Signer } from '../../shared/crypto/signer.ts';
 import { IronError } from '../../shared/errors.ts';
 import { api } from '../../shared/layout.ts';
 import { METADATA_LIMITS } from '../../shared/limits.ts';
-import { systemClock } from '../../shared/node/clock.ts';
-import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
 import type { TrustChange } from '../../shared/tuf/diff/change.ts';
-import { keyId, shortKeyId } from '../../shared/tuf/key.ts';
-import { type DraftPart, type ReadDraft, readDraft } from '../ceremony/draft.ts';
+import { draftFiles, readDraft } from '../ceremony/draft.ts';
 import { writeSigned } from '../ceremony/files.ts';
-import { signersFor } from '../ceremony/follow.ts';
+import { type Signable, signableRoles } from '../ceremony/signable.ts';
+import { signableList } from '../ceremony/signable-list.ts';
 import { KEY_OPTION, PASSPHRASE_OPTION, signersOf } from '../ceremony/signers.ts';
-import { confirmSigning, showChanges, signAndCount } from '../ceremony/signing.ts';
+import { confirmSigning } from '../ceremony/signing.ts';
 import { standingTree } from '../ceremony/standing-tree.ts';
 import { DIR_OPTION } from '../config.ts';
 import { askService, fetchShown, type Reach } from './ask-service.ts';
@@ -93,9 +91,9 @@ export const pendingShow: CommandSpec = {
   schema: 'ironport-repo/pending-show/v1',
   async run(context) {
     const { reply, draft } = await load(context, await reachOf(context));
-    const changes = showParts(context, draft);
+    const changes = draft.show(context);
     const out = context.text('out');
-    const files = out === undefined ? [] : await writeParts(out, draft);
+    const files = out === undefined ? [] : await writeFiles(out, draft);
     return {
       data: { ...draftData(reply), changes, written: files },
       text: [draftText(reply), ...files.map((file) => `written to ${file}`)].join('\n'),
@@ -119,11 +117,10 @@ export const pendingSign: CommandSpec = {
     const reach = await reachOf(context);
     const { reply: asked, draft } = await load(context, reach);
     const signers = await signersOf(context);
-    demandUseful(draft, signers);
-    const changes = showParts(context, draft);
-    const words = draft.parts.map(partWords).join(' and ');
-    await confirmSigning(context, `${words} (${shortDraftId(asked)})`, signers);
-    const files = await signParts(draft, signers);
+    draft.demandUseful(signers);
+    const changes = draft.show(context);
+    await confirmSigning(context, `${draft.words} (${shortDraftId(asked)})`, signers);
+    const files = await draft.sign(signers);
     const reply = await bringDraft(context, reach, files);
     return await outcome(context, reach, reply, changes);
   },
@@ -151,14 +148,28 @@ export const pendingDrop: CommandSpec = {
 async function load(
   context: CommandContext,
   reach: Reach,
-): Promise<{ readonly reply: DraftReply; readonly draft: ReadDraft }> {
+): Promise<{ readonly reply: DraftReply; readonly draft: Signable }> {
   const pinned = await readFileCapped(context.need('root'), METADATA_LIMITS.root);
   const reply = await findDraft(context, reach, context.args[0] as string);
   if (reply.state !== 'open') throw endedError(reply);
   const standing = await standingTree(pinned, (path, cap) =>
     fetchShown(context, reach.url, path, cap),
   );
-  return { reply, draft: readDraft(reply, standing) };
+  const files = draftFiles(reply);
+  const draft = isListAlone(files)
+    ? await signableList(files[0], standing)
+    : signableRoles(readDraft(files, standing));
+  return { reply, draft };
+}
+
+async function writeFiles(folder: string, { named }: Signable): Promise<string[]> {
+  await onPath(folder, () => mkdir(folder, { recursive: true }));
+  const written: string[] = [];
+  for (const [name, bytes] of named) {
+    await writeSigned(join(folder, name), bytes);
+    written.push(join(folder, name));
+  }
+  return written;
 }
 
 function endedError(reply: DraftReply): IronError {
@@ -168,74 +179,6 @@ function endedError(reply: DraftReply): IronError {
   });
 }
 
-function showParts(context: CommandContext, draft: ReadDraft): TrustChange[] {
-  const changes = draft.parts.flatMap(({ file, before }) =>
-    showChanges(context.ui, file, before, systemClock()),
-  );
-  if (draft.beside > 0)
-    context.ui.note(
-      `${draft.beside} more goes along that is signed already: a vendor's role with its new keys, or revocations; the service takes it only as what stands, or as who may signs it`,
-    );
-  return changes;
-}
-
-async function writeParts(folder: string, { parts, files }: ReadDraft): Promise<string[]> {
-  await onPath(folder, () => mkdir(folder, { recursive: true }));
-  const written: string[] = [];
-  for (const [i, bytes] of files.entries()) {
-    const part = parts.find(({ at }) => at === i);
-    const name =
-      part === undefined
-        ? `beside-${i + 1}.json`
-        : `${part.file.file.version}.${part.file.type}.json`;
-    await writeSigned(join(folder, name), bytes);
-    written.push(join(folder, name));
-  }
-  return written;
-}
-
-function partWords({ file }: DraftPart): string {
-  return `${file.type} ${file.file.version}`;
-}
-
-/** Those of the signers whose signature counts on this file. */
-function countingOn({ file, root, also }: DraftPart, signers: readonly Signer[]): Signer[] {
-  const roots = [root, ...(also === undefined ? [] : [also])];
-  return file.type === 'root'
-    ? signersFor(signers, 'root', root, file.file)
-    : signersFor(signers, 'targets', ...roots);
-}
-
-/** A key that counts on no file tells its holder that the wrong key, or change, is at hand. */
-function demandUseful({ parts }: ReadDraft, signers: readonly Signer[]): void {
-  const useful = new Set(parts.flatMap((part) => countingOn(part, signers)));
-  const useless = signers.find((signer) => !useful.has(signer));
-  if (useless === undefined) return;
-  throw new IronError(
-    'E_NOT_AUTHORISED',
-    `the key ${shortKeyId(keyId(crypto, useless.key))} counts for nothing on this change`,
-    {
-      why: 'neither the root that is published nor the change lists it for what is signed here',
-      hint: 'nothing was signed; check which key, and which change, is meant',
-    },
-  );
-}
-
-/** Every file of the draft, those that these keys may sign with their signatures. */
-async function signParts(
-  { parts, files }: ReadDraft,
-  signers: readonly Signer[],
-): Promise<Uint8Array[]> {
-  const signed = new Map<number, Uint8Array>();
-  for (const part of parts) {
-    const own = countingOn(part, signers);
-    if (own.length === 0) continue;
-    const { bytes } = await signAndCount(part.file, part.root, own, part.also);
-    signed.set(part.at, bytes);
-  }
-  return files.map((bytes, at) => signed.get(at) ?? bytes);
-}
-
 /** What became of it: it waits on, or it was the last signature and the whole is published. */
 async function outcome(
   context: CommandContext,
@@ -243,6 +186,7 @@ async function outcome(
   reply: DraftReply,
   changes: readonly TrustChange[],
 ): Promise<CommandResult> {
+  // Whoever handed in the list and the role that lists it may have been faster than the last signer.
   if (reply.submission === null)
     return { data: { ...draftData(reply), changes, published: null }, text: draftText(reply) };
   const first = await submission(context, reach, reply.submission);

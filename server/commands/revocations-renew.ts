@@ -5,16 +5,19 @@
 
 import type { CommandContext, CommandResult, CommandSpec } from '../../shared/cli/command.ts';
 import { YES_OPTION } from '../../shared/cli/confirm.ts';
-import { IronError } from '../../shared/errors.ts';
+import { IronError, isIronError } from '../../shared/errors.ts';
 import { revocations as place } from '../../shared/layout.ts';
 import { LIFETIMES, METADATA_LIMITS } from '../../shared/limits.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { readFileCapped, writeFileAtomic } from '../../shared/node/files.ts';
-import { verifyList } from '../../shared/revocation/signed-list.ts';
+import { revocationDiff } from '../../shared/revocation/diff.ts';
+import type { RevocationFloors } from '../../shared/revocation/floors.ts';
+import { floorsOf, type VerifiedList, verifyList } from '../../shared/revocation/signed-list.ts';
 import { formatInstant, type Instant, parseSpan } from '../../shared/time.ts';
 import { formatMetadata, sign, withFields } from '../../shared/tuf/build.ts';
-import { parseRevocationTrust } from '../../shared/tuf/revocation-trust.ts';
+import { diffText } from '../../shared/tuf/diff/trust-diff.ts';
+import { parseRevocationTrust, type RevocationTrust } from '../../shared/tuf/revocation-trust.ts';
 import { verifyThreshold } from '../../shared/tuf/role.ts';
 import { isComplete } from '../../shared/tuf/standing.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
@@ -34,6 +37,7 @@ import {
   signAndCount,
   unsignedFile,
 } from '../ceremony/signing.ts';
+import { listsThatWait } from './drafts.ts';
 import { loadList, loadTrust, TARGETS_OPTION } from './revocations.ts';
 
 export const revocationsInit: CommandSpec = {
@@ -110,17 +114,18 @@ export const revocationsRenew: CommandSpec = {
   name: 'revocations renew',
   summary: 'sign that a list still stands: what a timer calls every few days',
   description:
-    'Refuses a list that the security team named in the targets did not sign. --role is the file that the last run wrote, and is replaced; while more than half of its time is left and it lists the same list, nothing is signed, and it can be submitted again.',
+    'Refuses a list that the security team named in the targets did not sign. --role is the file that the last run wrote, and is replaced; while more than half of its time is left and it lists the same list, nothing is signed, and it can be submitted again. With --url a newer list that waits at the service with all of its signatures is taken up: it replaces the file of --list.',
   options: [
     { flags: '--list <file>', description: 'the list in force', required: true },
     TARGETS_OPTION,
     { flags: '--role <file>', description: 'the file to write, and to follow', required: true },
     KEY_OPTION,
     { flags: '--version <n>', description: 'the version to sign, when the last file is lost' },
+    { flags: '--url <url>', description: 'the service where a newer list may wait' },
     PASSPHRASE_OPTION,
   ],
   examples: [
-    'ironport-repo revocations renew --list list.json --targets targets.json --role revocations.json --key renewal.json',
+    'ironport-repo revocations renew --list list.json --targets targets.json --role revocations.json --key renewal.json --url https://drivers.example',
   ],
   schema: 'ironport-repo/revocations-renew/v1',
   run: renew,
@@ -128,15 +133,26 @@ export const revocationsRenew: CommandSpec = {
 
 async function renew(context: CommandContext): Promise<CommandResult> {
   const trust = await loadTrust(context);
-  const list = await loadList(context.need('list'));
+  const listPath = context.need('list');
+  let list = await loadList(listPath);
   // The hot key vouches for nothing that hosts would refuse.
-  const { list: said } = verifyList(crypto, list, trust, undefined);
+  let standing = verifyList(crypto, list, trust, undefined);
+  const waiting = await waitingList(context, trust, standing);
+  if (waiting !== undefined) {
+    const said = revocationDiff(standing.list, waiting.verified.list);
+    context.ui.stage(
+      `list ${waiting.verified.list.version} waits whole, and is taken up:\n${diffText(said)}`,
+    );
+    ({ bytes: list, verified: standing } = waiting);
+    await writeFileAtomic(listPath, list);
+  }
+  const said = standing.list;
   const path = context.need('role');
   const now = systemClock();
   const last = await loadLast(path);
   const version = context.number('version', 1) ?? (last?.version ?? 0) + 1;
-  const standing = last !== undefined && lists(last, list) && isFresh(last.expires, now);
-  if (standing && context.text('version') === undefined)
+  const isGood = last !== undefined && lists(last, list) && isFresh(last.expires, now);
+  if (isGood && context.text('version') === undefined)
     return result(path, last.version, last.expires, said.version, false);
   const expires = now + LIFETIMES.revocations;
   const tree = listingTree(crypto, list, version, expires);
@@ -144,6 +160,47 @@ async function renew(context: CommandContext): Promise<CommandResult> {
   await requireCounts(context, bytes);
   await writeFileAtomic(path, bytes);
   return result(path, version, expires, said.version, true);
+}
+
+/**
+ * The newest list that waits at `--url` and holds on hosts that know the one in force. The team's
+ * signatures decide; a service that cannot be asked keeps nobody from renewing what is at hand.
+ */
+async function waitingList(
+  context: CommandContext,
+  trust: RevocationTrust,
+  { list, sha256 }: VerifiedList,
+): Promise<{ readonly bytes: Uint8Array; readonly verified: VerifiedList } | undefined> {
+  const url = context.text('url');
+  if (url === undefined) return undefined;
+  try {
+    const found = [];
+    for (const bytes of await listsThatWait(context, { url, token: undefined })) {
+      const verified = heldTo(bytes, trust, floorsOf({ list, sha256 }));
+      if (verified !== undefined && verified.list.version > list.version)
+        found.push({ bytes, verified });
+    }
+    return found.sort((a, b) => b.verified.list.version - a.verified.list.version)[0];
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (!isIronError(error) || error.code === 'E_INTERNAL') throw error;
+    context.ui.warn(`no list is taken up from ${url}: ${error.message}`);
+    return undefined;
+  }
+}
+
+/** Undefined for one that lacks signatures, or that hosts would refuse. */
+function heldTo(
+  bytes: Uint8Array,
+  trust: RevocationTrust,
+  before: RevocationFloors,
+): VerifiedList | undefined {
+  try {
+    return verifyList(crypto, bytes, trust, before);
+  } catch (error) {
+    if (isIronError(error, 'E_REVOCATIONS', 'E_ROLLBACK')) return undefined;
+    throw error;
+  }
 }
 
 async function loadLast(path: string): Promise<Targets | undefined> {

@@ -1,6 +1,6 @@
 /** `submit`: hands files that operators signed to the repository. */
 
-import type { DraftReply } from '../../shared/api/pending.ts';
+import { type DraftReply, isListAlone } from '../../shared/api/pending.ts';
 import { errorFromBody, type SubmissionReply } from '../../shared/api/upload.ts';
 import type { CommandContext, CommandResult, CommandSpec } from '../../shared/cli/command.ts';
 import { IronError, isIronError } from '../../shared/errors.ts';
@@ -15,9 +15,9 @@ import { handToService, publishHere, runningService } from './hand-in.ts';
 
 export const submit: CommandSpec = {
   name: 'submit',
-  summary: 'hand signed root or targets files to the repository',
+  summary: 'hand signed root or targets files, or revocations, to the repository',
   description:
-    "Gives the files to the service that runs over the folder, or to the one at --url; when none runs, takes the writer's lock and publishes them itself. The signatures decide, not who calls. A change that lacks signatures waits at the service for them (`pending`), and the command ends with exit 75. Only here, on the machine itself, a first root is taken.",
+    "Gives the files to the service that runs over the folder, or to the one at --url; when none runs, takes the writer's lock and publishes them itself. The signatures decide, not who calls. A change that lacks signatures waits at the service for them (`pending`), a list of revocations that is handed in alone likewise, and the command ends with exit 75. Only here, on the machine itself, a first root is taken.",
   arguments: [
     {
       name: 'file',
@@ -43,6 +43,7 @@ export const submit: CommandSpec = {
     let reply: SubmissionReply | undefined;
     let by = 'service';
     const reach = url === undefined ? await runningService(home) : { url, token: undefined };
+    if (isListAlone(files)) return await leaveList(context, reach, home, files);
     if (reach !== undefined) {
       try {
         reply = await handToService(context, reach, files, url === undefined);
@@ -71,6 +72,23 @@ export const submit: CommandSpec = {
   },
 };
 
+/**
+ * A list of revocations alone: what it lacks is signatures of the team, or the role that lists it, and it
+ * waits for either.
+ */
+async function leaveList(
+  context: CommandContext,
+  reach: Reach | undefined,
+  home: string,
+  files: readonly Uint8Array[],
+): Promise<CommandResult> {
+  if (reach !== undefined) return waitingResult(await bringDraft(context, reach, files));
+  throw new IronError('E_NOT_FOUND', `no service runs over ${home}, and a list waits at one`, {
+    why: 'by itself it cannot be published: the role that lists it names its digest',
+    hint: 'nothing was changed; start the service, give --url, or hand in the list together with the role: `ironport-repo revocations renew`',
+  });
+}
+
 /** A signed file, or all that is in the file of a ceremony. */
 async function loadFiles(path: string): Promise<Uint8Array[]> {
   const bytes = await readFileCapped(path, CEREMONY_LIMITS.file);
@@ -86,19 +104,23 @@ async function leavePending(
   files: readonly Uint8Array[],
   refused: IronError,
 ): Promise<CommandResult> {
-  let draft: DraftReply;
   try {
-    draft = await bringDraft(context, reach, files);
+    return waitingResult(await bringDraft(context, reach, files));
   } catch (error) {
     // Without a signature that counts there is no draft: then the first refusal says what is wrong.
     if (isIronError(error, 'E_NOT_AUTHORISED', 'E_SIGNATURE', 'E_USAGE')) throw refused;
     throw error;
   }
+}
+
+function waitingResult(draft: DraftReply): CommandResult {
   const [first] = draft.files;
+  // A list may have been brought before, and be published by now.
+  const isPublished = draft.state === 'published';
   return {
     data: {
       id: draft.id,
-      state: 'pending',
+      state: isPublished ? 'published' : 'pending',
       role: draft.files.map(({ role }) => role).join(' and '),
       version: first?.version ?? 0,
       verdicts: [],
@@ -106,6 +128,6 @@ async function leavePending(
       draft: draftData(draft),
     },
     text: draftText(draft),
-    exit: 75,
+    ...(isPublished ? {} : { exit: 75 }),
   };
 }

@@ -9,7 +9,10 @@ import { DRAFT_LIMITS } from '../../shared/limits.ts';
 import type { Instant } from '../../shared/time.ts';
 import { type Db, inTransaction } from './open.ts';
 
-/** What a draft is: `submitted` when it has all of its signatures and is a submission now. */
+/**
+ * What a draft is: `submitted` when it has all of its signatures and is a submission now, or was
+ * published with another one; then it names none.
+ */
 export type StoredState = 'open' | 'submitted' | EndState;
 export type EndState = 'refused' | 'stale' | 'expired' | 'dropped';
 
@@ -150,6 +153,16 @@ export class Drafts {
         context: { id },
       });
     this.#db.prepare('DELETE FROM draft_files WHERE draft = ?').run(id);
+  }
+
+  /** What it says is published: somebody handed it in whole, with what goes along. */
+  settle(id: string): void {
+    inTransaction(this.#db, () => {
+      const { changes } = this.#db
+        .prepare("UPDATE drafts SET state = 'submitted' WHERE id = ? AND state = 'open'")
+        .run(id);
+      if (changes === 1) this.#db.prepare('DELETE FROM draft_files WHERE draft = ?').run(id);
+    });
   }
 
   /** It will not be published. Its files are dropped, and why is remembered. */

@@ -68,9 +68,9 @@ const NESTED: Kind = {
 };
 
 /**
- * Every role that was submitted. Ends at the first one that is refused: there may be thousands. A
- * nested role that only lacks signatures ends it not: others may give them yet, and a draft waits for
- * them unless something is wrong that no signature can help.
+ * Every role that was submitted. Ends at the first one that is refused: there may be thousands. One
+ * that only lacks signatures ends it not: others may give them yet, and a draft waits for them unless
+ * something is wrong that no signature can help.
  */
 export async function judgeBelow(
   examination: Examination,
@@ -93,8 +93,8 @@ export async function judgeBelow(
     // What holds is said once, at the end, for all of them.
     if (found === undefined) return [];
     judgements.verdicts.pop();
-    const failed = judgeOne(judgements, kind, found.subject);
-    if (failed.some((name) => kind === BINS || name !== 'threshold')) return [];
+    const failed = judgeOne(judgements, kind, found.subject, short);
+    if (failed.some((name) => name !== 'threshold')) return [];
     for (const name of failed) short.add(name);
     roles.push(found.role);
     if (seen.size <= BIN_LIMITS.moved) continue;
@@ -159,15 +159,23 @@ async function readBelow(
   return { subject: below, role: examinedRole(below, { sha256, length: bytes.length }) };
 }
 
-/** The checks that fail: of a nested role all, of a bin the first. */
-function judgeOne(judgements: Judgements, kind: Kind, subject: Subject): string[] {
+/**
+ * The checks that fail: of a nested role all, of a bin the first that is not about signatures, and that
+ * once for all bins.
+ */
+function judgeOne(
+  judgements: Judgements,
+  kind: Kind,
+  subject: Subject,
+  short: ReadonlySet<string>,
+): string[] {
   const failed: string[] = [];
   for (const [name, check] of kind.checks) {
     const judged = judge(`${kind.refusal(subject.role)}: ${name}`, () => check(subject));
     if (judged.error === undefined) continue;
-    judgements.add(judged);
+    if (kind !== BINS || !short.has(name)) judgements.add(judged);
     failed.push(name);
-    if (kind === BINS) break;
+    if (kind === BINS && name !== 'threshold') break;
   }
   return failed;
 }

@@ -3,7 +3,7 @@
  * signature that counts opens a draft, or adds to one; when nothing is missing any more, the
  * service hands it in like any submission.
  *
- *     POST operator/pending         signed files of the operators; 202 a DraftReply
+ *     POST operator/pending         signed files of the operators, or a list; 202 a DraftReply
  *     GET  operator/pending         a DraftList
  *     GET  operator/pending/<id>    a DraftReply with the files
  *     POST pending                  a vendor's roles, signed request; 202 a DraftReply
@@ -15,8 +15,8 @@ import { concatBytes, toHex, utf8 } from '../bytes.ts';
 import type { Crypto } from '../crypto/crypto.ts';
 import { IronError } from '../errors.ts';
 import { revocations } from '../layout.ts';
-import { METADATA_LIMITS, NESTED_LIMITS, SERVER_LIMITS } from '../limits.ts';
-import { isListFile } from '../revocation/signed-list.ts';
+import { DRAFT_LIMITS, METADATA_LIMITS, SERVER_LIMITS } from '../limits.ts';
+import { isListFile, readList } from '../revocation/signed-list.ts';
 import { objectMember } from '../tuf/build.ts';
 import { type Envelope, parseEnvelope } from '../tuf/envelope.ts';
 import { EXTENSION_FIELD } from '../tuf/vendors.ts';
@@ -27,7 +27,7 @@ export const DRAFT_ROLE_SCHEMA = 'ironport.draft-role/v1';
 const roleName = z.string().min(1).max(100);
 const metadata = z.string().max(SERVER_LIMITS.body);
 
-/** A vendor's role, roles nested in it, or both together, that lack signatures. */
+/** A vendor's role, roles below it (nested ones or bins), or both together, that lack signatures. */
 export const draftRoleRequest = z
   .strictObject({
     schema: z.literal(DRAFT_ROLE_SCHEMA),
@@ -36,7 +36,7 @@ export const draftRoleRequest = z
     nested: z
       .array(z.strictObject({ role: roleName, metadata }))
       .min(1)
-      .max(NESTED_LIMITS.roles)
+      .max(DRAFT_LIMITS.files)
       .optional(),
   })
   .refine((body) => body.metadata !== undefined || body.nested !== undefined, {
@@ -50,10 +50,14 @@ const standing = z.object({
 });
 
 const draftFile = z.object({
-  /** `root`, `targets`, a role of a vendor; `beside` for a file that is complete and goes along. */
+  /**
+   * `root`, `targets`, a role of a vendor; `revocations/list.json` for a list of revocations; `beside`
+   * for a file that is complete and goes along.
+   */
   role: z.string(),
   version: z.number().int(),
-  expires: z.string(),
+  /** Null for a list, which is good until another one follows. */
+  expires: z.string().nullable(),
   signatures: z.array(standing),
   signed_by: z.array(z.string()),
 });
@@ -133,6 +137,28 @@ export function demandSignedDigits(given: string): void {
   });
 }
 
+/** Whether what is brought is one list of revocations and nothing else: then it collects signatures. */
+export function isListAlone(
+  files: readonly Uint8Array[],
+): files is readonly [Uint8Array, ...Uint8Array[]] {
+  const [only, ...others] = files;
+  return only !== undefined && others.length === 0 && isListFile(only);
+}
+
+/**
+ * What the name of a draft of the operators is made from: of a file that collects signatures what they
+ * are over, of the others all bytes. `E_JSON`, `E_SCHEMA`, `E_REVOCATIONS`.
+ */
+export function operatorParts(files: readonly Uint8Array[]): Uint8Array[] {
+  if (isListAlone(files)) return [listPart(readList(files[0]).envelope.payload)];
+  return files.map((bytes) => collecting(bytes)?.signedBytes() ?? bytes);
+}
+
+/** What the name of a list that waits alone is made from. */
+export function listPart(payload: Uint8Array): Uint8Array {
+  return concatBytes(utf8(`${revocations.list}\n`), payload);
+}
+
 /** What the name of a vendor's draft is made from: its own role's signed bytes, and others by name. */
 export function draftPart(vendor: string, role: string, signed: Uint8Array): Uint8Array {
   return role === vendor ? signed : concatBytes(utf8(`${role}\n`), signed);
@@ -140,8 +166,8 @@ export function draftPart(vendor: string, role: string, signed: Uint8Array): Uin
 
 /**
  * The envelope of a file of the operators that collects signatures: a root, or the targets that say
- * who the vendors are. Undefined for what goes along complete: a list of revocations, the role that
- * lists it, a vendor's role. By what it says, and not by who signed it: with its signatures left
+ * who the vendors are. Undefined for what goes along complete: a list of revocations that is not alone,
+ * the role that lists it, a vendor's role. By what it says, and not by who signed it: with its signatures left
  * out, a file must not pass for one that needs none.
  */
 export function collecting(bytes: Uint8Array): Envelope | undefined {

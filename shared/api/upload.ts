@@ -125,8 +125,12 @@ export type SubmissionReply = z.infer<typeof submissionReply>;
 export type SubmissionState = SubmissionReply['state'];
 
 /** A body of the API, through the strict reader and then its schema. `E_JSON`, `E_SCHEMA`. */
-export function parseBody<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {
-  const tree = parseJson(bytes, { length: SERVER_LIMITS.body, depth: 8 });
+export function parseBody<T>(
+  schema: z.ZodType<T>,
+  bytes: Uint8Array,
+  length: number = SERVER_LIMITS.body,
+): T {
+  const tree = parseJson(bytes, { length, depth: 8 });
   const result = schema.safeParse(tree);
   if (result.success) return result.data;
   const [first] = result.error.issues;

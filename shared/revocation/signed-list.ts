@@ -7,7 +7,13 @@ import { equalBytes, toHex } from '../bytes.ts';
 import type { Crypto } from '../crypto/crypto.ts';
 import type { PublicKey } from '../crypto/key.ts';
 import { asIronError, type ErrorDetails, IronError, isIronError } from '../errors.ts';
-import { type Envelope, parseEnvelope, verifyEnvelope } from '../evidence/dsse.ts';
+import {
+  type Envelope,
+  type EnvelopeSignature,
+  parseEnvelope,
+  verifyEnvelope,
+  writeEnvelope,
+} from '../evidence/dsse.ts';
 import { IN_TOTO_PAYLOAD_TYPE, PREDICATE_TYPES } from '../evidence/identifiers.ts';
 import { buildStatement, parseStatement } from '../evidence/statement.ts';
 import { parseJson } from '../json/read.ts';
@@ -116,6 +122,28 @@ export function verifyList(
   );
   // Signed first, read second: nothing in the payload is looked at before enough vouched for it.
   const keys = signers(crypto, envelope, trust);
+  return { ...judgeContent(crypto, envelope, trust, before), keys };
+}
+
+/**
+ * What a list says that may lack signatures still, to be looked at before one signs it: all that
+ * `verifyList` asks but who signed. `E_REVOCATIONS`, `E_ROLLBACK`.
+ */
+export function verifyUnsigned(
+  crypto: Crypto,
+  bytes: Uint8Array,
+  trust: RevocationTrust,
+  before: RevocationFloors | undefined,
+): Omit<VerifiedList, 'keys'> {
+  return judgeContent(crypto, readList(bytes).envelope, trust, before);
+}
+
+function judgeContent(
+  crypto: Crypto,
+  envelope: Envelope,
+  trust: RevocationTrust,
+  before: RevocationFloors | undefined,
+): Omit<VerifiedList, 'keys'> {
   const { list, subject } = readPayload(envelope);
   if (subject !== revocationTrustDigest(crypto, trust)) {
     throw refuseList('subject', 'it was made under other keys or another threshold', {
@@ -129,7 +157,7 @@ export function verifyList(
     throw refuseList('unreadable', 'it is not written in its one form');
   const sha256 = toHex(crypto.sha256(envelope.payload));
   if (before !== undefined) refuseBehind(list, sha256, before);
-  return { list, sha256, keys };
+  return { list, sha256 };
 }
 
 function signers(crypto: Crypto, envelope: Envelope, trust: RevocationTrust): PublicKey[] {
@@ -179,14 +207,35 @@ export function floorsOf({
 
 /** How many of the team signed a list that was made under this very trust. */
 export function listStanding(crypto: Crypto, bytes: Uint8Array, trust: RevocationTrust): number {
-  const { envelope, subject } = readList(bytes);
-  if (subject !== revocationTrustDigest(crypto, trust)) return 0;
+  if (readList(bytes).subject !== revocationTrustDigest(crypto, trust)) return 0;
+  return listSigners(crypto, bytes, trust).length;
+}
+
+/** The distinct keys of the team that signed, be they too few. `E_REVOCATIONS`, `E_TOO_LARGE`. */
+export function listSigners(
+  crypto: Crypto,
+  bytes: Uint8Array,
+  trust: RevocationTrust,
+): PublicKey[] {
+  const { envelope } = readList(bytes);
   try {
-    return verifyEnvelope(crypto, envelope, trust.keys, 1).length;
+    return verifyEnvelope(crypto, envelope, trust.keys, 1);
   } catch (error) {
-    if (isIronError(error, 'E_SIGNATURE')) return 0;
+    if (isIronError(error, 'E_SIGNATURE')) return [];
     throw error;
   }
+}
+
+/** A list as it travels. `E_TOO_LARGE` for one that no host would read. */
+export function writeList(
+  payload: Uint8Array,
+  signatures: readonly EnvelopeSignature[],
+): Uint8Array {
+  const bytes = writeEnvelope({ payloadType: IN_TOTO_PAYLOAD_TYPE, payload, signatures });
+  if (bytes.length <= REVOCATION_LIMITS.list) return bytes;
+  throw new IronError('E_TOO_LARGE', `the list would have ${bytes.length} bytes`, {
+    why: `hosts read at most ${REVOCATION_LIMITS.list}; one floor does the work of many digests`,
+  });
 }
 
 function back(reason: ListReason, message: string): IronError {

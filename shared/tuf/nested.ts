@@ -10,7 +10,7 @@ import { keyIdentity } from '../crypto/key.ts';
 import { IronError } from '../errors.ts';
 import { canonicalText } from '../json/canonical.ts';
 import { isJsonObject, type JsonObject } from '../json/value.ts';
-import { NAME_LIMITS, NESTED_LIMITS } from '../limits.ts';
+import { BIN_LIMITS, NAME_LIMITS, NESTED_LIMITS } from '../limits.ts';
 import { objectMember } from './build.ts';
 import {
   binFor,
@@ -19,8 +19,9 @@ import {
   type DelegatedRole,
   type Delegations,
   isBin,
+  type SuccinctRoles,
 } from './delegations.ts';
-import { quoted } from './names.ts';
+import { binPrefix, quoted } from './names.ts';
 import { keyIdentities } from './role.ts';
 import type { Targets } from './targets.ts';
 
@@ -179,6 +180,28 @@ function tooMany(vendor: string, what: string, limit: number): IronError {
     hint: 'nothing was changed; nest fewer roles, or divide the role into hash bins',
     context: { vendor, limit },
   });
+}
+
+/**
+ * Throws `E_DELEGATION` for hash bins that a role must not be split into: the name of the role and the
+ * length of their numbers name them, and a role that is split lists nothing itself.
+ */
+export function demandBins(
+  role: string,
+  file: Targets,
+  { bitLength, namePrefix }: SuccinctRoles,
+): void {
+  if (bitLength > BIN_LIMITS.bits || namePrefix !== binPrefix(role, bitLength)) {
+    throw new IronError('E_DELEGATION', `${role} may not be split into ${quoted(namePrefix)}`, {
+      why: `at most ${2 ** BIN_LIMITS.bits} bins are taken, called ${binPrefix(role, bitLength)}-…`,
+      context: { bits: bitLength, prefix: namePrefix },
+    });
+  }
+  if (file.paths().length > 0) {
+    throw new IronError('E_DELEGATION', `${role} is split into bins and lists targets itself`, {
+      why: 'a path would have two places in which it could stand',
+    });
+  }
 }
 
 /** Which role of a vendor may list a path: its own, a bin of it, or one that is nested in it. */

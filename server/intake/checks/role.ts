@@ -2,12 +2,9 @@
 
 import { keyIdentity } from '../../../shared/crypto/key.ts';
 import { IronError } from '../../../shared/errors.ts';
-import { BIN_LIMITS } from '../../../shared/limits.ts';
-import type { SuccinctRoles } from '../../../shared/tuf/delegations.ts';
-import { binPrefix, parseVendorName, quoted } from '../../../shared/tuf/names.ts';
-import { demandNested, Owners, patternsOf } from '../../../shared/tuf/nested.ts';
+import { parseVendorName, quoted } from '../../../shared/tuf/names.ts';
+import { demandBins, demandNested, Owners, patternsOf } from '../../../shared/tuf/nested.ts';
 import { keyIdentities } from '../../../shared/tuf/role.ts';
-import type { Targets } from '../../../shared/tuf/targets.ts';
 import type { Check, Subject } from '../check.ts';
 
 /** A vendor's role lists targets, is split into bins, or has roles nested in it. */
@@ -16,7 +13,7 @@ function demandOwnDelegations({ vendor, file, crypto, delegation, record }: Subj
   if (delegations === undefined) return;
   const { succinct } = delegations;
   if (succinct !== undefined) {
-    demandOwnBins(vendor, file, succinct);
+    demandBins(vendor, file, succinct);
     return;
   }
   demandNested(vendor, delegations, delegation === undefined ? [] : patternsOf(delegation));
@@ -32,25 +29,6 @@ function demandOwnDelegations({ vendor, file, crypto, delegation, record }: Subj
     why: `it gives this path to ${owners.of(stray)}: a path would have two places in which it could stand`,
     context: { role: vendor, path: stray },
   });
-}
-
-/** Bins that the vendor's name and their number name. */
-function demandOwnBins(
-  vendor: string,
-  file: Targets,
-  { bitLength, namePrefix }: SuccinctRoles,
-): void {
-  if (bitLength > BIN_LIMITS.bits || namePrefix !== binPrefix(vendor, bitLength)) {
-    throw new IronError('E_DELEGATION', `${vendor} may not be split into ${quoted(namePrefix)}`, {
-      why: `at most ${2 ** BIN_LIMITS.bits} bins are taken, called ${binPrefix(vendor, bitLength)}-…`,
-      context: { bits: bitLength, prefix: namePrefix },
-    });
-  }
-  if (file.paths().length > 0) {
-    throw new IronError('E_DELEGATION', `${vendor} is split into bins and lists targets itself`, {
-      why: 'a path would have two places in which it could stand',
-    });
-  }
 }
 
 export const role: Check = (subject) => {

@@ -1,6 +1,7 @@
-/** Changes of the operators that lack signatures: roots and targets, and what goes along with them. */
+/** Changes of the operators that lack signatures: roots, targets and what goes along, or a list. */
 
-import { collecting } from '../../../shared/api/pending.ts';
+import { collecting, isListAlone } from '../../../shared/api/pending.ts';
+import type { Crypto } from '../../../shared/crypto/crypto.ts';
 import { IronError } from '../../../shared/errors.ts';
 import { LIFETIMES } from '../../../shared/limits.ts';
 import { isListFile } from '../../../shared/revocation/signed-list.ts';
@@ -12,17 +13,20 @@ import type { Published } from '../../storage/published.ts';
 import { demandSoundTargets } from '../checks/operator-targets.ts';
 import { demandLifetime } from '../lifetime.ts';
 import { demandNext, demandSoundRoot } from '../operator-files.ts';
-import type { Wanted } from './wanted.ts';
+import { collectedList } from './lists.ts';
+import { besideFile, type Collected, collectedRole, type Wanted } from './wanted.ts';
 
 /**
  * What each file needs. Refuses at once what no signature can help: `E_CONFLICT` when it does not
  * follow what is published, and what intake would refuse of its content.
  */
-export function wantedOfOperators(
+export async function wantedOfOperators(
+  crypto: Crypto,
   published: Published,
   files: readonly Uint8Array[],
   now: Instant,
-): Wanted[] {
+): Promise<Collected[]> {
+  if (isListAlone(files)) return [await collectedList(crypto, published, files[0])];
   const roots: { bytes: Uint8Array; root: Root }[] = [];
   const targets: Uint8Array[] = [];
   const others: Uint8Array[] = [];
@@ -37,11 +41,11 @@ export function wantedOfOperators(
     throw new IronError('E_USAGE', 'only one targets file can be handed in at a time');
   roots.sort((a, b) => a.root.version - b.root.version);
   const root = roots.at(-1)?.root ?? published.root;
-  return [
+  const wanted = [
     ...wantedRoots(published, roots, now),
     ...targets.map((bytes) => wantedTargets(published, bytes, root, now)),
-    ...others.map(beside),
   ];
+  return [...wanted.map((file) => collectedRole(crypto, file)), ...others.map(beside)];
 }
 
 function wantedRoots(
@@ -77,16 +81,15 @@ function wantedTargets(published: Published, bytes: Uint8Array, root: Root, now:
 }
 
 /** Complete by itself: it is judged when the whole is handed in. */
-function beside(bytes: Uint8Array): Wanted {
+function beside(bytes: Uint8Array): Collected {
   const file = isListFile(bytes) ? undefined : parseTargets(bytes, 'file');
   const { version = 0, expires = 0 } = file ?? {};
-  const none = { envelope: undefined, demands: [], also: [], standing: undefined };
-  return { role: 'beside', version, expires, bytes, ...none };
+  return besideFile(bytes, version, expires);
 }
 
 function nothingToSign(): IronError {
   return new IronError('E_USAGE', 'neither a root nor targets are among these files', {
-    why: 'a list of revocations must be whole before it is listed: its digest is',
-    hint: 'nothing was changed; it goes from signer to signer with `ironport-repo revocations sign`',
+    why: 'what goes along with a change of these waits with it, and a list of revocations waits alone',
+    hint: 'nothing was changed; bring the list alone, or all of the change',
   });
 }

@@ -5,30 +5,31 @@
  */
 
 import {
-  collecting,
   type DraftFile,
   type DraftReply,
   type DraftState,
   draftId,
   draftPart,
   lacking,
+  operatorParts,
 } from '../../../shared/api/pending.ts';
 import { errorBodyOf } from '../../../shared/api/upload.ts';
-import { equalBytes, toBase64, toHex } from '../../../shared/bytes.ts';
+import { toBase64, toHex } from '../../../shared/bytes.ts';
 import { asIronError, IronError, isIronError } from '../../../shared/errors.ts';
+import { revocations as place } from '../../../shared/layout.ts';
 import { DRAFT_LIMITS, METADATA_LIMITS } from '../../../shared/limits.ts';
-import { isListFile } from '../../../shared/revocation/signed-list.ts';
 import { formatInstant, type Instant } from '../../../shared/time.ts';
-import { type Envelope, parseEnvelope } from '../../../shared/tuf/envelope.ts';
+import { parseEnvelope } from '../../../shared/tuf/envelope.ts';
 import type { Drafts, StoredDraft } from '../../db/drafts.ts';
 import type { Queue } from '../../db/queue.ts';
 import type { CurrentTree, Published } from '../../storage/published.ts';
 import type { Shelves } from '../examine.ts';
 import type { Intake } from '../intake.ts';
 import { demandNext } from '../operator-files.ts';
+import { listStaleness, listsNow } from './lists.ts';
 import { wantedOfOperators } from './operators.ts';
 import { type RoleFile, sortRoles, wantedOfVendor } from './vendors.ts';
-import { aboutFile, openerOf, type Wanted, withSignatures } from './wanted.ts';
+import type { Collected } from './wanted.ts';
 
 export interface PendingParts extends Shelves {
   readonly clock: () => Instant;
@@ -50,10 +51,9 @@ export class PendingChanges {
     const { crypto, current, clock, intake } = this.#parts;
     const published = await current.need();
     const now = clock();
-    const said = files.map((bytes) => collecting(bytes)?.signedBytes() ?? bytes);
-    const id = draftId(crypto, undefined, said);
+    const id = draftId(crypto, undefined, operatorParts(files));
     if (this.#isSubmitted(id)) return this.#found(id);
-    const wanted = wantedOfOperators(published, files, now);
+    const wanted = await wantedOfOperators(crypto, published, files, now);
     return await this.#take({ id, vendor: null }, wanted, published, now, (whole, beside) =>
       intake.submitOperatorFiles(whole, false, beside),
     );
@@ -74,7 +74,7 @@ export class PendingChanges {
     return await this.#take({ id, vendor }, wanted, published, now, (whole, beside) =>
       this.#submitRoles(
         vendor,
-        whole.map((bytes, i) => ({ role: (wanted[i] as Wanted).role, bytes })),
+        whole.map((bytes, i) => ({ role: (wanted[i] as Collected).role, bytes })),
         beside,
       ),
     );
@@ -150,39 +150,36 @@ export class PendingChanges {
 
   async #take(
     { id, vendor }: Pick<StoredDraft, 'id' | 'vendor'>,
-    wanted: readonly Wanted[],
+    wanted: readonly Collected[],
     published: Published,
     now: Instant,
     submit: (files: Uint8Array[], beside: (id: string) => void) => Promise<unknown>,
   ): Promise<DraftReply> {
-    const { crypto, drafts } = this.#parts;
-    this.#end(vendor, published, now);
+    const { drafts } = this.#parts;
+    await this.#end(vendor, published, now);
     const state = drafts.get(id)?.state;
     if (state === 'submitted') return this.#found(id);
     // From here to the end of `hold` nothing is awaited.
-    const opener = openerOf(crypto, wanted);
+    const opener = wanted.map((file) => file.opener).find((key) => key !== undefined);
     if (opener === undefined && state !== 'open') {
       // What is wrong with the signatures that are there is said first.
-      for (const file of wanted) withSignatures(crypto, undefined, file);
+      for (const file of wanted) file.join([]);
       throw new IronError('E_NOT_AUTHORISED', 'no key that counts today signed this change', {
         why: 'a change waits here from its first signature on, by a key that is published',
         hint: 'nothing was changed; sign it first',
       });
     }
     const lifetime = vendor === null ? DRAFT_LIMITS.seconds : DRAFT_LIMITS.vendorSeconds;
-    const expires = Math.min(
-      now + lifetime,
-      ...wanted.filter(({ envelope }) => envelope !== undefined).map((file) => file.expires),
-    );
+    const expires = Math.min(now + lifetime, ...wanted.flatMap((file) => file.expires ?? []));
     const draft = { id, vendor, opener: opener ?? '', expires };
     let whole: Uint8Array[] = [];
     let about: DraftFile[] = [];
     drafts.hold(draft, now, (held) => {
       // Two nested roles can say the very same; each keeps its own signatures.
       const names = drafts.get(id)?.files ?? [];
-      const heldAs = (role: string) => held?.filter((_, i) => names[i]?.role === role);
-      whole = wanted.map((file) => withSignatures(crypto, heldOf(file, heldAs(file.role)), file));
-      about = wanted.map((file, i) => aboutFile(crypto, file, envelopeOf(file, whole[i])));
+      const heldAs = (role: string) => held?.filter((_, i) => names[i]?.role === role) ?? [];
+      whole = wanted.map((file) => file.join(heldAs(file.role)));
+      about = wanted.map((file, i) => file.about(whole[i] as Uint8Array));
       return { about, files: whole };
     });
     if (about.every(({ signatures }) => signatures.every(({ have, need }) => have >= need)))
@@ -205,15 +202,23 @@ export class PendingChanges {
   }
 
   async #sweep(vendor: string | undefined): Promise<void> {
-    this.#end(vendor ?? null, await this.#parts.current.need(), this.#parts.clock());
+    await this.#end(vendor ?? null, await this.#parts.current.need(), this.#parts.clock());
   }
 
   /** Ends what ran out, and what does not follow the published versions any more. */
-  #end(vendor: string | null, published: Published, now: Instant): void {
-    const { drafts } = this.#parts;
+  async #end(vendor: string | null, published: Published, now: Instant): Promise<void> {
+    const { crypto, drafts } = this.#parts;
+    const lists = vendor === null ? await listsNow(crypto, published) : undefined;
     for (const { id, state, files, expires } of drafts.list(vendor)) {
       if (state !== 'open') continue;
-      const stale = staleness(files, published);
+      const isList = files.some(({ role }) => role === place.list);
+      if (isList && lists?.id === id) {
+        drafts.settle(id);
+        continue;
+      }
+      const stale = isList
+        ? listStaleness(crypto, drafts.files(id)[0], lists)
+        : staleness(files, published);
       if (stale !== undefined) drafts.end(id, 'stale', errorBodyOf(stale));
       else if (expires <= now) drafts.end(id, 'expired', errorBodyOf(ranOut(expires)));
     }
@@ -230,7 +235,7 @@ export class PendingChanges {
     const became = submission === null ? undefined : this.#parts.queue.get(submission);
     return {
       id,
-      state: state === 'submitted' ? stateOf(became?.state) : state,
+      state: state === 'submitted' ? stateOf(submission, became?.state) : state,
       opened: formatInstant(created),
       until: formatInstant(expires),
       files: [...files],
@@ -245,28 +250,10 @@ const OWN_FAULTS = ['E_INTERNAL', 'E_IO', 'E_NO_SPACE', 'E_STORE', 'E_LOCKED'] a
 const PASSING = [...OWN_FAULTS, 'E_CANCELLED', 'E_QUOTA', 'E_TRY_AGAIN'] as const;
 
 /** A refusal that was forgotten meanwhile was one. */
-function stateOf(submission: DraftState | undefined): DraftState {
-  return submission ?? 'refused';
-}
-
-/** What is held of a file: the one that says the same. Files may be brought in any order. */
-function heldOf(file: Wanted, held: readonly Uint8Array[] | undefined): Envelope | undefined {
-  if (file.envelope === undefined) return undefined;
-  const said = file.envelope.signedBytes();
-  for (const bytes of held ?? []) {
-    if (isListFile(bytes)) continue;
-    const envelope = envelopeOf(file, bytes);
-    if (envelope !== undefined && equalBytes(envelope.signedBytes(), said)) return envelope;
-  }
-  return undefined;
-}
-
-function envelopeOf(
-  { envelope, role }: Wanted,
-  bytes: Uint8Array | undefined,
-): Envelope | undefined {
-  if (envelope === undefined || bytes === undefined) return undefined;
-  return parseEnvelope(bytes, METADATA_LIMITS.targets, role);
+function stateOf(submission: string | null, state: DraftState | undefined): DraftState {
+  // A list is published together with the role that lists it, by whoever hands in both.
+  if (submission === null) return 'published';
+  return state ?? 'refused';
 }
 
 function staleness(files: readonly DraftFile[], published: Published): IronError | undefined {

@@ -9,7 +9,7 @@ import type { Demand } from '../../../shared/tuf/standing.ts';
 import { parseTargets, type Targets } from '../../../shared/tuf/targets.ts';
 import type { Published } from '../../storage/published.ts';
 import { examine, type Shelves } from '../examine.ts';
-import type { Wanted } from './wanted.ts';
+import { type Collected, collectedRole } from './wanted.ts';
 
 /** A role file with what it claims to be. */
 export interface RoleFile {
@@ -36,7 +36,7 @@ export async function wantedOfVendor(
   published: Published,
   { vendor, files }: { readonly vendor: string; readonly files: readonly RoleFile[] },
   now: Instant,
-): Promise<Wanted[]> {
+): Promise<Collected[]> {
   const { own, nested } = sortRoles(vendor, files);
   const standing = (await published.role(vendor))?.targets;
   const parsed = own && parseTargets(own.bytes, vendor);
@@ -61,7 +61,8 @@ export async function wantedOfVendor(
     // Whoever opens a draft has a key that is published today: not one that it would bring.
     const today = role === vendor ? demand : publishedDemand(standing, vendor, role);
     const about = { role, version, expires, bytes, envelope };
-    return { ...about, demands: [demand], also: [], standing: today };
+    const wanted = { ...about, demands: [demand], also: [], standing: today };
+    return collectedRole(shelves.crypto, wanted);
   });
 }
 

@@ -1,24 +1,41 @@
 /** What a draft waits for: whose signatures each of its files needs, and bringing them together. */
 
 import type { DraftFile } from '../../../shared/api/pending.ts';
+import { equalBytes } from '../../../shared/bytes.ts';
 import type { Crypto } from '../../../shared/crypto/crypto.ts';
 import { keyIdentity } from '../../../shared/crypto/key.ts';
 import { IronError } from '../../../shared/errors.ts';
+import { METADATA_LIMITS } from '../../../shared/limits.ts';
+import { isListFile } from '../../../shared/revocation/signed-list.ts';
 import { formatInstant, type Instant } from '../../../shared/time.ts';
 import { formatMetadata } from '../../../shared/tuf/build.ts';
-import type { Envelope } from '../../../shared/tuf/envelope.ts';
+import { type Envelope, parseEnvelope } from '../../../shared/tuf/envelope.ts';
 import { shortKeyId, signatureBytes, signedMessage } from '../../../shared/tuf/key.ts';
 import { type Demand, signedBy, standingOf } from '../../../shared/tuf/standing.ts';
 
-/** One file of a draft. */
+/** One file of a draft, whatever form its signatures have. */
+export interface Collected {
+  /** As a reply names it. */
+  readonly role: string;
+  readonly version: number;
+  /** When nobody would take it any more; undefined for what does not expire, or goes along as it is. */
+  readonly expires: Instant | undefined;
+  /** A published key that signed it: only such a one may begin a draft. */
+  readonly opener: string | undefined;
+  /** The one among `held` that says the same, with the signatures of this one added. */
+  join(held: readonly Uint8Array[]): Uint8Array;
+  /** What is said of it, with the signatures that `bytes` has. */
+  about(bytes: Uint8Array): DraftFile;
+}
+
+/** A role file, as it was brought. */
 export interface Wanted {
   /** As a reply names it. */
   readonly role: string;
   readonly version: number;
   readonly expires: Instant;
   readonly bytes: Uint8Array;
-  /** Undefined for a file that goes along as it is. */
-  readonly envelope: Envelope | undefined;
+  readonly envelope: Envelope;
   readonly demands: readonly Demand[];
   /** Keys that may sign besides: those of the root that is followed. */
   readonly also: readonly Demand[];
@@ -26,18 +43,50 @@ export interface Wanted {
   readonly standing: Demand | undefined;
 }
 
+/** A role file that collects signatures. */
+export function collectedRole(crypto: Crypto, wanted: Wanted): Collected {
+  const { role, version, expires } = wanted;
+  return {
+    ...{ role, version, expires },
+    opener: openerOf(crypto, wanted),
+    join: (held) => withSignatures(crypto, heldOf(wanted, held), wanted),
+    about: (bytes) => aboutFile(crypto, wanted, envelopeOf(role, bytes)),
+  };
+}
+
+/** A file that is complete by itself, and goes along as it is. */
+export function besideFile(bytes: Uint8Array, version: number, expires: Instant): Collected {
+  const role = 'beside';
+  return {
+    ...{ role, version, expires: undefined, opener: undefined },
+    join: () => bytes,
+    about: () => ({
+      ...{ role, version, expires: formatInstant(expires) },
+      ...{ signatures: [], signed_by: [] },
+    }),
+  };
+}
+
+/** What is held of a file: the one that says the same. Files may be brought in any order. */
+function heldOf({ role, envelope }: Wanted, held: readonly Uint8Array[]): Envelope | undefined {
+  const said = envelope.signedBytes();
+  return held
+    .filter((bytes) => !isListFile(bytes))
+    .map((bytes) => envelopeOf(role, bytes))
+    .find((one) => equalBytes(one.signedBytes(), said));
+}
+
+function envelopeOf(role: string, bytes: Uint8Array): Envelope {
+  return parseEnvelope(bytes, METADATA_LIMITS.targets, role);
+}
+
 /**
  * The file that is held, with the signatures of the one that was brought added; of each key one.
  * `E_NOT_AUTHORISED` for a key that counts for nothing here, `E_SIGNATURE` for a signature over
  * something else: nobody fills a draft with what will never count.
  */
-export function withSignatures(
-  crypto: Crypto,
-  held: Envelope | undefined,
-  brought: Wanted,
-): Uint8Array {
+function withSignatures(crypto: Crypto, held: Envelope | undefined, brought: Wanted): Uint8Array {
   const { envelope, demands, also, role, version } = brought;
-  if (envelope === undefined) return brought.bytes;
   const keys = new Map(
     [...also, ...demands].flatMap(({ keys, role }) =>
       role.keyids.map((keyid) => [keyid, keys.get(keyid)?.publicKey] as const),
@@ -81,31 +130,24 @@ export function withSignatures(
   return formatMetadata(envelope.tree, signatures);
 }
 
-/** What is said of a file; `envelope` has the signatures that are there. */
-export function aboutFile(
+function aboutFile(
   crypto: Crypto,
   { role, version, expires, demands, also }: Wanted,
-  envelope: Envelope | undefined,
+  envelope: Envelope,
 ): DraftFile {
-  const all = envelope === undefined ? [] : [...demands, ...also];
-  const signed = all.flatMap((demand) => signedBy(crypto, envelope as Envelope, demand));
+  const signed = [...demands, ...also].flatMap((demand) => signedBy(crypto, envelope, demand));
   return {
     role,
     version,
     expires: formatInstant(expires),
-    signatures:
-      envelope === undefined ? [] : demands.map((demand) => standingOf(crypto, envelope, demand)),
+    signatures: demands.map((demand) => standingOf(crypto, envelope, demand)),
     signed_by: [...new Set(signed)],
   };
 }
 
-/** A published key that signed one of the files: only such a one may begin a draft. */
-export function openerOf(crypto: Crypto, files: readonly Wanted[]): string | undefined {
-  for (const { envelope, standing } of files) {
-    if (envelope === undefined || standing === undefined) continue;
-    const [keyid] = signedBy(crypto, envelope, standing);
-    const key = keyid === undefined ? undefined : standing.keys.get(keyid)?.publicKey;
-    if (key !== undefined) return keyIdentity(key);
-  }
-  return undefined;
+function openerOf(crypto: Crypto, { envelope, standing }: Wanted): string | undefined {
+  if (standing === undefined) return undefined;
+  const [keyid] = signedBy(crypto, envelope, standing);
+  const key = keyid === undefined ? undefined : standing.keys.get(keyid)?.publicKey;
+  return key && keyIdentity(key);
 }
