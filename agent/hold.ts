@@ -244,13 +244,14 @@ async function untilOver(holding: Holding, log: Log): Promise<Over> {
 /** Watching as long as it is held: what stops it ends the wait, the rest is written down. */
 function watches({ agent, confined, named, watched }: Holding, log: Log): Listen[] {
   if (named === undefined || watched === undefined) return [];
-  const { device, vfio } = confined;
+  const { device, vfio, running } = confined;
+  const { parts } = running ?? { parts: [] };
   const begin: Listen = (end) => {
     const onEvent = (event: WatchEvent): void => {
       if (actionFor(decide(event)) === undefined) log.seen(event);
       else end({ why: 'watched', event });
     };
-    return watchDevice({ agent, sysfs: named.sysfs, device, vfio, ...watched, onEvent });
+    return watchDevice({ agent, sysfs: named.sysfs, device, vfio, parts, ...watched, onEvent });
   };
   return [begin];
 }

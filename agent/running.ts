@@ -8,6 +8,7 @@ import { setTimeout } from 'node:timers/promises';
 import { BROKER_LIMITS } from '../shared/limits.ts';
 import type { DmaWindow } from '../shared/manifest/ceiling.ts';
 import type { InterruptMetrics } from '../shared/manifest/interrupt-budget.ts';
+import { type LeakBounds, readLeakBounds } from '../shared/manifest/leak.ts';
 import { type RunEntry, STATIC_PROGRAM } from '../shared/manifest/policy-run.ts';
 import { isErrno } from '../shared/node/errno.ts';
 import type { BrokerTask } from './broker/program.ts';
@@ -70,6 +71,16 @@ export type RunEnd =
   | { readonly why: 'broker-ended'; readonly end: DriverEnd }
   | { readonly why: 'interrupt-storm'; readonly vector: number };
 
+/** A process that runs for a device, and what it may use up. */
+export interface RunPart {
+  readonly of: 'driver' | 'broker';
+  readonly pid: number;
+  /** The folder of its control group. */
+  readonly group: string;
+  readonly memoryBytes: number;
+  readonly leak: LeakBounds;
+}
+
 export interface Running {
   readonly driver: Pick<Driver, 'pid' | 'status'>;
   /** None where the driver has the device's descriptor. */
@@ -77,6 +88,8 @@ export interface Running {
   readonly user: number;
   readonly brokerUser: number | undefined;
   readonly descriptors: readonly Handed[];
+  /** Its processes, to be watched. */
+  readonly parts: readonly RunPart[];
   /** The first reason to stop it. */
   readonly over: Promise<RunEnd>;
   /** What was asked of the broker so far, by answer; without one, what the filter refused. */
@@ -103,10 +116,17 @@ export async function startDriver(starting: Starting): Promise<Running> {
     ? handedDirect(registers.windows, memories, vectors)
     : handedTo(registers.task, memories, vectors);
   const groups: Cgroup[] = [];
-  const group = (of: string, memoryBytes: number, processes: number): Cgroup => {
+  const parts: Omit<RunPart, 'pid'>[] = [];
+  const group = (
+    of: RunPart['of'],
+    memoryBytes: number,
+    processes: number,
+    leak: LeakBounds,
+  ): Cgroup => {
     const bounds = { memoryBytes, processes };
     const made = makeCgroup(prepared.cgroup, `ironport-${device}-${of}`, bounds, 'limits');
     groups.push(made);
+    parts.push({ of, group: made.path, memoryBytes, leak });
     return made;
   };
   const refusals: Refusal[] = [];
@@ -121,7 +141,12 @@ export async function startDriver(starting: Starting): Promise<Running> {
     if (registers.mode === 'brokered')
       broker = await startBroker({
         ...{ device: vfio, task: registers.task, user: brokerUser as number },
-        cgroup: group('broker', BROKER_LIMITS.memoryBytes, BROKER_LIMITS.process.threads),
+        cgroup: group(
+          'broker',
+          BROKER_LIMITS.memoryBytes,
+          BROKER_LIMITS.process.threads,
+          readLeakBounds(undefined, BigInt(BROKER_LIMITS.memoryBytes)),
+        ),
         onReport: (report) => tell({ by: 'broker', report }),
       });
     const memory = Number(entry.memoryBytes);
@@ -141,7 +166,7 @@ export async function startDriver(starting: Starting): Promise<Running> {
         threads: entry.processes,
         stackBytes: STACK,
       },
-      cgroup: group('driver', memory, entry.processes),
+      cgroup: group('driver', memory, entry.processes, entry.leak),
     });
   } catch (error) {
     for (const fd of [...events, ...(leave?.slice(1) ?? [])]) closeSync(fd);
@@ -161,6 +186,7 @@ export async function startDriver(starting: Starting): Promise<Running> {
       leave: leave?.[1],
       listening,
       groups,
+      parts,
       events,
       user,
       brokerUser,
@@ -203,6 +229,7 @@ interface Parts {
   readonly leave: number | undefined;
   readonly listening: Listening;
   readonly groups: readonly Cgroup[];
+  readonly parts: readonly Omit<RunPart, 'pid'>[];
   readonly events: readonly number[];
   readonly user: number;
   readonly brokerUser: number | undefined;
@@ -215,6 +242,7 @@ class Started implements Running {
   readonly user: number;
   readonly brokerUser: number | undefined;
   readonly descriptors: readonly Handed[];
+  readonly parts: readonly RunPart[];
   readonly over: Promise<RunEnd>;
   readonly onRefusal: Running['onRefusal'];
   readonly #groups: readonly Cgroup[];
@@ -231,6 +259,10 @@ class Started implements Running {
     this.user = user;
     this.brokerUser = brokerUser;
     this.descriptors = handed.descriptors;
+    this.parts = parts.parts.map((part) => ({
+      ...part,
+      pid: part.of === 'broker' ? (broker?.pid ?? 0) : driver.pid,
+    }));
     this.onRefusal = onRefusal;
     this.#groups = groups;
     this.#events = events;

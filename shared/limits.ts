@@ -474,6 +474,16 @@ export const RUN_LIMITS = {
   runtimeFiles: 256,
 } as const;
 
+/** What is called a leak (`shared/manifest/leak.ts`), where the fleet policy does not say. */
+export const LEAK_LIMITS = {
+  windowSeconds: { usual: 60, most: 86_400 },
+  windows: { usual: 10, most: 1000 },
+  descriptorGrowth: { usual: 64, most: 1_000_000 },
+  /** Of the process that holds a device, which has no policy. */
+  ownMemoryBytes: 128 * 1024 * 1024,
+  ownDescriptors: 64,
+} as const;
+
 /** The process that serves a driver the registers of its device. */
 export const BROKER_LIMITS = {
   /** What the process itself is given. */

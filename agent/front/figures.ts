@@ -54,6 +54,12 @@ export function figuresOf({ status, quarantine, counts }: Answers, ownBytes: num
       counted(held, 'events', 'event'),
     ),
     family(
+      'watched_total',
+      'counter',
+      'What was seen of devices that are held, by what followed.',
+      counted(held, 'watched', 'kind', 'decision'),
+    ),
+    family(
       'requests_total',
       'counter',
       'Requests to the helper, by verdict.',

@@ -15,6 +15,14 @@ export interface LogCounts {
   readonly events: ReadonlyMap<string, number>;
   /** Gates that refused a binding, by their reason. */
   readonly refusals: ReadonlyMap<string, number>;
+  /** What was seen of devices that are held, by its kind; each kind has one decision or few. */
+  readonly watched: readonly Watched[];
+}
+
+export interface Watched {
+  readonly kind: string;
+  readonly decision: string;
+  readonly count: number;
 }
 
 export class LogCounter {
@@ -24,6 +32,8 @@ export class LogCounter {
   #lines = 0;
   readonly #events = new Map<string, number>();
   readonly #refusals = new Map<string, number>();
+  /** By kind, then by decision. */
+  readonly #watched = new Map<string, Map<string, number>>();
   #reading: Promise<void> = Promise.resolve();
 
   constructor(path: string) {
@@ -34,7 +44,10 @@ export class LogCounter {
   async read(): Promise<LogCounts> {
     this.#reading = this.#reading.catch(() => {}).then(() => this.#readOn());
     await this.#reading;
-    return { lines: this.#lines, events: this.#events, refusals: this.#refusals };
+    const watched = [...this.#watched].flatMap(([kind, decisions]) =>
+      Array.from(decisions, ([decision, count]) => ({ kind, decision, count })),
+    );
+    return { lines: this.#lines, events: this.#events, refusals: this.#refusals, watched };
   }
 
   async #readOn(): Promise<void> {
@@ -73,6 +86,12 @@ export class LogCounter {
       add(this.#events, event);
       if (event === 'gate' && node.get('decision').string() === 'refuse')
         add(this.#refusals, node.get('gate').string());
+      if (event === 'watch') {
+        const [kind, decision] = [node.get('kind').string(), node.get('decision').string()];
+        const decisions = this.#watched.get(kind) ?? new Map<string, number>();
+        this.#watched.set(kind, decisions);
+        add(decisions, decision);
+      }
     } catch (error) {
       if (!isIronError(error)) throw error;
       add(this.#events, 'unreadable');

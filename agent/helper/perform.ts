@@ -132,11 +132,12 @@ async function withProcesses(doing: Performing, answer: Answer, peer: Peer): Pro
 }
 
 async function counts({ counter, verdicts }: Performing, schema: string): Promise<Answer> {
-  const { lines, events, refusals } = await counter.read();
+  const { lines, events, refusals, watched } = await counter.read();
   const data = {
     audit_lines: lines,
     events: Array.from(events, ([event, count]) => ({ event, count })),
     gate_refusals: Array.from(refusals, ([gate, count]) => ({ gate, count })),
+    watched: watched.map((one) => ({ ...one })),
     requests: verdicts
       .totals()
       .map(({ what, verdict, count }) => ({ command: what, verdict, count })),

@@ -20,6 +20,12 @@ export type WatchEvent =
   | { readonly kind: 'lost'; readonly what: string }
   | { readonly kind: 'interrupt-storm'; readonly what: string }
   | { readonly kind: 'crash-loop'; readonly what: string }
+  /** Memory or descriptors of the driver, or of its broker, grow and do not come back. */
+  | { readonly kind: 'leak'; readonly what: string }
+  /** They are near what they are bounded by, or met it: the bound holds, and what meets it may end. */
+  | { readonly kind: 'near-limit'; readonly what: string }
+  /** The process that holds the device leaks: that is no doing of the driver's. */
+  | { readonly kind: 'own-leak'; readonly what: string }
   | { readonly kind: 'revoked'; readonly what: string }
   /** Evidence that will expire soon, or did: nothing that runs is stopped for it. */
   | { readonly kind: 'evidence'; readonly what: string };
@@ -39,6 +45,9 @@ const DECISIONS: Readonly<Record<Exclude<WatchKind, 'aer'>, Containment>> = {
   lost: 'reset-required',
   'interrupt-storm': 'quarantine',
   'crash-loop': 'quarantine',
+  leak: 'quarantine',
+  'near-limit': 'observe',
+  'own-leak': 'observe',
   revoked: 'quarantine',
   evidence: 'observe',
 };

@@ -6,9 +6,11 @@ import { isErrno } from '../../shared/node/errno.ts';
 import type { Agent } from '../agent.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import type { VfioDevice } from '../host/vfio-device.ts';
+import type { RunPart } from '../running.ts';
 import type { Baseline } from './baseline.ts';
 import type { WatchEvent } from './event.ts';
 import { evidenceEvents, type Resting } from './evidence.ts';
+import { Leaks } from './leaks.ts';
 import { type PathState, pathEvents, readPath, standingEvents } from './path.ts';
 
 export interface Watching {
@@ -19,6 +21,8 @@ export interface Watching {
   readonly resting: Resting;
   /** What comes after it is told of. It is closed when watching ends. */
   readonly baseline: Baseline;
+  /** The processes that run for it; none where no driver is run. */
+  readonly parts: readonly RunPart[];
   readonly onEvent: (event: WatchEvent) => void;
   readonly everyMs?: number;
 }
@@ -33,6 +37,7 @@ export function watchDevice(watching: Watching): () => void {
 class Watch {
   readonly #watching: Watching;
   readonly #told = new Set<string>();
+  readonly #leaks: Leaks;
   #path: PathState;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
@@ -41,6 +46,8 @@ class Watch {
   constructor(watching: Watching) {
     this.#watching = watching;
     this.#path = watching.baseline.path;
+    const { parts, agent } = watching;
+    this.#leaks = new Leaks({ parts, proc: agent.proc, nowMs: () => performance.now() });
   }
 
   begin(): void {
@@ -60,7 +67,8 @@ class Watch {
 
   async #look(): Promise<void> {
     const { everyMs = AGENT_LIMITS.watchMs } = this.#watching;
-    for (const look of [this.#config, this.#records, this.#counters, this.#evidence]) {
+    const looks = [this.#config, this.#records, this.#counters, this.#use, this.#evidence];
+    for (const look of looks) {
       if (this.#isOver) return;
       try {
         await look.call(this);
@@ -96,6 +104,13 @@ class Watch {
       for (const what of unread)
         this.#tell({ kind: 'evidence', what: `not watched: ${bdf} ${what}` });
     this.#path = now;
+  }
+
+  async #use(): Promise<void> {
+    const { events, unread } = await this.#leaks.look();
+    if (this.#isOver) return;
+    for (const event of events) this.#watching.onEvent(event);
+    for (const what of unread) this.#tell({ kind: 'evidence', what: `not watched: ${what}` });
   }
 
   async #evidence(): Promise<void> {

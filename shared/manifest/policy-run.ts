@@ -6,6 +6,7 @@
 
 import type { Node } from '../json/decode.ts';
 import { MANIFEST_LIMITS, RUN_LIMITS } from '../limits.ts';
+import { type LeakBounds, readLeakBounds } from './leak.ts';
 import { readU64 } from './numbers.ts';
 
 /** A file that stays where it is, and is used only while it has this digest. */
@@ -49,6 +50,8 @@ export interface RunEntry {
   readonly accessesPerSecond: number;
   /** The most that a driver is given, if it asks. */
   readonly mode: RunMode;
+  /** When its use of memory or descriptors is a leak. */
+  readonly leak: LeakBounds;
 }
 
 export const STATIC_PROGRAM = 'static';
@@ -100,7 +103,7 @@ function readFile(node: Node): NamedFile {
 
 /** An entry's `run`; `rules` is what the policy says for all. */
 export function readRunEntry(node: Node, rules: RunRules | null): RunEntry {
-  node.only('program', 'memory_bytes', 'processes', 'accesses_per_second', 'mode');
+  node.only('program', 'memory_bytes', 'processes', 'accesses_per_second', 'mode', 'leak');
   if (rules === null) throw node.error('the policy has no "run" that says as which users');
   const program = node.get('program').string();
   if (program !== STATIC_PROGRAM && !rules.runtimes.some(({ name }) => name === program))
@@ -114,5 +117,6 @@ export function readRunEntry(node: Node, rules: RunRules | null): RunEntry {
     processes: node.get('processes').integer(1, RUN_LIMITS.processes),
     accessesPerSecond: node.get('accesses_per_second').integer(1, RUN_LIMITS.accessesPerSecond),
     mode: node.maybe('mode')?.oneOf(...RUN_MODES) ?? 'brokered',
+    leak: readLeakBounds(node.maybe('leak'), memoryBytes),
   };
 }

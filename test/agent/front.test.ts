@@ -2,7 +2,14 @@
 
 import { equal } from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -10,6 +17,7 @@ import t, { type Test } from 'tap';
 import { figuresOf, figuresWithout } from '../../agent/front/figures.ts';
 import { serveFigures } from '../../agent/front/figures-socket.ts';
 import { serveFront } from '../../agent/front/front.ts';
+import { LogCounter } from '../../agent/helper/log-counts.ts';
 import { putPolicy, raw, type Served, startHelper, until } from './helper-support.ts';
 import { becoming, isForAnybody } from './other-user.ts';
 import { agent, BDF, NAME, refused, type Scene, scene } from './support.ts';
@@ -130,11 +138,43 @@ t.test('what is served counts what was refused at a gate', async (t) => {
 
 t.test('labels are escaped, and documents of another form are refused', async (t) => {
   const status = { bindings: [{ state: 'a"b\\c\nd\u0007' }], accepted: [], processes: [] };
-  const counts = { audit_lines: 0, gate_refusals: [], events: [], requests: [] };
+  const counts = { audit_lines: 0, gate_refusals: [], watched: [], events: [], requests: [] };
   const text = figuresOf({ status, quarantine: { incidents: [] }, counts }, 1);
   t.match(text, 'ironport_agent_bindings{state="a\\"b\\\\c\\nd"} 1\n');
   t.throws(() => figuresOf({ status: {}, quarantine: {}, counts }, 1), { code: 'E_SCHEMA' });
   t.match(figuresWithout(5), 'resident_memory_bytes{role="front"} 5');
+});
+
+t.test('what was seen of devices is counted by kind and decision', async (t) => {
+  const path = join(t.testdir({}), 'audit.jsonl');
+  const seen = (kind: unknown, decision: unknown): string =>
+    `${JSON.stringify({ event: 'watch', kind, decision })}\n`;
+  const lines = [
+    ...[seen('leak', 'quarantine'), seen('leak', 'quarantine'), seen('aer', 'observe')],
+    ...[seen('aer', 'quarantine'), seen(7, null), '{"event":"watch"}\n', 'nonsense\n'],
+  ];
+  writeFileSync(path, lines.join(''));
+  const counter = new LogCounter(path);
+  const { watched, lines: count } = await counter.read();
+  t.equal(count, 7);
+  t.strictSame(watched, [
+    { kind: 'leak', decision: 'quarantine', count: 2 },
+    { kind: 'aer', decision: 'observe', count: 1 },
+    { kind: 'aer', decision: 'quarantine', count: 1 },
+  ]);
+  appendFileSync(path, seen('leak', 'quarantine'));
+  t.equal((await counter.read()).watched[0]?.count, 3, 'counted as it grows');
+  const status = { bindings: [], accepted: [], processes: [] };
+  const counts = { audit_lines: 0, gate_refusals: [], watched, events: [], requests: [] };
+  const text = figuresOf(
+    {
+      status,
+      quarantine: { incidents: [] },
+      counts: { ...counts, watched: watched.map((one) => ({ ...one })) },
+    },
+    1,
+  );
+  t.match(text, 'ironport_agent_watched_total{kind="leak",decision="quarantine"} 2\n');
 });
 
 const bin = fileURLToPath(new URL('../../bin/ironport-agent.js', import.meta.url));

@@ -61,6 +61,7 @@ t.test('the table of figures has what is served, and nothing else', async (t) =>
   const counts = {
     audit_lines: 1,
     gate_refusals: [{ gate: 'in-use', count: 1 }],
+    watched: [{ kind: 'leak', decision: 'quarantine', count: 1 }],
     events: [{ event: 'bound', count: 1 }],
     requests: [{ command: 'apply', verdict: 'ok', count: 1 }],
   };

@@ -197,6 +197,10 @@ t.test('one table says what follows', async (t) => {
     [of('interrupt-storm'), of('crash-loop'), of('revoked'), of('evidence')],
     ['quarantine', 'quarantine', 'quarantine', 'observe'],
   );
+  t.strictSame(
+    [of('leak'), of('near-limit'), of('own-leak')],
+    ['quarantine', 'observe', 'observe'],
+  );
   t.equal(actionFor('observe'), undefined);
   t.equal(actionFor('quarantine'), 'hard');
   t.equal(actionFor('reset-required'), 'hard');
@@ -282,7 +286,7 @@ t.test('what happened between the baseline and the first look', async (t) => {
   const events: WatchEvent[] = [];
   const vfio = { readConfig: (at: number, length: number) => readAsVfio(0x12, at, length) };
   const stop = watchDevice({
-    ...{ agent, sysfs, device: BDF, vfio, everyMs: 5, baseline },
+    ...{ agent, sysfs, device: BDF, vfio, parts: [], everyMs: 5, baseline },
     resting: { path: NAME, grantExpires: agent.clock() + 10 * 86_400 },
     onEvent: (event) => events.push(event),
   });
@@ -309,7 +313,7 @@ t.test('a port that contains the device when watching begins', async (t) => {
   const events: WatchEvent[] = [];
   const vfio = { readConfig: (at: number, length: number) => readAsVfio(0x12, at, length) };
   const stop = watchDevice({
-    ...{ agent, sysfs: await Sysfs.open(place.sysfs), device: BDF, vfio },
+    ...{ agent, sysfs: await Sysfs.open(place.sysfs), device: BDF, vfio, parts: [] },
     baseline: { log: undefined, path, close: () => {} },
     resting: { path: NAME, grantExpires: agent.clock() + 10 * 86_400 },
     onEvent: (event) => events.push(event),
@@ -341,7 +345,7 @@ t.test('a device that is watched', async (t) => {
     },
   };
   const stop = watchDevice({
-    ...{ agent, sysfs, device: BDF, vfio, everyMs: 5, baseline },
+    ...{ agent, sysfs, device: BDF, vfio, parts: [], everyMs: 5, baseline },
     resting: { path: NAME, grantExpires: agent.clock() - 1 },
     onEvent: (event) => events.push(event),
   });
@@ -415,7 +419,7 @@ t.test('a driver that crashes again and again takes its device out of service', 
   await apply(place);
   const crashed = { status: 1, signal: null };
   const ending = (why: string) => ({
-    ...{ over: Promise.resolve({ why, end: crashed }), accesses: new Map() },
+    ...{ over: Promise.resolve({ why, end: crashed }), accesses: new Map(), parts: [] },
     ...{ onRefusal: () => {}, end: async () => crashed, interrupts: () => [], output: () => '' },
   });
   // One that takes its broker along crashed as well.

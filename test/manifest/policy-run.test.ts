@@ -45,6 +45,13 @@ t.test('as whom, by what, and how much', async (t) => {
     processes: 32,
     accessesPerSecond: 100_000,
     mode: 'brokered',
+    leak: {
+      ...{ windowSeconds: 60, windows: 10, memoryGrowthBytes: 0x800_0000, descriptorGrowth: 64 },
+    },
+  });
+  const leak = { window_seconds: 1, windows: 4, memory_growth_bytes: '0x1000' };
+  t.match(parse(RUN, { ...ENTRY, leak }).allow[0]?.run?.leak, {
+    ...{ windowSeconds: 1, windows: 4, memoryGrowthBytes: 4096, descriptorGrowth: 64 },
   });
   t.equal(parse(RUN, { ...ENTRY, mode: 'direct' }).allow[0]?.run?.mode, 'direct');
   const least = parse({ users: RUN.users }, { ...ENTRY, program: 'static' });

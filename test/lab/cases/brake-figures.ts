@@ -70,9 +70,9 @@ function forRound(waiting: Running, vectors: readonly number[]): Running {
     onBreach: (vector) => breach(vector),
     nowMs: () => performance.now(),
   });
-  const { driver, broker, user, brokerUser, descriptors, accesses } = waiting;
+  const { driver, broker, user, brokerUser, descriptors, parts, accesses } = waiting;
   return {
-    ...{ driver, broker, user, brokerUser, descriptors, accesses },
+    ...{ driver, broker, user, brokerUser, descriptors, parts, accesses },
     over: Promise.race([waiting.over, storm]),
     onRefusal: () => {},
     output: () => '',

@@ -11,6 +11,7 @@ import { machine } from './machine.ts';
 import { quarantines, tombs } from './quarantine.ts';
 import { refusals } from './refusals.ts';
 import { directRuns } from './run-direct.ts';
+import { leakingRuns } from './run-leak.ts';
 import { refusedRuns } from './run-refused.ts';
 import { runs } from './runs.ts';
 import { sriov } from './sriov.ts';
@@ -27,6 +28,7 @@ export const CASES: readonly LabCase[] = [
   ...drivers,
   ...runs,
   ...refusedRuns,
+  ...leakingRuns,
   ...directRuns,
   ...sriov,
   ...brakeFigures,

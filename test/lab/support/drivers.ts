@@ -131,3 +131,19 @@ for (;;) {
     ask({ op: 2, offset, value });
 }
 `;
+
+/** Takes memory, some MiB a second, and gives none back. */
+export const HOARD_MEMORY = `${ASK}
+const kept = [];
+ask({});
+say({ what: 'begun' });
+setInterval(() => kept.push(Buffer.alloc(1 << 20, 1)), 250);
+`;
+
+/** Opens the file again and again, which it may, and closes nothing. */
+export const hoardDescriptors = (file: string): string => `${ASK}
+const kept = [];
+ask({});
+say({ what: 'begun' });
+setInterval(() => kept.push(openSync(${JSON.stringify(file)}, 'r')), 250);
+`;

@@ -12,6 +12,7 @@ import { openMeasured, sealProgram } from '../../../agent/host/sealed.ts';
 import { Sysfs } from '../../../agent/host/sysfs.ts';
 import type { PreparedRun } from '../../../agent/prepare-run.ts';
 import type { Grant } from '../../../shared/manifest/grant.ts';
+import { type LeakBounds, readLeakBounds } from '../../../shared/manifest/leak.ts';
 import type { RunMode } from '../../../shared/manifest/policy-run.ts';
 import { windowAt } from '../../../shared/manifest/windows.ts';
 import type { Backend } from '../cases/case.ts';
@@ -27,7 +28,7 @@ function sha256(bytes: Uint8Array): string {
 }
 
 /** What the machine's Node is made of, by what this process has mapped, and what it insists on. */
-function runtimeFiles(): string[] {
+export function runtimeFiles(): string[] {
   const mapped = readFileSync('/proc/self/maps', 'utf8').match(/\/\S+\.so(\.\S+)?$/gm) ?? [];
   return [...new Set([...mapped, '/package.json'])].filter((path) => existsSync(path));
 }
@@ -76,8 +77,14 @@ export const EDU_GRANT: RunGrant = {
   interrupts: { kind: 'msi', vectors: 1, perSecondBudget: 50 },
 };
 
+const MEMORY = 256n << 20n;
+
 /** A driver of the lab's own, as if it had been accepted: a text under Node, bytes as a static program. */
-export function prepare(source: string | Buffer, mode: RunMode = 'brokered'): PreparedRun {
+export function prepare(
+  source: string | Buffer,
+  mode: RunMode = 'brokered',
+  leak: LeakBounds = readLeakBounds(undefined, MEMORY),
+): PreparedRun {
   const bytes = Buffer.from(source);
   const file = libc().memory('ironport-lab-driver');
   writeSync(file, bytes);
@@ -95,10 +102,10 @@ export function prepare(source: string | Buffer, mode: RunMode = 'brokered'): Pr
     entry: {
       ...{
         program: typeof source === 'string' ? 'node' : 'static',
-        memoryBytes: 256n << 20n,
+        memoryBytes: MEMORY,
         processes: 32,
       },
-      ...{ accessesPerSecond: 100_000, mode },
+      ...{ accessesPerSecond: 100_000, mode, leak },
     },
     close: () => [program, ...fds].forEach(closeSync),
   };
@@ -111,8 +118,9 @@ export async function runOn(
   record: (event: AuditEvent) => void,
   device: string = EDU[0],
   grant: RunGrant = EDU_GRANT,
+  leak?: LeakBounds,
 ): Promise<Confined> {
-  const prepared = prepare(source, grant.mode);
+  const prepared = prepare(source, grant.mode, leak);
   const sysfs = await Sysfs.open('/sys');
   try {
     return await confine({
