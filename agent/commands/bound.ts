@@ -140,7 +140,12 @@ async function tellAndHold(
   if (running !== undefined)
     ui.stage(`the driver runs: process ${running.driver.pid}, user ${running.user}`);
   ui.stage(`holding ${device} through ${backend}`);
-  const end = await hold({ agent, confined, ...about, signal, onLost: (text) => ui.warn(text) });
+  const onFrozen = (why: string): void =>
+    ui.warn(
+      `${device} is softly in quarantine (${why}): it reaches nothing, and what drove it stands still, until it is released, stopped or put there further`,
+    );
+  const onLost = (text: string): void => ui.warn(text);
+  const end = await hold({ agent, confined, ...about, signal, onLost, onFrozen });
   ui.stage(WHY[end.why]);
   ui.stage(`let go: ${end.undone.join('; ')}`);
   return end;
@@ -155,7 +160,7 @@ const WHY: Readonly<Record<HoldEnd['why'], string>> = {
   'driver-ended': 'the driver ended',
   'broker-ended': 'the broker ended, and the driver was ended',
   'interrupt-storm':
-    'interrupts went over their budget; the driver was ended, and the device is in quarantine',
+    'interrupts went over their budget; the driver was stopped, and the device is in quarantine',
 };
 
 /** No code of ours has it: nothing of what was asked for failed. */

@@ -2,7 +2,7 @@
 
 import type { Containment, Severity } from '../../shared/manifest/containment.ts';
 import { containmentFor } from '../../shared/manifest/containment.ts';
-import type { Level } from '../../shared/manifest/quarantine.ts';
+import { LEVELS, type Level } from '../../shared/manifest/quarantine.ts';
 
 /** Something that was seen. `what` is in words, for people and the audit log. */
 export type WatchEvent =
@@ -18,6 +18,8 @@ export type WatchEvent =
   | { readonly kind: 'records-lost'; readonly what: string }
   /** Configuration space reads as ones: the device is gone. */
   | { readonly kind: 'lost'; readonly what: string }
+  /** And still does after its reset, with the device in the kernel's tree. */
+  | { readonly kind: 'unanswering'; readonly what: string }
   | { readonly kind: 'interrupt-storm'; readonly what: string }
   | { readonly kind: 'crash-loop'; readonly what: string }
   /** Memory or descriptors of the driver, or of its broker, grow and do not come back. */
@@ -30,33 +32,70 @@ export type WatchEvent =
   /** Evidence that will expire soon, or did: nothing that runs is stopped for it. */
   | { readonly kind: 'evidence'; readonly what: string };
 
-export type WatchKind = WatchEvent['kind'];
+/** A row of the table: errors that AER counts have one for each severity. */
+export type Row = Exclude<WatchEvent['kind'], 'aer'> | `aer ${Severity}`;
+
+export interface Decided {
+  readonly decision: Containment;
+  /** How far the device is taken out of service; none for what is observed. */
+  readonly level: Level | undefined;
+}
+
+const OBSERVE: Decided = { decision: 'observe', level: undefined };
+const to = (decision: Containment, level: Level): Decided => ({ decision, level });
+const byCore = (severity: Severity): Decided => {
+  const decision = containmentFor(severity);
+  return decision === 'observe' ? OBSERVE : to(decision, 'hard');
+};
 
 /**
  * The table. What the core decides about errors of PCI Express it decides (IronShim-rs,
- * `AerSeverity::containment`); the rest follows it. A fault of the IOMMU is the device reaching for what it was
- * not granted. What was not seen is no ground to stop anything: confinement never depends on it.
+ * `AerSeverity::containment`); the rest follows it. What was not seen is no ground to stop anything:
+ * confinement never depends on it.
+ *
+ * `soft` is for a program that takes too much of something that is bounded: stopping it is all that is
+ * needed, and what it was at is there to be looked at. `hard` is for a device that is in a state, or was
+ * told things, for which nobody answers, which a reset ends; for a program that must not be kept, and for
+ * one that is gone. `tomb` is for a device that no reset brings back.
  */
-const DECISIONS: Readonly<Record<Exclude<WatchKind, 'aer'>, Containment>> = {
-  'device-error': containmentFor('non-fatal'),
-  dpc: containmentFor('dpc-containment'),
-  'iommu-fault': 'quarantine',
-  'records-lost': 'observe',
-  lost: 'reset-required',
-  'interrupt-storm': 'quarantine',
-  'crash-loop': 'quarantine',
-  leak: 'quarantine',
-  'near-limit': 'observe',
-  'own-leak': 'observe',
-  revoked: 'quarantine',
-  evidence: 'observe',
+export const DECISIONS: Readonly<Record<Row, Decided>> = {
+  'device-error': byCore('non-fatal'),
+  'aer correctable': byCore('correctable'),
+  'aer non-fatal': byCore('non-fatal'),
+  'aer fatal': byCore('fatal'),
+  'aer dpc-containment': byCore('dpc-containment'),
+  dpc: byCore('dpc-containment'),
+  // The device reached for what it was not granted.
+  'iommu-fault': to('quarantine', 'hard'),
+  'records-lost': OBSERVE,
+  lost: to('reset-required', 'hard'),
+  unanswering: to('reset-required', 'tomb'),
+  'interrupt-storm': to('quarantine', 'soft'),
+  'crash-loop': to('quarantine', 'hard'),
+  leak: to('quarantine', 'soft'),
+  'near-limit': OBSERVE,
+  'own-leak': OBSERVE,
+  revoked: to('quarantine', 'hard'),
+  evidence: OBSERVE,
 };
 
-export function decide(event: WatchEvent): Containment {
-  return event.kind === 'aer' ? containmentFor(event.severity) : DECISIONS[event.kind];
+function decided(event: WatchEvent): Decided {
+  const row: Row = event.kind === 'aer' ? `aer ${event.severity}` : event.kind;
+  return DECISIONS[row];
 }
 
-/** What is done: nothing but a line; or how far the device is taken out of service. */
-export function actionFor(decision: Containment): Level | undefined {
-  return decision === 'observe' ? undefined : 'hard';
+export function decide(event: WatchEvent): Containment {
+  return decided(event).decision;
+}
+
+/**
+ * What is done: nothing but a line, or how far the device is taken out of service. One that is softly in
+ * quarantine and is seen to do something all the same was not stopped by that: it goes to `hard` at least,
+ * whatever it is.
+ */
+export function actionFor(event: WatchEvent, before?: Level): Level | undefined {
+  const { level } = decided(event);
+  if (level === undefined || before === undefined) return level;
+  const least = before === 'soft' ? 'hard' : before;
+  return LEVELS.indexOf(level) > LEVELS.indexOf(least) ? level : least;
 }

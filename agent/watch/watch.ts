@@ -2,11 +2,11 @@
 
 import { asIronError } from '../../shared/errors.ts';
 import { AGENT_LIMITS } from '../../shared/limits.ts';
-import { isErrno } from '../../shared/node/errno.ts';
 import type { Agent } from '../agent.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import type { VfioDevice } from '../host/vfio-device.ts';
 import type { RunPart } from '../running.ts';
+import { isAnswering } from './answering.ts';
 import type { Baseline } from './baseline.ts';
 import type { WatchEvent } from './event.ts';
 import { evidenceEvents, type Resting } from './evidence.ts';
@@ -80,14 +80,8 @@ class Watch {
     if (!this.#isOver) this.#timer = setTimeout(() => void this.#look(), everyMs);
   }
 
-  /**
-   * Reads that nobody answers are all ones. Not the ids: vfio-pci answers for those itself, for every
-   * function (drivers/vfio/pci/vfio_pci_config.c, init_pci_cap_basic_perm(), ALL_VIRT), so that they stay as
-   * they were for ever. Revision, class and header type it reads from the device, and no header that there
-   * is has the type 0x7f (PCI 3.0, 6.2.1).
-   */
   #config(): void {
-    if (isAnswered(this.#watching.vfio)) return;
+    if (isAnswering(this.#watching.vfio)) return;
     this.#tell({ kind: 'lost', what: 'configuration space reads as ones: the device is gone' });
   }
 
@@ -125,19 +119,5 @@ class Watch {
     if (this.#isOver || this.#told.has(key)) return;
     this.#told.add(key);
     this.#watching.onEvent(event);
-  }
-}
-
-/** Revision ID to BIST: what of the header vfio-pci does not make up. */
-const REVISION = 0x08;
-const UP_TO_BIST = 8;
-
-function isAnswered(vfio: Watching['vfio']): boolean {
-  try {
-    return vfio.readConfig(REVISION, UP_TO_BIST).some((byte) => byte !== 0xff);
-  } catch (error) {
-    // include/linux/pci.h, pcibios_err_to_errno(): nobody answers, where the host bridge says so.
-    if (isErrno(error) && error.code === 'ENODEV') return false;
-    throw error;
   }
 }

@@ -1,7 +1,15 @@
 /** What is seen of a device that is held, and what follows from it. */
 
 import { spawnSync } from 'node:child_process';
-import { closeSync, constants, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Agent } from '../../agent/agent.ts';
@@ -11,10 +19,11 @@ import { libc } from '../../agent/host/libc.ts';
 import { Sysfs } from '../../agent/host/sysfs.ts';
 import { loadIncidents } from '../../agent/quarantine/store.ts';
 import { aerIncrease, parseAerCounters } from '../../agent/watch/aer.ts';
+import { isAnswering, isUnanswering } from '../../agent/watch/answering.ts';
 import { takeBaseline } from '../../agent/watch/baseline.ts';
 import { noteCrash, parseCrashes } from '../../agent/watch/crashes.ts';
 import { parseDpc } from '../../agent/watch/dpc.ts';
-import { actionFor, decide, type WatchEvent } from '../../agent/watch/event.ts';
+import { actionFor, DECISIONS, decide, type WatchEvent } from '../../agent/watch/event.ts';
 import { evidenceEvents } from '../../agent/watch/evidence.ts';
 import { KernelLog, recordEvents } from '../../agent/watch/kernel-log.ts';
 import {
@@ -26,7 +35,7 @@ import {
 import { pathEvents, readPath, standingEvents, wayUp } from '../../agent/watch/path.ts';
 import { watchDevice } from '../../agent/watch/watch.ts';
 import { utf8 } from '../../shared/bytes.ts';
-import { SEVERITIES } from '../../shared/manifest/containment.ts';
+import { containmentFor, SEVERITIES } from '../../shared/manifest/containment.ts';
 import type { DeviceName } from '../../shared/manifest/quarantine.ts';
 import { apply, BDF, NAME, refused, type Scene, scene } from './support.ts';
 
@@ -185,25 +194,56 @@ t.test('the log from now on', async (t) => {
   t.equal(KernelLog.open(BDF, join(folder, 'none')), undefined);
 });
 
-t.test('one table says what follows', async (t) => {
-  const aer = SEVERITIES.map((severity) => decide({ kind: 'aer', severity, what: '' }));
-  t.strictSame(aer, ['observe', 'quarantine', 'reset-required', 'reset-required']);
-  const of = (kind: Exclude<WatchEvent['kind'], 'aer'>) => decide({ kind, what: '' });
-  t.strictSame(
-    [of('device-error'), of('dpc'), of('iommu-fault'), of('records-lost'), of('lost')],
-    ['quarantine', 'reset-required', 'quarantine', 'observe', 'reset-required'],
-  );
-  t.strictSame(
-    [of('interrupt-storm'), of('crash-loop'), of('revoked'), of('evidence')],
-    ['quarantine', 'quarantine', 'quarantine', 'observe'],
-  );
-  t.strictSame(
-    [of('leak'), of('near-limit'), of('own-leak')],
-    ['quarantine', 'observe', 'observe'],
-  );
-  t.equal(actionFor('observe'), undefined);
-  t.equal(actionFor('quarantine'), 'hard');
-  t.equal(actionFor('reset-required'), 'hard');
+t.test('one table says what follows: each row of the guide is a row of the code', async (t) => {
+  const page = readFileSync('docs/guide/host-quarantine.md', 'utf8');
+  const form =
+    /^\| `([a-z -]+)` \| .+ \| (observe|quarantine|reset required) \| (soft|hard|tomb)? ?\|$/gm;
+  const rows = [...page.matchAll(form)].map(([, row, decision, level]) => [row, decision, level]);
+  const table = Object.entries(DECISIONS).map(([row, { decision, level }]) => [
+    ...[row, decision.replace('-', ' '), level],
+  ]);
+  t.strictSame(rows.toSorted(), table.toSorted());
+});
+
+t.test('a decision has a level when it is not to observe', async (t) => {
+  for (const [row, { decision, level }] of Object.entries(DECISIONS))
+    t.equal(level === undefined, decision === 'observe', row);
+  for (const severity of SEVERITIES)
+    t.equal(
+      decide({ kind: 'aer', severity, what: '' }),
+      containmentFor(severity),
+      'the core decides',
+    );
+});
+
+t.test('how far it goes, from where it is', async (t) => {
+  const kinds = Object.keys(DECISIONS).filter((row) => !row.startsWith('aer'));
+  const events = [
+    ...SEVERITIES.map((severity): WatchEvent => ({ kind: 'aer', severity, what: '' })),
+    ...kinds.map((kind) => ({ kind, what: '' }) as WatchEvent),
+  ];
+  const levels = (before?: 'soft' | 'hard' | 'tomb') =>
+    new Map(events.map((event) => [event, actionFor(event, before)]));
+  const first = levels();
+  for (const [event, level] of first) {
+    if (level === undefined) {
+      for (const before of ['soft', 'hard', 'tomb'] as const)
+        t.equal(actionFor(event, before), undefined, 'what is observed takes nothing further');
+      continue;
+    }
+    t.equal(
+      actionFor(event, 'soft'),
+      level === 'tomb' ? 'tomb' : 'hard',
+      `${event.kind}, while soft`,
+    );
+    t.equal(
+      actionFor(event, 'hard'),
+      level === 'tomb' ? 'tomb' : 'hard',
+      `${event.kind}, while hard`,
+    );
+    t.equal(actionFor(event, 'tomb'), 'tomb', 'never back');
+  }
+  t.ok([...first.values()].includes('soft') && [...first.values()].includes('tomb'));
 });
 
 t.test('the way from a device to its root port', async (t) => {
@@ -371,16 +411,25 @@ const DEVICE: DeviceName = {
 /** Holds as `apply --hold` does, without a device behind it, until it is over. */
 async function holdOnce(
   place: Scene,
-  parts: { readonly running?: unknown; readonly word?: number; readonly grantExpires?: number },
+  parts: {
+    readonly running?: unknown;
+    readonly word?: number;
+    readonly words?: { now: number };
+    readonly grantExpires?: number;
+    readonly stop?: AbortController;
+    readonly calls?: string[];
+    readonly onFrozen?: (why: string) => void;
+  },
 ): Promise<{ agent: Agent; end: HoldEnd; calls: string[] }> {
   const agent = new Agent({ state: place.state });
-  const calls: string[] = [];
+  const { calls = [], stop = new AbortController(), onFrozen = () => {} } = parts;
+  const words = parts.words ?? { now: parts.word ?? 0x12 };
   const request = libc().eventfd();
   const confined = {
     ...{ device: BDF, backend: 'iommufd', notes: [], memories: [], running: parts.running },
     events: { error: undefined, request, vectors: [] },
     vfio: {
-      readConfig: (at: number, length: number) => readAsVfio(parts.word ?? 0x12, at, length),
+      readConfig: (at: number, length: number) => readAsVfio(words.now, at, length),
     },
     brake: () => void calls.push('brake'),
     end: async () => {
@@ -392,7 +441,7 @@ async function holdOnce(
   const sysfs = await Sysfs.open(place.sysfs);
   const resting = { path: NAME, grantExpires: parts.grantExpires ?? agent.clock() + 10 * 86_400 };
   const end = await hold({
-    ...{ agent, confined, signal: new AbortController().signal },
+    ...{ agent, confined, signal: stop.signal, onFrozen },
     named: { device: DEVICE, sysfs },
     watched: { resting, baseline: await takeBaseline(sysfs, BDF) },
     onLost: (text) => lost.push(text),
@@ -430,4 +479,102 @@ t.test('a driver that crashes again and again takes its device out of service', 
   }
   const { agent } = await holdOnce(place, { running: ending('broker-ended') });
   t.match(await loadIncidents(agent), [{ reason: /crashes again and again/ }]);
+});
+
+t.test('whether a device answers', async (t) => {
+  const reads = (bytes: Uint8Array) => ({ readConfig: () => Buffer.from(bytes) });
+  t.ok(isAnswering(reads(new Uint8Array(8))));
+  t.notOk(isAnswering(reads(new Uint8Array(8).fill(0xff))));
+  const fails = (code: string) => ({
+    readConfig(): Buffer {
+      throw Object.assign(new Error(code), { code, syscall: 'read', errno: -1 });
+    },
+  });
+  t.notOk(isAnswering(fails('ENODEV')));
+  t.throws(() => isAnswering(fails('EIO')), { code: 'EIO' });
+
+  const place = await scene(t);
+  const sysfs = await Sysfs.open(place.sysfs);
+  const file = join(place.sysfs, 'devices/pci0000:00', BDF, 'config');
+  t.notOk(await isUnanswering(sysfs, BDF));
+  writeFileSync(file, Buffer.alloc(256, 0xff));
+  t.ok(await isUnanswering(sysfs, BDF));
+  // What cannot be told is no ground to remove anything.
+  for (const bytes of [Buffer.alloc(0), Buffer.alloc(15, 0xff)]) {
+    writeFileSync(file, bytes);
+    t.notOk(await isUnanswering(sysfs, BDF), `${bytes.length} bytes`);
+  }
+  rmSync(file);
+  t.notOk(await isUnanswering(sysfs, BDF));
+  t.notOk(await isUnanswering(sysfs, '0000:7f:00.0'), 'and one that is not there');
+});
+
+t.test('a device that does not answer after its reset is removed', async (t) => {
+  const place = await scene(t);
+  await apply(place);
+  const folder = join(place.sysfs, 'devices/pci0000:00', BDF);
+  writeFileSync(join(folder, 'config'), Buffer.alloc(256, 0xff));
+  writeFileSync(join(folder, 'remove'), '');
+  const { agent, end } = await holdOnce(place, { word: 0xff });
+  t.equal(end.why, 'watched');
+  const [incident] = await loadIncidents(agent);
+  t.match(incident, {
+    level: 'tomb',
+    reason: /reads as ones/,
+    again: { reason: /after its reset/ },
+  });
+  const log = readFileSync(join(place.state, 'audit.jsonl'), 'utf8');
+  t.match(log, /"kind":"lost".*"decision":"reset-required","level":"hard"/);
+  t.match(log, /"kind":"unanswering".*"decision":"reset-required","level":"tomb"/);
+  t.equal(readFileSync(join(folder, 'remove'), 'utf8'), '1');
+});
+
+/** A driver whose interrupts go over their budget at once. */
+const STORMING = {
+  ...{ over: Promise.resolve({ why: 'interrupt-storm', vector: 0 }), accesses: new Map() },
+  ...{ onRefusal: () => {}, interrupts: () => [], output: () => '', parts: [] },
+  end: async () => ({ status: null, signal: 'SIGKILL' }),
+};
+
+t.test(
+  'a driver that takes too much stands still, and is held on until it is let go',
+  async (t) => {
+    const place = await scene(t);
+    await apply(place);
+    const stop = new AbortController();
+    const calls: string[] = [];
+    const { agent, end } = await holdOnce(place, {
+      ...{ running: STORMING, stop, calls },
+      async onFrozen() {
+        // Until the record is there: nothing but this ends it.
+        while ((await loadIncidents(new Agent({ state: place.state }))).length === 0)
+          await new Promise((go) => setTimeout(go, 5));
+        t.strictSame(calls, ['brake'], 'frozen, and not ended');
+        stop.abort();
+      },
+    });
+    t.equal(end.why, 'interrupt-storm');
+    t.strictSame(calls, ['brake', 'end']);
+    t.match(await loadIncidents(agent), [{ level: 'soft', reason: /went over their budget/ }]);
+    refused(t, await apply(place), 'E_QUARANTINED', 'nor bound anew');
+  },
+);
+
+t.test('a device that does something while it is frozen goes further', async (t) => {
+  const place = await scene(t);
+  await apply(place);
+  const file = join(place.sysfs, 'devices/pci0000:00', BDF, 'aer_dev_nonfatal');
+  writeFileSync(file, 'DLP 0\nTOTAL_ERR_NONFATAL 0\n');
+  const word = { now: 0x12 };
+  const { agent, end, calls } = await holdOnce(place, {
+    ...{ running: STORMING, words: word },
+    onFrozen() {
+      word.now = 0xff;
+    },
+  });
+  t.equal(end.why, 'interrupt-storm', 'which is why it was stopped');
+  t.strictSame(calls, ['brake', 'end'], 'and nobody had to ask for the rest');
+  t.match(await loadIncidents(agent), [
+    { level: 'hard', reason: /over their budget/, again: { reason: /reads as ones/ } },
+  ]);
 });

@@ -7,6 +7,7 @@ import { crashes } from './crash.ts';
 import { drivers } from './drivers.ts';
 import { guide } from './guide.ts';
 import { hostileFronts } from './hostile-front.ts';
+import { levels } from './levels.ts';
 import { machine } from './machine.ts';
 import { quarantines, tombs } from './quarantine.ts';
 import { refusals } from './refusals.ts';
@@ -35,6 +36,7 @@ export const CASES: readonly LabCase[] = [
   ...hostileFronts,
   ...brakeByFaults,
   ...watching,
+  ...levels,
   ...quarantines,
   ...refusals,
   ...guide,

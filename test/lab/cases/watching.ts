@@ -3,21 +3,15 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { readSync, writeSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { Agent } from '../../../agent/agent.ts';
-import { type Confined, confine } from '../../../agent/confine.ts';
-import { type ConfinedGrant, planConfinement } from '../../../agent/confine-plan.ts';
-import { type HoldEnd, hold } from '../../../agent/hold.ts';
-import { openDevice } from '../../../agent/host/choose-backend.ts';
-import { readName } from '../../../agent/host/inventory.ts';
-import { Sysfs } from '../../../agent/host/sysfs.ts';
+import type { ConfinedGrant } from '../../../agent/confine-plan.ts';
+import type { HoldEnd } from '../../../agent/hold.ts';
 import { REGION } from '../../../agent/host/uapi.ts';
 import { loadIncidents } from '../../../agent/quarantine/store.ts';
-import { type Baseline, takeBaseline } from '../../../agent/watch/baseline.ts';
-import { must } from '../../../scripts/demo/support/programs.ts';
 import { windowAt } from '../../../shared/manifest/windows.ts';
 import { Edu, pattern } from '../support/edu.ts';
 import { keepWindow, staysStillAfter } from '../support/still.ts';
-import { EDU, giveToVfio, rngDevice, stateOf, unbindAll } from '../support/vfio.ts';
+import { EDU, rngDevice, stateOf, unbindAll } from '../support/vfio.ts';
+import { type Watched, watchHeld } from '../support/watched.ts';
 import type { Lab, LabCase } from './case.ts';
 
 const WINDOW = windowAt(0x20_0000n, 0x2000n);
@@ -27,50 +21,8 @@ const GRANT: ConfinedGrant = {
 };
 const LENGTH = 256;
 
-interface Watched {
-  readonly agent: Agent;
-  readonly confined: Confined;
-  readonly end: Promise<HoldEnd>;
-  stop(): void;
-  /** What the audit log says was watched, by kind, with its decision. */
-  seen(): Promise<readonly { kind: string; what: string; decision: string }[]>;
-}
-
-/** Holds the device as `apply --hold` does, with a state of its own. */
-async function watch({ backend, say }: Lab, device: string, name: string): Promise<Watched> {
-  const state = `/tmp/ironport-watching-${name}`;
-  const agent = new Agent({ state, writeSeconds: 200, settleSeconds: 60 });
-  // Whoever works on the state makes its folders; here nobody bound the device before.
-  await agent.alone(async () => {});
-  const sysfs = await Sysfs.open('/sys');
-  giveToVfio(device);
-  let baseline: Baseline | undefined;
-  const confined = await confine({
-    ...{ device, grant: GRANT, steps: planConfinement(GRANT, 1) },
-    open: () => openDevice(backend, sysfs, device),
-    beforeReach: async () => {
-      baseline = await takeBaseline(sysfs, device);
-    },
-    journal: { append: async () => {} },
-    record: async () => {},
-  });
-  ok(baseline !== undefined);
-  const resting = { path: 'acme/edu/1.0.0/driver', grantExpires: Number.MAX_SAFE_INTEGER };
-  const stop = new AbortController();
-  const end = hold({
-    ...{ agent, confined, signal: stop.signal, onLost: say },
-    named: { device: await readName(sysfs, device), sysfs },
-    watched: { resting, baseline },
-  });
-  return {
-    ...{ agent, confined, end, stop: () => stop.abort() },
-    async seen() {
-      const words = ['audit', 'tail', '-n', '50', '--state', state];
-      const { lines } = await must('ironport-agent', words);
-      return lines.filter(({ event }: { event: string }) => event === 'watch');
-    },
-  };
-}
+const watch = (lab: Lab, device: string, name: string): Promise<Watched> =>
+  watchHeld(lab, device, name, GRANT);
 
 /** It is out of service, durably, and reaches nothing. */
 async function isQuarantined(

@@ -1,0 +1,185 @@
+/** What is written down while a device is held, and how far what was seen takes it out of service. */
+
+import { asIronError, type IronError } from '../shared/errors.ts';
+import { AGENT_LIMITS } from '../shared/limits.ts';
+import type { HostState } from '../shared/manifest/host-lifecycle.ts';
+import type { Level } from '../shared/manifest/quarantine.ts';
+import type { AuditEvent } from './audit.ts';
+import type { Confined } from './confine.ts';
+import type { Over } from './drive.ts';
+import type { Holding } from './hold.ts';
+import { enterQuarantine } from './quarantine/enter.ts';
+import { cutText } from './sound-text.ts';
+import { transitions } from './transitions.ts';
+import { isUnanswering } from './watch/answering.ts';
+import { noteCrash } from './watch/crashes.ts';
+import { actionFor, decide, type WatchEvent } from './watch/event.ts';
+
+/** What was seen, when that is why a device is stopped: the table says what follows. */
+export function eventOf(over: Over): WatchEvent | undefined {
+  switch (over.why) {
+    case 'watched':
+      return over.event;
+    case 'device-error':
+      return { kind: 'device-error', what: 'it reported an error' };
+    case 'interrupt-storm':
+      return { kind: 'interrupt-storm', what: 'its interrupts went over their budget' };
+    default:
+      return undefined;
+  }
+}
+
+/** How far what was seen takes the device out of service; undefined when it does not. */
+function levelOf(over: Over): Level | undefined {
+  const event = eventOf(over);
+  return event && actionFor(event);
+}
+
+/** How far it is out of service by now; undefined where nobody put it there, or could. */
+export function reached({ named }: Holding, over: Over): Level | undefined {
+  if (over.why === 'quarantined') return over.level;
+  return named && levelOf(over);
+}
+
+/** What is written down while a device is held, in its order. */
+export class HoldLog {
+  written = Promise.resolve();
+  readonly #holding: Holding;
+
+  constructor(holding: Holding) {
+    this.#holding = holding;
+  }
+
+  /** Stops the device; a failure is told, and holds up nothing. */
+  brake(): void {
+    try {
+      this.#holding.confined.brake();
+    } catch (error) {
+      this.lost('the brake met a failure, and went on', error);
+    }
+  }
+
+  write(event: AuditEvent, signs: 'now' | 'due' = 'due'): void {
+    const { audit } = this.#holding.agent;
+    this.#alone('not in the audit log', () => audit.append(event), signs);
+  }
+
+  /** Durable quarantine for what was braked because of what it did; a line for what was put there. */
+  quarantine(over: Over): void {
+    const { agent, confined, named } = this.#holding;
+    const braked = { event: 'braked', device: confined.device, why: over.why };
+    const states = transitions(confined.device, stateOf(confined), 'quarantined');
+    const [level, reason] = [levelOf(over), eventOf(over)?.what ?? ''];
+    if (over.why === 'quarantined')
+      this.#alone('not in the audit log', () => agent.audit.append(braked, ...states), 'now');
+    if (level === undefined || named === undefined) return;
+    const { device, sysfs } = named;
+    const enter = async (): Promise<void> => {
+      await agent.audit.append(braked, ...states).catch(() => {});
+      await enterQuarantine(agent, sysfs, { device, level, reason });
+    };
+    this.#alone('not in quarantine', enter, 'now');
+  }
+
+  /** The driver crashed: too often, and the device goes into quarantine. */
+  crash(): void {
+    const { agent, named } = this.#holding;
+    if (named === undefined) return;
+    const { device, sysfs } = named;
+    const note = async (): Promise<void> => {
+      if (!(await noteCrash(agent, device.path))) return;
+      const event: WatchEvent = { kind: 'crash-loop', what: 'its driver crashes again and again' };
+      await this.#enterBy(event, { device, sysfs });
+    };
+    this.#alone('not noted as a crash', note, 'now');
+  }
+
+  /** It was given back, and so reset where it can be: one that does not answer now is removed. */
+  afterReset(): void {
+    const { named } = this.#holding;
+    if (named === undefined) return;
+    const look = async (): Promise<void> => {
+      if (!(await isUnanswering(named.sysfs, named.device.path))) return;
+      const event: WatchEvent = { kind: 'unanswering', what: 'it does not answer after its reset' };
+      await this.#enterBy(event, named);
+    };
+    this.#alone('not looked at after its reset', look, 'now');
+  }
+
+  /** Further into quarantine, by what was seen while it was there. */
+  enter(event: WatchEvent, level: Level): void {
+    const { named } = this.#holding;
+    if (named !== undefined)
+      this.#alone('not in quarantine', () => this.#enterBy(event, named, level), 'now');
+  }
+
+  async #enterBy(
+    event: WatchEvent,
+    { device, sysfs }: NonNullable<Holding['named']>,
+    level = actionFor(event),
+  ): Promise<void> {
+    const { agent } = this.#holding;
+    await agent.audit.append(watchedEvent(device.path, event, level)).catch(() => {});
+    if (level !== undefined)
+      await enterQuarantine(agent, sysfs, { device, level, reason: event.what });
+  }
+
+  /** What was seen and stops nothing. */
+  seen(event: WatchEvent): void {
+    this.write(watchedEvent(this.#holding.confined.device, event));
+  }
+
+  /** It is bound still, unless it is in quarantine, and reaches nothing. */
+  letGo(over: Over): void {
+    const { agent, confined } = this.#holding;
+    const isQuarantined = reached(this.#holding, over) !== undefined;
+    const events = isQuarantined ? [] : transitions(confined.device, stateOf(confined), 'claimed');
+    this.#alone('not in the audit log', () => agent.audit.append(...events), 'now');
+  }
+
+  /** It was bound and confined, and nobody could hold it. */
+  notHeld({ code, message }: IronError): void {
+    const { agent, confined } = this.#holding;
+    const { device } = confined;
+    const event = { event: 'not-held', device, code, message: cutText(message, 1000) };
+    const states = transitions(device, stateOf(confined), 'claimed');
+    this.#alone('not in the audit log', () => agent.audit.append(...states, event), 'now');
+  }
+
+  #alone(problem: string, act: () => Promise<unknown>, signs: 'now' | 'due'): void {
+    const { agent } = this.#holding;
+    const waitMs = 1000 * AGENT_LIMITS.auditWaitSeconds;
+    this.written = this.written.then(async () => {
+      try {
+        await agent.alone(act, { waitMs, signs });
+      } catch (error) {
+        this.lost(problem, error);
+      }
+    });
+  }
+
+  lost(problem: string, error: unknown): void {
+    this.#holding.onLost(`${problem}: ${asIronError(error).message}`);
+  }
+}
+
+function stateOf({ running }: Confined): HostState {
+  return running === undefined ? 'confined' : 'active';
+}
+
+function watchedEvent(
+  device: string,
+  event: WatchEvent,
+  level: Level | undefined = actionFor(event),
+): AuditEvent {
+  const { kind, what } = event;
+  const decision = decide(event);
+  return {
+    event: 'watch',
+    device,
+    kind,
+    what: cutText(what, 1000),
+    decision,
+    level: level ?? null,
+  };
+}
