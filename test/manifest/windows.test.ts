@@ -180,27 +180,36 @@ t.test(
   'whatever the address: nothing is rounded or wraps, up to the last one of 64 bits',
   async (t) => {
     // All of `small` lies in twice SPACE addresses; each base is a multiple of every page and boundary below.
-    const base = fc.constantFrom(1n << 32n, 1n << 53n, 1n << 63n, (1n << 64n) - BigInt(SPACE * 2));
+    const moves: [scale: bigint, by: bigint][] = [
+      [1n, 1n << 32n],
+      [1n, 1n << 53n],
+      [1n, 1n << 63n],
+      [1n, (1n << 64n) - BigInt(SPACE * 2)],
+      // Far apart: differences of more than 32, and of more than 53 bits.
+      [1n << 31n, 0n],
+      [1n << 57n, 0n],
+    ];
     const power = fc.integer({ min: 0, max: 5 }).map((n) => 1n << BigInt(n));
     holds(
       t,
-      'moving the windows moves the results',
+      'moving and stretching the windows moves and stretches the results',
       fc.property(
-        base,
+        fc.constantFrom(...moves),
         fc.array(small, { minLength: 1, maxLength: 4 }),
         small,
         power,
         power,
-        (by, list, b, page, boundary) => {
+        ([scale, by], list, b, smallPage, smallBoundary) => {
+          const [page, boundary] = [smallPage * scale, smallBoundary * scale];
           const at = (window: Window): Window => ({
-            start: window.start + by,
-            end: window.end + by,
+            start: window.start * scale + by,
+            end: window.end * scale + by,
           });
           const all = (windows: readonly Window[]): Window[] => windows.map(at);
           const one = (window: Window | undefined): Window | undefined => window && at(window);
           const a = list[0] as Window;
-          assert.equal(windowLength(at(a)), windowLength(a));
-          assert.deepEqual(windowAt(a.start + by, windowLength(a)), at(a));
+          assert.equal(windowLength(at(a)), windowLength(a) * scale);
+          assert.deepEqual(windowAt(at(a).start, windowLength(at(a))), at(a));
           assert.equal(overlaps(at(a), at(b)), overlaps(a, b));
           assert.equal(contains(at(a), at(b)), contains(a, b));
           assert.deepEqual(intersect(at(a), at(b)), one(intersect(a, b)));
@@ -208,12 +217,12 @@ t.test(
           assert.deepEqual(subtractAll(all(list), [at(b)]), all(subtractAll(list, [b])));
           assert.deepEqual(mergeWindows(all(list)), all(mergeWindows(list)));
           assert.deepEqual(firstOverlap(all(list)), firstOverlap(list));
-          assert.deepEqual(pagesInside(at(a), page), one(pagesInside(a, page)));
-          assert.equal(isWholePages(at(a), page), isWholePages(a, page));
-          assert.equal(crosses(at(a), boundary), crosses(a, boundary));
+          assert.deepEqual(pagesInside(at(a), page), one(pagesInside(a, smallPage)));
+          assert.equal(isWholePages(at(a), page), isWholePages(a, smallPage));
+          assert.equal(crosses(at(a), boundary), crosses(a, smallBoundary));
           assert.deepEqual(
             alignedPieces(at(a), page, boundary, 1000),
-            all(alignedPieces(a, page, boundary, 1000)),
+            all(alignedPieces(a, smallPage, smallBoundary, 1000)),
           );
           assert.equal(endsWithin(at(a), at(b).end), endsWithin(a, b.end));
         },
