@@ -16,6 +16,7 @@ import { parseHostPolicy } from '../../shared/evidence/policy/host-policy.ts';
 import { HOST_POLICY_PAYLOAD_TYPE } from '../../shared/evidence/policy/signed-policy.ts';
 import { passes } from '../../shared/evidence/policy/verdict.ts';
 import { POLICY_LIMITS } from '../../shared/limits.ts';
+import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { argument, askedPolicy, POLICY, REPOSITORY, ROOT, STORE, withPinned } from './options.ts';
 import { policyData } from './show.ts';
@@ -35,7 +36,7 @@ export const policyExplainCommand: CommandSpec = {
   schema: 'ironport-client/policy-explain/v1',
   async run(context) {
     const loaded = await askedPolicy(context);
-    const explained = loaded && explainPolicy(loaded.policy);
+    const explained = loaded && explainPolicy(loaded.policy, systemClock());
     const signedBy = loaded?.signedBy ?? [];
     const lines = [
       'every driver:',
@@ -132,7 +133,7 @@ export const policySignCommand: CommandSpec = {
 };
 
 function show({ ui }: CommandContext, payload: Uint8Array): void {
-  const { head, rules, otherwise } = explainPolicy(parseHostPolicy(payload));
+  const { head, rules, otherwise } = explainPolicy(parseHostPolicy(payload), systemClock());
   const lines = rules.map(({ namespace, demands }) => `${namespace}: ${demands.join('; ')}`);
   ui.stage(`this is what it demands:\n${[head.join(', '), ...lines, otherwise].join('\n')}`);
 }

@@ -217,6 +217,8 @@ function holds(envelope: Envelope, bundled: Envelope): boolean {
 export const NOT_JUDGED = {
   builder: 'who the builder is: no rule names builders for this vendor',
   sbom: 'what the SBOM lists: only that it describes this artifact',
+  licences: 'under which licences the SBOM lists things: the rule says nothing of them',
+  components: 'which components the SBOM lists: the rule says nothing of them',
 } as const;
 
 /** What a reader of the verdict might otherwise believe was checked. */

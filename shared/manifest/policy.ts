@@ -6,6 +6,7 @@
 
 import { type Code, IronError, isIronError } from '../errors.ts';
 import { Node } from '../json/decode.ts';
+import { lineOf } from '../json/line.ts';
 import { parseJson } from '../json/read.ts';
 import { LIFETIMES, MANIFEST_LIMITS } from '../limits.ts';
 import type { Instant } from '../time.ts';
@@ -87,7 +88,8 @@ export function parsePolicy(bytes: Uint8Array): FleetPolicy {
     return readPolicy(new Node(parseJson(bytes, { length: MANIFEST_LIMITS.policy }), 'policy'));
   } catch (error) {
     if (!isIronError(error, ...UNREADABLE)) throw error;
-    throw new IronError('E_CONFIG', `the fleet policy is not valid: ${error.message}`, {
+    const where = `${error.message}${lineOf(error, bytes)}`;
+    throw new IronError('E_CONFIG', `the fleet policy is not valid: ${where}`, {
       cause: error,
       hint: 'correct the policy file; without a valid one nothing is granted',
       context: error.context,

@@ -15,6 +15,7 @@ import { type PolicyVerdict, passes, requirePolicy } from '../../shared/evidence
 import { isJsonObject, type JsonObject, type JsonValue } from '../../shared/json/value.ts';
 import { POLICY_LIMITS } from '../../shared/limits.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
+import { formatInstant } from '../../shared/time.ts';
 import { keyObject } from '../../shared/tuf/key.ts';
 import {
   acme,
@@ -137,7 +138,7 @@ t.test('a policy that everything holds of, word for word in both cryptographies'
   t.match(verdict, { policy: 3, namespace: 'acme', level: 2, notJudged: [] });
   t.equal(verdict.rules.length, 15);
   t.strictSame(await judge(policy, { statements, crypto: nobleCrypto }), verdict);
-  const words = JSON.stringify(explainPolicy(policy));
+  const words = JSON.stringify(explainPolicy(policy, NOW));
   for (const text of ['level 2', SOURCE, 'no other parameter', 'left-pad', 'GPL-3.0-only'])
     t.ok(words.includes(text), text);
 });
@@ -389,6 +390,20 @@ t.test('statements that contradict each other, or the files beside them', async 
   );
 });
 
+t.test('a file that is no JSON is told by line and column', async (t) => {
+  const message = (text: string): string =>
+    refused(t, () => parseHostPolicy(utf8(text)), 'E_CONFIG', text).message;
+  t.match(message('x'), / at byte 0 \(line 1, column 1\)$/);
+  t.match(message('{\n "a": 1,\n "a": 2}\n'), / at byte \d+ \(line 3, column 2\)$/);
+  t.match(message('{\n\n\n'), /the text ends: .* at byte 4 \(line 4, column 1\)$/);
+  t.match(message('{"schema":"x"}'), /policy\.schema[^(]*$/, 'and only then');
+  const name = () => policyWith(expression('artefact.length > 1'));
+  t.match(
+    refused(t, name, 'E_CONFIG', 'name').message,
+    /artefact; there are artifact, provenance, sbom, ceiling, statements/,
+  );
+});
+
 t.test('a policy is read strictly', async (t) => {
   const good = () => document([{ namespace: 'acme' }]);
   t.equal(parseHostPolicy(bytesOf(good())).evidence.rules.length, 1);
@@ -460,7 +475,7 @@ t.test('a policy is explained so that nobody has to know its fields', async (t) 
       forbid: ['pkg:npm/x'],
     },
   });
-  t.strictSame(explainPolicy(policy).rules[0]?.demands, [
+  t.strictSame(explainPolicy(policy, NOW).rules[0]?.demands, [
     `built by ${BUILDERS.byHand} signed by vendor (level 2 at most)`,
     'SLSA build level 3 or more: which none of these builders is worth',
     `a statement ${PREDICATE_TYPES.testResult} that says PASSED, signed by 2 of lab, second`,
@@ -471,13 +486,16 @@ t.test('a policy is explained so that nobody has to know its fields', async (t) 
     'without the component pkg:npm/x',
     'packages without a package URL: refused',
   ]);
-  const [level] = explainPolicy(policyWith({ minimum_level: 2 })).rules[0]?.demands ?? [];
+  const [level] = explainPolicy(policyWith({ minimum_level: 2 }), NOW).rules[0]?.demands ?? [];
   t.match(level, /which none has, since a builder that no rule names is worth level 1/);
-  t.strictSame(explainPolicy(policyWith({}, { epoch: 2 })).head, [
+  t.strictSame(explainPolicy(policyWith({}, { epoch: 2 }), NOW).head, [
     'version 3 of epoch 2',
     'does not expire',
     'keys of others: lab, second',
   ]);
+  const over = policyWith({}, { expires: formatInstant(NOW) });
+  t.match(explainPolicy(over, NOW).head[1], /^was good until .*: it refuses every driver$/);
+  t.match(explainPolicy(over, NOW - 1).head[1], /^good until /);
 });
 
 t.test(
@@ -500,6 +518,19 @@ t.test(
         ['predicates[0]', /^line 2, by lab \(ed25519 /],
       ],
     );
+    const [, built] = (await judge(policyWith(builder(2, { signers: ['lab'] })))).rules;
+    t.match(
+      built?.evidence,
+      /^line 1: \S+, signed by vendor \(ed25519 \w+\); taken: \S+ signed by lab$/,
+    );
+    const cel = 'artifact.generation > 1 || artifact.vendor == "x" || artifact.generation > 7';
+    const [, told] = (await judge(policyWith(expression(cel)))).rules;
+    t.equal(told?.evidence, `${cel}; artifact.generation is 1; artifact.vendor is "acme"`);
+    const loop = 'sbom.packages.all(p, p.name == artifact.vendor) && has(sbom.more)';
+    const [, looped] = (await judge(policyWith(expression(loop)))).rules;
+    t.equal(looped?.evidence, `${loop}; artifact.vendor is "acme"`);
+    const licences = await judge(policyWith({ sbom: { without_licence: 'allow' } }));
+    t.match(licences.notJudged, [/builder/, /components .* says nothing/]);
   },
 );
 

@@ -6,6 +6,7 @@
 
 import { Environment } from '@marcbachmann/cel-js';
 import { IronError } from '../../errors.ts';
+import { canonicalText } from '../../json/canonical.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../json/value.ts';
 import { POLICY_LIMITS } from '../../limits.ts';
 
@@ -39,6 +40,8 @@ export interface Expression {
   readonly text: string;
   /** Whether it holds for these facts. `E_POLICY` with a reason when it cannot be told. */
   holds(facts: JsonObject): boolean;
+  /** What its paths lead to, in words, for who wants to know why it does not hold. */
+  values(facts: JsonObject): string[];
 }
 
 const environment = new Environment({
@@ -63,9 +66,17 @@ export function compileExpression(text: string): Expression {
   const parsed = guarded(() => environment.parse(text), unusable);
   const tree = copy(parsed.ast as unknown as AstNode, false);
   const { valid, type, error } = guarded(() => parsed.check(), unusable);
-  if (!valid) throw unusable(firstLine(error));
+  if (!valid) {
+    const why = firstLine(error);
+    const names = [...VARIABLES, ...LISTS].join(', ');
+    throw unusable(why.startsWith('Unknown variable') ? `${why}; there are ${names}` : why);
+  }
   if (type !== 'bool' && type !== 'dyn') throw unusable(`it is of type ${type}, not a yes or no`);
-  return { text, holds: (facts) => evaluate(text, tree, facts) };
+  return {
+    text,
+    holds: (facts) => evaluate(text, tree, facts),
+    values: (facts) => [...new Set(valuesIn(tree, facts))].slice(0, SHOWN_VALUES),
+  };
 }
 
 interface AstNode {
@@ -196,6 +207,35 @@ function valueAt(tree: Tree, facts: JsonObject): JsonValue | undefined {
   if (tree.kind !== 'member') return undefined;
   const of = valueAt(tree.of, facts);
   return isJsonObject(of) ? of[tree.name] : undefined;
+}
+
+const SHOWN_VALUES = 4;
+const SHOWN_LENGTH = 80;
+
+/** `artifact.generation is 1`, of each path in the expression that leads to one value. */
+function valuesIn(tree: Tree, facts: JsonObject): string[] {
+  switch (tree.kind) {
+    case 'literal':
+    case 'name':
+      return [];
+    case 'member': {
+      const [path, value] = [pathOf(tree), valueAt(tree, facts)];
+      if (path === undefined || value === undefined) return valuesIn(tree.of, facts);
+      if (typeof value === 'object' && value !== null) return [];
+      return [`${path} is ${canonicalText(value).slice(0, SHOWN_LENGTH)}`];
+    }
+    case 'loop':
+      return [tree.over, ...tree.body].flatMap((part) => valuesIn(part, facts));
+    default:
+      return tree.parts.flatMap((part) => valuesIn(part, facts));
+  }
+}
+
+function pathOf(tree: Tree): string | undefined {
+  if (tree.kind === 'name') return tree.name;
+  if (tree.kind !== 'member') return undefined;
+  const of = pathOf(tree.of);
+  return of === undefined ? undefined : `${of}.${tree.name}`;
 }
 
 /** Objects as maps, so that no key is anything but data; integers as CEL's. */

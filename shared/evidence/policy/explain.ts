@@ -1,7 +1,7 @@
 /** A policy in words, for those who have to live with it. */
 
 import { canonicalText } from '../../json/canonical.ts';
-import { formatInstant } from '../../time.ts';
+import { formatInstant, type Instant } from '../../time.ts';
 import { PREDICATE_TYPES } from '../identifiers.ts';
 import type { HostPolicy } from './host-policy.ts';
 import type { ComponentRule, EvidenceRule, LicenceRule, ParameterRule } from './rule.ts';
@@ -26,12 +26,17 @@ export interface ExplainedPolicy {
   readonly otherwise: string;
 }
 
-export function explainPolicy(policy: HostPolicy): ExplainedPolicy {
+/** `now` is when it is read: one that is past its time refuses everything. */
+export function explainPolicy(policy: HostPolicy, now: Instant): ExplainedPolicy {
   const { epoch, version, expires, keys, evidence } = policy;
   return {
     head: [
       epoch === 1 ? `version ${version}` : `version ${version} of epoch ${epoch}`,
-      expires === undefined ? 'does not expire' : `good until ${formatInstant(expires)}`,
+      expires === undefined
+        ? 'does not expire'
+        : expires > now
+          ? `good until ${formatInstant(expires)}`
+          : `was good until ${formatInstant(expires)}: it refuses every driver`,
       ...(keys.size === 0 ? [] : [`keys of others: ${[...keys.keys()].join(', ')}`]),
     ],
     rules: evidence.rules.map((rule) => ({ namespace: rule.namespace, demands: demandsOf(rule) })),

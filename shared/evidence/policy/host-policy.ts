@@ -9,6 +9,7 @@
 import { keyIdentity, type PublicKey } from '../../crypto/key.ts';
 import { type Code, IronError, isIronError } from '../../errors.ts';
 import { Node } from '../../json/decode.ts';
+import { lineOf } from '../../json/line.ts';
 import { parseJson } from '../../json/read.ts';
 import { POLICY_LIMITS } from '../../limits.ts';
 import type { Instant } from '../../time.ts';
@@ -40,7 +41,8 @@ export function parseHostPolicy(bytes: Uint8Array): HostPolicy {
     return readPolicy(new Node(parseJson(bytes, { length: POLICY_LIMITS.file }), 'policy'));
   } catch (error) {
     if (!isIronError(error, ...UNREADABLE)) throw error;
-    throw new IronError('E_CONFIG', `the policy of this host is not valid: ${error.message}`, {
+    const where = `${error.message}${lineOf(error, bytes)}`;
+    throw new IronError('E_CONFIG', `the policy of this host is not valid: ${where}`, {
       cause: error,
       hint: 'correct the policy file; nothing is taken by a policy that cannot be read',
       context: error.context,

@@ -66,9 +66,17 @@ export function judgePolicy(policy: HostPolicy | undefined, input: PolicyInput):
     rules: [...base.rules, ...rules],
     notJudged: [
       ...(rule.builders === undefined ? [NOT_JUDGED.builder] : []),
-      ...(rule.sbom === undefined ? [NOT_JUDGED.sbom] : []),
+      ...sbomNotJudged(rule),
     ],
   };
+}
+
+function sbomNotJudged({ sbom }: EvidenceRule): string[] {
+  if (sbom === undefined) return [NOT_JUDGED.sbom];
+  return [
+    ...(sbom.licences === undefined ? [NOT_JUDGED.licences] : []),
+    ...(sbom.components === undefined ? [NOT_JUDGED.components] : []),
+  ];
 }
 
 /** Nothing without a provenance that binds this digest, by a key that the vendor's role lists. */
@@ -180,10 +188,15 @@ class Judge {
     const rules: RuleVerdict[] = [];
     if (builders !== undefined) {
       const best = this.#best;
-      const ids = [...new Set(provenances.map(({ provenance }) => provenance.builderId))];
+      const found = provenances.map(
+        ({ line, keys, provenance }) =>
+          `line ${line}: ${provenance.builderId}, signed by ${this.#names(keys)}`,
+      );
+      const taken = builders.map(({ id, signers }) => `${id} signed by ${signers.join(' or ')}`);
+      const pairs = `${found.join('; ')}; taken: ${taken.join(', ')}`;
       rules.push(
         best === undefined
-          ? no('builders', 'builder', 'no accepted pair of signer and builder made it', ids.join())
+          ? no('builders', 'builder', 'no accepted pair of signer and builder made it', pairs)
           : yes(
               'builders',
               'builder',
@@ -247,7 +260,8 @@ class Judge {
       return no(rule, reason, `the external parameter ${JSON.stringify(name)} is missing`);
     }
     const count = Object.keys(found).length;
-    return yes(rule, reason, `${count} external parameters, each with a value that is taken`);
+    const what = count === 1 ? '1 external parameter' : `${count} external parameters`;
+    return yes(rule, reason, `${what}, each with a value that is taken`);
   }
 
   #predicate(rule: string, reason: PolicyReason, demand: PredicateRule): RuleVerdict {
@@ -281,7 +295,13 @@ class Judge {
     try {
       const facts = factsOf(evidence, { sha256, length, found, level: this.level });
       const holds = expression.holds(facts);
-      return (holds ? yes : no)(rule, 'expression', name, expression.text);
+      if (holds) return yes(rule, 'expression', name, expression.text);
+      return no(
+        rule,
+        'expression',
+        name,
+        [expression.text, ...expression.values(facts)].join('; '),
+      );
     } catch (error) {
       if (!isIronError(error, 'E_POLICY')) throw error;
       const reason = error.context.reason as PolicyReason;

@@ -7,6 +7,7 @@ import type { Crypto } from '../../crypto/crypto.ts';
 import { keyIdentity, type PublicKey } from '../../crypto/key.ts';
 import { type Code, IronError, isIronError } from '../../errors.ts';
 import { Node } from '../../json/decode.ts';
+import { lineOf } from '../../json/line.ts';
 import { parseJson } from '../../json/read.ts';
 import { POLICY_LIMITS } from '../../limits.ts';
 import { parseKey } from '../../tuf/key.ts';
@@ -41,7 +42,8 @@ export function parseFleetKeys(bytes: Uint8Array): FleetKeys {
     };
   } catch (error) {
     if (!isIronError(error, ...UNREADABLE)) throw error;
-    throw new IronError('E_CONFIG', `the keys of the fleet are not valid: ${error.message}`, {
+    const where = `${error.message}${lineOf(error, bytes)}`;
+    throw new IronError('E_CONFIG', `the keys of the fleet are not valid: ${where}`, {
       cause: error,
       hint: 'correct the file; nothing is taken while nobody can sign a policy',
     });
@@ -108,7 +110,8 @@ function openFile(
     node.object();
   } catch (error) {
     if (!isIronError(error, ...UNREADABLE)) throw error;
-    throw new IronError('E_CONFIG', `the policy of this host is not valid: ${error.message}`, {
+    const where = `${error.message}${lineOf(error, file)}`;
+    throw new IronError('E_CONFIG', `the policy of this host is not valid: ${where}`, {
       cause: error,
       hint: 'correct the policy file; nothing is taken by a policy that cannot be read',
     });
