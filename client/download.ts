@@ -10,12 +10,12 @@ import { IronError, isIronError } from '../shared/errors.ts';
 import { store as layout } from '../shared/layout.ts';
 import { onPath, systemFiles, type WithFiles } from '../shared/node/file-system.ts';
 import { openRegular, syncFolder } from '../shared/node/files.ts';
-import { ensurePrivateFolder } from '../shared/node/folders.ts';
 import { pieces } from '../shared/node/hash.ts';
 import { withLock } from '../shared/node/lock.ts';
 import type { Source } from './fetch/source.ts';
 import { HashingWriter } from './hashing-writer.ts';
 import { Partial } from './partial.ts';
+import { ensureCacheFolder } from './store/places.ts';
 import { type TargetFile, verifyMeasured } from './target-file.ts';
 
 export interface DownloadOptions extends WithFiles {
@@ -50,7 +50,7 @@ export async function downloadTarget(options: DownloadOptions): Promise<Download
     });
   if (lockFolder === undefined) return act();
   const folder = join(lockFolder, layout.downloads);
-  await ensurePrivateFolder(folder);
+  await ensureCacheFolder(folder);
   // So many locks and no more: a lock file cannot be removed while others may wait for it.
   const place = createHash('sha256').update(resolve(out)).digest('hex').slice(0, 3);
   const lock = { waitMs: 3_600_000, purpose: `downloading ${out}` };

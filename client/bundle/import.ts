@@ -12,6 +12,7 @@ import { writeFileAtomic } from '../../shared/node/files.ts';
 import { downloadTarget } from '../download.ts';
 import type { Repository } from '../repository.ts';
 import { OverlayStore } from '../store/overlay.ts';
+import { clearForFile } from '../store/places.ts';
 import type { Bundle } from './bundle.ts';
 import { isMetadata } from './format.ts';
 import { bytesCheck, type VerifiedBundle, verifyBundleMetadata } from './verify.ts';
@@ -31,6 +32,8 @@ export async function importBundle(
     if (isMetadata(path)) continue;
     const target = artifacts.get(path);
     const out = store.targetPath(path);
+    // What is no file in the place of one is damage of a cache.
+    await clearForFile(out);
     if (target === undefined) await writeFileAtomic(out, await small(bundle, path, length));
     else {
       await downloadTarget({

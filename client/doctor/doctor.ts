@@ -1,8 +1,10 @@
 /** Looks a store over, mends what can be mended, and says what cannot. */
 
 import { isIronError } from '../../shared/errors.ts';
+import { store as layout } from '../../shared/layout.ts';
 import type { Repository } from '../repository.ts';
 import { type Finding, fromError, ok } from './finding.ts';
+import { lookAtKinds } from './kinds.ts';
 import { lookAtFolder, lookAtLock, lookAtRepository, lookAtTime } from './machine.ts';
 import { lookAtTrust } from './trust.ts';
 
@@ -10,8 +12,12 @@ import { lookAtTrust } from './trust.ts';
 export async function examine(repository: Repository): Promise<readonly Finding[]> {
   const findings = await lookAtFolder(repository);
   if (!findings.some(({ subject, state }) => subject === 'folder' && state === 'broken')) {
-    const trust = await lookAtTrust(repository);
-    findings.push(await lookAtLock(repository), ...trust);
+    const kinds = await lookAtKinds(repository);
+    const known = new Set(kinds.map(({ subject }) => subject));
+    // What is no file is said once, as that.
+    const trust = (await lookAtTrust(repository)).filter(({ subject }) => !known.has(subject));
+    const lock = known.has(layout.lock) ? [] : [await lookAtLock(repository)];
+    findings.push(...kinds, ...lock, ...trust);
     const isWhole = trust.every(({ state }) => state !== 'broken');
     if (isWhole) findings.push(...(await lookAtTime(repository)));
   }
@@ -29,13 +35,16 @@ export async function repair(
   findings: readonly Finding[],
 ): Promise<readonly Finding[]> {
   const done: Finding[] = [];
-  await repository.store.exclusively(async () => {
+  const mendAll = async (which: (subject: string) => boolean): Promise<void> => {
     for (const { subject, repair: mend } of findings) {
-      if (mend === undefined) continue;
+      if (mend === undefined || !which(subject)) continue;
       await mend();
       done.push(ok(subject, 'repaired'));
     }
-  });
+  };
+  // What is no lock is held by nobody, and has to go before the lock can be taken.
+  await mendAll((subject) => subject === layout.lock);
+  await repository.store.exclusively(() => mendAll((subject) => subject !== layout.lock));
   const isWhole = !findings.some(({ state }) => state === 'broken');
   if (!isWhole || repository.fetcher.isOffline === true) return done;
   try {

@@ -6,14 +6,17 @@ import { pieces } from '../../shared/node/hash.ts';
 import { cappedPieces, tooLong } from './capped.ts';
 import type { FetchOptions, OpenedFile } from './fetcher.ts';
 
-/** Opens it as a fetcher does; of more than `length` bytes it is `E_LENGTH`. */
+/**
+ * Opens it as a fetcher does; of more than `length` bytes it is `E_LENGTH`. With `nofollow`, a link in
+ * its place is refused.
+ */
 export async function openLocal(
   place: string,
   length: number,
-  options: FetchOptions = {},
+  options: FetchOptions & { readonly nofollow?: boolean } = {},
 ): Promise<OpenedFile> {
   options.signal?.throwIfAborted();
-  const file = await openRegular(place);
+  const file = await openRegular(place, { nofollow: options.nofollow === true });
   const content = async function* (): AsyncGenerator<Uint8Array, void> {
     try {
       yield* pieces(file);

@@ -10,11 +10,11 @@ import { equalBytes } from '../../shared/bytes.ts';
 import { isIronError } from '../../shared/errors.ts';
 import { STORE_LIMITS } from '../../shared/limits.ts';
 import { onPath } from '../../shared/node/file-system.ts';
-import { readFileCapped, writeFileAtomic } from '../../shared/node/files.ts';
-import { ensurePrivateFolder } from '../../shared/node/folders.ts';
+import { readFileCapped } from '../../shared/node/files.ts';
 import type { OpenedFile } from '../fetch/fetcher.ts';
 import type { Source } from '../fetch/source.ts';
 import type { FolderStore } from './folder.ts';
+import { ensureCacheFolder, writeCached } from './places.ts';
 
 /** A source whose small targets are kept in a store as they are verified. */
 export class KeepingSource implements Source {
@@ -72,11 +72,11 @@ export class ListingSource extends KeepingSource {
   protected override async write(path: string, bytes: Uint8Array): Promise<void> {
     if (await isThere(path, bytes)) return;
     const folder = dirname(path);
-    await ensurePrivateFolder(folder);
+    await ensureCacheFolder(folder);
     this.#room ??= roomIn(await filesIn(folder));
     const left = { files: this.#room.files - 1, bytes: this.#room.bytes - bytes.length };
     if (left.files < 0 || left.bytes < 0) return;
-    await writeFileAtomic(path, bytes);
+    await writeCached(path, bytes);
     await onPath(path, () => utimes(path, 0, 0));
     this.#room = left;
   }
@@ -90,8 +90,8 @@ async function keepEvidence(path: string, bytes: Uint8Array): Promise<void> {
     await utimes(path, now, now).catch(() => {});
     return;
   }
-  await ensurePrivateFolder(folder);
-  await writeFileAtomic(path, bytes);
+  await ensureCacheFolder(folder);
+  await writeCached(path, bytes);
   await prune(folder, basename(path));
 }
 

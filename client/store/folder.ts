@@ -21,6 +21,7 @@ import {
 } from '../../shared/limits.ts';
 import { onPath, systemFiles, type WithFiles } from '../../shared/node/file-system.ts';
 import {
+  isOtherKind,
   readFileCapped,
   syncFolder,
   writeFileAtomic,
@@ -33,6 +34,7 @@ import { decodeRoleName } from '../../shared/tuf/names.ts';
 import { parseRoot } from '../../shared/tuf/root.ts';
 import { type Floors, formatFloors, NO_FLOORS, parseFloors } from '../../shared/verify/floors.ts';
 import { TrustedMetadata } from '../../shared/verify/trusted.ts';
+import { ensureCacheFolder, writeCached } from './places.ts';
 import type { Store } from './store.ts';
 import { sweepTemporaries } from './sweep.ts';
 
@@ -53,6 +55,8 @@ export class FolderStore implements Store {
   #swept = false;
   /** Folders that were found to be ours since the lock was taken. */
   readonly #ours = new Set<string>();
+  /** Files that could not be read, by their path below the folder, until they are replaced. */
+  readonly #unreadable = new Map<string, IronError>();
 
   constructor(folder: string, options: FolderStoreOptions = {}) {
     this.folder = folder;
@@ -60,7 +64,7 @@ export class FolderStore implements Store {
   }
 
   async pinnedRoot(): Promise<Uint8Array> {
-    const bytes = await this.#readOrNothing(layout.pinnedRoot, METADATA_LIMITS.root);
+    const bytes = await this.#readTrust(layout.pinnedRoot, METADATA_LIMITS.root);
     if (bytes === undefined) throw noPin(this.folder);
     try {
       parseRoot(bytes);
@@ -79,13 +83,15 @@ export class FolderStore implements Store {
     const { root } = new TrustedMetadata({ crypto, now: 0, root: bytes });
     return this.exclusively(async () => {
       // Floors first: from the pin on, their absence is damage.
-      if ((await this.#readOrNothing(layout.floors, STORE_LIMITS.floors)) === undefined) {
+      if ((await this.#readTrust(layout.floors, STORE_LIMITS.floors)) === undefined) {
         await this.writeFloors({ ...NO_FLOORS, root: root.version, time: 0 });
       }
       try {
         return await writeFileExclusive(this.#at(layout.pinnedRoot), bytes, this.#options);
       } catch (error) {
         if (!isIronError(error, 'E_EXISTS')) throw error;
+        // What stands there may be no root at all.
+        await this.pinnedRoot();
         throw new IronError('E_PIN_EXISTS', 'another root is pinned for this repository already', {
           why: `${this.#at(layout.pinnedRoot)} holds it`,
           hint: 'nothing was changed; new versions of a root come by refresh. If the pinned one was a mistake, move the folder away first',
@@ -97,7 +103,7 @@ export class FolderStore implements Store {
 
   /** Whether a root is pinned here. */
   async isPinned(): Promise<boolean> {
-    return (await this.#readOrNothing(layout.pinnedRoot, METADATA_LIMITS.root)) !== undefined;
+    return (await this.#readTrust(layout.pinnedRoot, METADATA_LIMITS.root)) !== undefined;
   }
 
   root(version: number): Promise<Uint8Array | undefined> {
@@ -116,7 +122,7 @@ export class FolderStore implements Store {
     const folder = this.#at(layout.metadataFolder);
     const names = await onPath(folder, () =>
       readdir(folder).catch((error) => {
-        if (error?.code === 'ENOENT') return [];
+        if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES'].includes(error?.code)) return [];
         throw error;
       }),
     );
@@ -128,7 +134,7 @@ export class FolderStore implements Store {
 
   async floors(): Promise<Floors> {
     const path = this.#at(layout.floors);
-    const bytes = await this.#readOrNothing(layout.floors, STORE_LIMITS.floors);
+    const bytes = await this.#readTrust(layout.floors, STORE_LIMITS.floors);
     if (bytes === undefined) {
       throw new IronError('E_STORE', `the version floors of this store are gone: ${path}`, {
         why: 'they are written before a root is pinned, so somebody removed them',
@@ -200,7 +206,7 @@ export class FolderStore implements Store {
 
   /** Makes the folder of `targetPath`. */
   async prepareTargets(): Promise<void> {
-    await ensurePrivateFolder(this.#at(layout.targetsFolder), this.#options);
+    await ensureCacheFolder(this.#at(layout.targetsFolder), this.#options);
   }
 
   async writeFloors(floors: Floors): Promise<void> {
@@ -238,32 +244,48 @@ export class FolderStore implements Store {
   async #write(folder: string, path: string, bytes: Uint8Array): Promise<void> {
     const place = this.#at(path);
     if (!this.#ours.has(folder)) {
-      await ensurePrivateFolder(this.#at(folder), this.#options);
+      // The store itself is its owner's to put right; what lies in it is a cache.
+      const ensure = folder === '.' ? ensurePrivateFolder : ensureCacheFolder;
+      await ensure(this.#at(folder), this.#options);
       this.#ours.add(folder);
     }
     try {
-      await writeFileAtomic(place, bytes, this.#options);
+      await writeCached(place, bytes, this.#options);
+      this.#unreadable.delete(path);
     } catch (error) {
       // What failed may be the folder: it is looked at anew.
       this.#ours.delete(folder);
-      // A folder in the place of a cached file is damage too, and nothing is renamed over it.
-      if (!isIronError(error, 'E_IO') || error.context.errno !== 'EISDIR') throw error;
-      await onPath(place, () => rm(place, { recursive: true }));
-      await writeFileAtomic(place, bytes, this.#options);
+      throw error;
     }
+  }
+
+  /** Why the stored file of a role is of no use: what stands there could not be read as a file. */
+  unreadable(role: string): IronError | undefined {
+    return this.#unreadable.get(layout.metadata(role));
   }
 
   /** A cached file; one that is no file of a sane size counts as absent, and will be replaced. */
   async #readCached(path: string, cap: number): Promise<Uint8Array | undefined> {
     try {
+      const bytes = await this.#readOrNothing(path, cap);
+      this.#unreadable.delete(path);
+      return bytes;
+    } catch (error) {
+      if (!isReplaceable(error)) throw error;
+      // Once for each time that it is found, however often it is looked for.
+      if (!this.#unreadable.has(path)) this.#options.onUnreadable?.(this.#at(path), error);
+      this.#unreadable.set(path, error);
+      return undefined;
+    }
+  }
+
+  /** A file that nothing can replace: something else in its place is damage, and nothing is followed. */
+  async #readTrust(path: string, cap: number): Promise<Uint8Array | undefined> {
+    try {
       return await this.#readOrNothing(path, cap);
     } catch (error) {
-      const isOurs = isIronError(error, 'E_TOO_LARGE') || isIronError(error, 'E_IO');
-      const errno = isIronError(error) ? error.context.errno : undefined;
-      // A failing disk or a missing right is not healed by writing.
-      if (!isOurs || (errno !== undefined && errno !== 'ELOOP')) throw error;
-      this.#options.onUnreadable?.(this.#at(path), error);
-      return undefined;
+      if (!isOtherKind(error) && !isIronError(error, 'E_TOO_LARGE')) throw error;
+      throw damaged(this.#at(path), error);
     }
   }
 
@@ -284,6 +306,15 @@ export class FolderStore implements Store {
   }
 }
 
+/**
+ * Whether writing the file anew heals what reading it met: too large, something that is no file, or a
+ * file that we may not read in a folder that is ours. A failing disk is not healed so.
+ */
+function isReplaceable(error: unknown): error is IronError {
+  if (isIronError(error, 'E_TOO_LARGE') || isOtherKind(error)) return true;
+  return isIronError(error, 'E_IO') && ['EACCES', 'EPERM'].includes(String(error.context.errno));
+}
+
 /** A place is a name from outside, and longer than some file systems take. */
 function nameOf(place: string): string {
   return createHash('sha256').update(place).digest('hex');
@@ -297,9 +328,14 @@ function noPin(folder: string): IronError {
   });
 }
 
+function whyOf(cause: unknown): string {
+  if (isOtherKind(cause) && cause.why !== undefined) return cause.why;
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
 function damaged(path: string, cause: unknown): IronError {
   return new IronError('E_STORE', `the local store is damaged: ${path}`, {
-    why: cause instanceof Error ? cause.message : String(cause),
+    why: whyOf(cause),
     hint: 'nothing was changed; restore the file, or move the folder away and pin the root again: that forgets which versions were seen',
     cause,
     context: { path },

@@ -4,11 +4,11 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { concatBytes, equalBytes } from '../bytes.ts';
-import { IronError } from '../errors.ts';
+import { IronError, isIronError } from '../errors.ts';
 import { parseJson } from '../json/read.ts';
 import type { JsonValue } from '../json/value.ts';
 import { isErrno } from './errno.ts';
@@ -181,14 +181,38 @@ export async function openRegular(path: string, options: ReadOptions = {}): Prom
     (options.nofollow === true ? constants.O_NOFOLLOW : 0);
   const file = await onPath(path, () => files.open(path, flags), 'E_NOT_FOUND');
   try {
-    if (!(await onPath(path, () => file.stat())).isFile()) {
-      throw new IronError('E_IO', `${path} is not a regular file`, { context: { path } });
+    const found = await onPath(path, () => file.stat());
+    if (!found.isFile()) {
+      throw new IronError('E_IO', `${path} is not a regular file`, {
+        why: `it is ${kindOf(found)}`,
+        context: { path, kind: kindOf(found) },
+      });
     }
     return file;
   } catch (error) {
     await file.close();
     throw error;
   }
+}
+
+/** What stands at a place, for messages. */
+export function kindOf(found: Stats): string {
+  if (found.isFile()) return 'a file';
+  if (found.isDirectory()) return 'a folder';
+  if (found.isSymbolicLink()) return 'a symbolic link';
+  if (found.isFIFO()) return 'a pipe';
+  return found.isSocket() ? 'a socket' : 'a device';
+}
+
+/**
+ * Whether a file could not be read because something else stands in its place, by the error of
+ * `openRegular` with `nofollow`: a folder, a pipe, a device, a socket or a link; or a part of its path
+ * is no folder.
+ */
+export function isOtherKind(error: unknown): error is IronError {
+  if (!isIronError(error, 'E_IO')) return false;
+  const { kind, errno } = error.context;
+  return kind !== undefined || ['ELOOP', 'ENXIO', 'ENODEV', 'ENOTDIR'].includes(String(errno));
 }
 
 /** The bytes of a regular file of at most `cap` bytes. `E_NOT_FOUND`, `E_TOO_LARGE`, `E_IO`. */

@@ -10,12 +10,20 @@
  * descriptor of it would drop the lock (fcntl(2)).
  */
 
-import { readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout } from 'node:timers/promises';
 import { fromUtf8 } from '../bytes.ts';
 import { IronError } from '../errors.ts';
-import { readFileCapped } from './files.ts';
+import { kindOf, readFileCapped } from './files.ts';
 
 export interface LockOptions {
   /** How long to wait for another holder; 0, the default, is not at all. */
@@ -133,6 +141,7 @@ function monotonicMs(): number {
 
 /** The open transaction that is the lock, or undefined when another has it. */
 function tryLock(path: string): DatabaseSync | undefined {
+  demandFile(path);
   const { DatabaseSync } = sqlite();
   let database: DatabaseSync | undefined;
   try {
@@ -150,6 +159,22 @@ function tryLock(path: string): DatabaseSync | undefined {
       context: { path },
     });
   }
+}
+
+/** Nothing else is opened: SQLite would follow a link, and wait for what a pipe never says. */
+function demandFile(path: string): void {
+  let found: Stats | undefined;
+  try {
+    found = lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    // That its folder is none, say: opening it says so, too.
+  }
+  if (found === undefined || found.isFile()) return;
+  throw new IronError('E_IO', `the lock ${path} is not a regular file`, {
+    why: `it is ${kindOf(found)}`,
+    hint: 'nothing was changed; nobody can hold it as it is: remove it, and run this again',
+    context: { path, kind: kindOf(found) },
+  });
 }
 
 /** SQLITE_BUSY; the low byte is the code, the rest its variety. */

@@ -9,7 +9,7 @@ import {
   verifyPolicyFloor,
 } from '../evidence/policy/policy-floor.ts';
 import { STORE_LIMITS } from '../limits.ts';
-import { readFileCapped, writeFileAtomic } from './files.ts';
+import { isOtherKind, readFileCapped, writeFileAtomic } from './files.ts';
 import type { LoadedPolicy } from './host-policy.ts';
 
 /**
@@ -51,10 +51,11 @@ async function readFloor(place: string): Promise<PolicyFloor | undefined> {
     return parsePolicyFloor(await readFileCapped(place, STORE_LIMITS.note, { nofollow: true }));
   } catch (cause) {
     if (isIronError(cause, 'E_NOT_FOUND')) return undefined;
-    if (!isIronError(cause, 'E_JSON', 'E_SCHEMA', 'E_TOO_LARGE')) throw cause;
+    const isDamage = isIronError(cause, 'E_JSON', 'E_SCHEMA', 'E_TOO_LARGE') || isOtherKind(cause);
+    if (!isDamage) throw cause;
     throw new IronError('E_STORE', `${place} is damaged`, {
       cause,
-      why: cause.message,
+      why: cause.why ?? cause.message,
       hint: 'nothing was changed; restore the file, or remove it: that forgets which policies were seen',
       context: { path: place },
     });

@@ -1,6 +1,6 @@
 // What a verification read is kept, so that the same verdict is reached when nobody can be asked.
 
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { KeepingSource, ListingSource } from '../../client/store/evidence.ts';
@@ -179,12 +179,38 @@ t.test('where nothing can be kept, that is said, and what was asked for is done'
   const sim = await repositoryWithArtifact();
   const machine = new Machine(folder);
   await machine.pin(sim);
-  await mkdir(machine.store.folder, { recursive: true });
-  await writeFile(join(machine.store.folder, 'evidence'), 'a file');
   const notices: string[] = [];
   const repository = machine.repository(sim, { onNotice: (text) => notices.push(text) });
+  // No folder can be made there, whoever asks.
+  repository.store.evidencePath = (place) => join('/dev/null/evidence', place.slice(-8));
   await repository.getVerified(EDU, join(folder, 'edu.js'));
   t.strictSame(new Uint8Array(await readFile(join(folder, 'edu.js'))), DRIVER);
   t.equal(notices.length, Object.keys(SIDECARS).length);
   t.match(notices[0], /is not kept for use without the network/);
+});
+
+t.test('something else in the place of kept evidence is replaced', async (t) => {
+  const { sim, machine, evidence, out } = await gotten(t);
+  const [first = '', second = '', ...others] = await readdir(evidence);
+  const whole = await readFile(join(evidence, first));
+  for (const name of [first, second]) await rm(join(evidence, name));
+  await mkdir(join(evidence, first, 'deep'), { recursive: true });
+  await symlink(join(evidence, others[0] ?? ''), join(evidence, second));
+  await t.rejects(machine.repository().verify(EDU), {
+    code: 'E_STORE',
+    message: /is of no use.*not a regular file|is of no use.*symbolic link/,
+    hint: /doctor --repair/,
+  });
+  t.equal(
+    (await verifyFile(machine.repository(), out, EDU).catch((error) => error)).code,
+    'E_CEILING',
+  );
+  await (await machine.repository(sim).verify(EDU)).keep();
+  t.same(await readFile(join(evidence, first)), whole);
+  t.ok(await machine.repository().verify(EDU));
+  // And so is a file in the place of the folder of them all.
+  await rm(evidence, { recursive: true });
+  await writeFile(evidence, 'a file');
+  await (await machine.repository(sim).verify(EDU)).keep();
+  t.ok(await machine.repository().verify(EDU));
 });

@@ -54,6 +54,19 @@ export class Machine {
     );
   }
 
+  /** As a new process has it: nothing that an earlier one found out is in memory. */
+  fresh(fetcher?: Fetcher, options: Partial<RepositoryOptions> = {}): Repository {
+    const { onNotice } = options;
+    const store = new FolderStore(this.store.folder, {
+      onUnreadable: (path, error) => onNotice?.(`${path} is of no use: ${error.message}`),
+    });
+    const address = 'http://drivers.example/';
+    return new Repository(parseAddress(address, '/'), store, fetcher ?? new StoredFetcher(store), {
+      ...{ address, clock: this.clock.read },
+      ...options,
+    });
+  }
+
   async pin(sim: Simulator): Promise<void> {
     await this.repository().pin(sim.roots.get(1) as Uint8Array);
   }
