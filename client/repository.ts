@@ -3,9 +3,8 @@
  * one does with it. Everything here is put together from parts that can be had one by one.
  */
 
-import { resolve } from 'node:path';
 import type { Crypto } from '../shared/crypto/crypto.ts';
-import { IronError } from '../shared/errors.ts';
+import type { IronError } from '../shared/errors.ts';
 import type { HostPolicy } from '../shared/evidence/policy/host-policy.ts';
 import { systemClock } from '../shared/node/clock.ts';
 import { platformCrypto } from '../shared/node/crypto.ts';
@@ -26,11 +25,12 @@ import {
   type FoundIndexes,
   findIndex,
   type IndexSource,
+  listBranches,
   loadIndexes,
   readIndexes,
 } from './find/indexes.ts';
 import { chooseProduct, type Host, type ProductName, verifyChosen } from './find/resolve.ts';
-import { inParallel } from './parallel.ts';
+import { getAllVerified } from './get-all.ts';
 import { readCompleted } from './store/completed.ts';
 import { HoldingSource, KeepingSource, ListingSource } from './store/evidence.ts';
 import type { FolderStore } from './store/folder.ts';
@@ -96,6 +96,12 @@ export interface Gotten extends KeepableTarget {
 /** An artifact that was chosen for this host, with what was chosen among. */
 export interface VerifiedProduct extends KeepableTarget {
   readonly choice: Choice;
+}
+
+/** What a repository lists, and by which verified metadata. */
+export interface Contents extends FoundIndexes {
+  readonly list: TargetList;
+  readonly updater: Updater;
 }
 
 /** An artifact, and the file that it is to become. */
@@ -281,12 +287,16 @@ export class Repository {
     );
   }
 
-  /** Every target that somebody may speak for, with the indexes among them read. */
-  contents(): Promise<FoundIndexes & { readonly list: TargetList }> {
+  /**
+   * Every target that somebody may speak for, with the indexes among them read; with a device, those
+   * of the vendors that were given it.
+   */
+  contents(device?: Host['device']): Promise<Contents> {
     return this.#mostOf(async (mirror) => {
       const source = await mirror.#indexSource(ListingSource);
-      const list = await source.updater.run((trusted) => listTargets(trusted));
-      return { list, ...(await readIndexes(source, list)) };
+      const { updater } = source;
+      const list = await listBranches(source, device);
+      return { list, updater, ...(await readIndexes(source, list)) };
     });
   }
 
@@ -337,33 +347,12 @@ export class Repository {
     return { ...verified, outcome };
   }
 
-  /**
-   * The same for several: all are verified first, each on its own, then their bytes come side by
-   * side, a few at a time. The results are in the order of `wanted`. The first failure stops the
-   * others; what was whole by then has its name, and nothing else has one. `E_USAGE` when two want one place.
-   */
-  async getAllVerified(
+  /** The same for several at once (get-all.ts). */
+  getAllVerified(
     wanted: readonly Wanted[],
     options: Omit<GetOptions, 'onStart'> = {},
   ): Promise<Gotten[]> {
-    const places = new Set(wanted.map(({ out }) => resolve(out)));
-    if (places.size < wanted.length) {
-      throw new IronError('E_USAGE', 'two artifacts are wanted in one place', {
-        hint: 'nothing was done; give each a file of its own',
-      });
-    }
-    const verified = new Map<string, KeepableTarget>();
-    for (const { path } of wanted) {
-      options.signal?.throwIfAborted();
-      // What a policy refuses is never brought, whoever asks.
-      const { policy } = options;
-      if (!verified.has(path)) verified.set(path, await this.verify(path, { policy }));
-    }
-    const bring = ({ path, out }: Wanted, signal: AbortSignal): Promise<Gotten> => {
-      const found = verified.get(path) as KeepableTarget;
-      return this.download({ ...found, checks: [...found.checks] }, out, { ...options, signal });
-    };
-    return inParallel(wanted, bring, options.signal ?? this.signal);
+    return getAllVerified(this, wanted, { ...options, signal: options.signal ?? this.signal });
   }
 
   /**

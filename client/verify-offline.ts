@@ -23,6 +23,7 @@ import { StoredFetcher } from './fetch/stored.ts';
 import type { Repository } from './repository.ts';
 import type { Store } from './store/store.ts';
 import { targetFile, verifyMeasured } from './target-file.ts';
+import type { Updater } from './updater.ts';
 
 export interface OfflineVerdict {
   readonly path: string;
@@ -85,6 +86,12 @@ export async function verifyFolder(
   };
 }
 
+/** A verdict with what it rests on. */
+export interface FileVerdict extends OfflineVerdict {
+  readonly found: FoundTarget;
+  readonly updater: Updater;
+}
+
 /**
  * Verifies a file as the target `path`, by the metadata that is stored here. Its evidence is
  * judged when it lies beside it (`FILE.ceiling.json` and so on), or was kept when it was verified
@@ -95,7 +102,7 @@ export async function verifyFile(
   file: string,
   path: string,
   policy?: HostPolicy,
-): Promise<OfflineVerdict> {
+): Promise<FileVerdict> {
   const { crypto, store } = repository;
   const checks: Check[] = [];
   const stored = new StoredFetcher(store);
@@ -137,6 +144,8 @@ export async function verifyFile(
     ],
     stale: trusted.stale,
     artifact: verdict,
+    found: artifact,
+    updater,
   };
 }
 
@@ -182,7 +191,7 @@ async function kept(
     return await fetchTarget(stored, target, EVIDENCE_LIMITS.bundle);
   } catch (error) {
     // A cache: what is damaged counts as absent.
-    if (isIronError(error, 'E_NOT_FOUND', 'E_HASH', 'E_LENGTH')) return undefined;
+    if (isIronError(error, 'E_NOT_FOUND', 'E_HASH', 'E_LENGTH', 'E_STORE')) return undefined;
     throw error;
   }
 }

@@ -2,8 +2,17 @@
 
 import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { CommandSpec, Progress } from '../../shared/cli/command.ts';
+import type {
+  CommandContext,
+  CommandResult,
+  CommandSpec,
+  Progress,
+} from '../../shared/cli/command.ts';
 import { IronError } from '../../shared/errors.ts';
+import { onPath } from '../../shared/node/file-system.ts';
+import type { Agreement } from '../../shared/verify/agreement.ts';
+import type { GetOptions, Gotten, Wanted } from '../repository.ts';
+import { agreementData, agreementText, MAP, refuseRoots, withMapped } from './map-options.ts';
 import {
   argument,
   hostPolicy,
@@ -28,46 +37,66 @@ export const getAllCommand: CommandSpec = {
     { name: 'folder', description: 'the folder to write to; it is made when it is not there' },
     { name: 'names', description: 'target paths: VENDOR/PRODUCT/VERSION/FILE', variadic: true },
   ],
-  options: [...REPOSITORY, MIRROR, LIMIT_RATE, ROOT, ...OFFLINE, ...POLICY],
+  options: [...REPOSITORY, MIRROR, LIMIT_RATE, ROOT, ...OFFLINE, ...POLICY, ...MAP],
   examples: [
     'ironport-client 127.0.0.1:8080 get-all drivers acme/edu/1.0.0/edu.js acme/nic/2.1.0/nic.js',
+    'ironport-client get-all --map map.json drivers acme/edu/1.0.0/edu.js acme/nic/2.1.0/nic.js',
   ],
   schema: 'ironport-client/get-all/v1',
-  run: (context) =>
-    withPinned(context, async (repository) => {
-      const folder = argument(context, 0, 'FOLDER');
-      const wanted = placed(folder, context.rest);
-      const policy = (await hostPolicy(context))?.policy;
-      await mkdir(folder, { recursive: true });
-      let progress: Progress | undefined;
-      const gotten = await repository.getAllVerified(wanted, {
-        policy,
-        onBytes: (bytes) => {
-          progress ??= context.ui.progress(`${wanted.length} artifacts`);
-          progress.advance(bytes);
-        },
-      });
-      progress?.done();
-      const artifacts = gotten.map((one, at) => ({ ...one, out: wanted[at]?.out ?? '' }));
-      return {
-        data: {
-          verified: true,
-          folder,
-          artifacts: artifacts.map((one) => ({
-            out: one.out,
-            outcome: one.outcome,
-            verdict: verdictData(one),
-          })),
-        },
-        text: artifacts
-          .map((one) => {
-            const word = one.outcome === 'kept' ? 'was there already' : 'written';
-            return `${verdictText(one)}\n  ${word}: ${one.out}`;
-          })
-          .join('\n'),
-      };
-    }),
+  run: (context) => {
+    if (context.text('map') !== undefined)
+      return withMapped(context, (mapped) => getAll(context, mapped));
+    refuseRoots(context);
+    return withPinned(context, (repository) => getAll(context, repository));
+  },
 };
+
+type Brought = Gotten & { readonly agreement?: Agreement };
+
+async function getAll(
+  context: CommandContext,
+  from: {
+    getAllVerified(wanted: readonly Wanted[], options: GetOptions): Promise<readonly Brought[]>;
+  },
+): Promise<CommandResult> {
+  const folder = argument(context, 0, 'FOLDER');
+  const wanted = placed(folder, context.rest);
+  const policy = (await hostPolicy(context))?.policy;
+  await onPath(folder, () => mkdir(folder, { recursive: true }));
+  let progress: Progress | undefined;
+  const gotten = await from.getAllVerified(wanted, {
+    policy,
+    signal: context.signal,
+    onBytes: (bytes) => {
+      progress ??= context.ui.progress(`${wanted.length} artifacts`);
+      progress.advance(bytes);
+    },
+  });
+  progress?.done();
+  const artifacts = gotten.map((one, at) => ({ ...one, out: wanted[at]?.out ?? '' }));
+  return {
+    data: {
+      verified: true,
+      folder,
+      artifacts: artifacts.map((one) => ({
+        out: one.out,
+        outcome: one.outcome,
+        verdict: verdictData(one),
+        agreement: one.agreement === undefined ? null : agreementData(one.agreement),
+      })),
+    },
+    text: artifacts
+      .map((one) => {
+        const word = one.outcome === 'kept' ? 'was there already' : 'written';
+        return [
+          verdictText(one),
+          ...(one.agreement === undefined ? [] : [agreementText(one.agreement)]),
+          `  ${word}: ${one.out}`,
+        ].join('\n');
+      })
+      .join('\n'),
+  };
+}
 
 /** Where each goes. Two that would be one file are refused before anything is asked for. */
 function placed(folder: string, names: readonly string[]): { path: string; out: string }[] {

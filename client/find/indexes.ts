@@ -81,18 +81,27 @@ export interface FoundIndexes {
  */
 export async function loadIndexes(
   source: IndexSource,
-  device: { readonly vendor: number; readonly device: number } | undefined,
+  device: DeviceIds | undefined,
 ): Promise<FoundIndexes> {
-  const list = await source.updater.run((trusted) => {
+  return readIndexes(source, await listBranches(source, device));
+}
+
+type DeviceIds = { readonly vendor: number; readonly device: number };
+
+/** Every target, or with a device those below the vendors that the operators gave it. */
+export async function listBranches(
+  { updater }: IndexSource,
+  device: DeviceIds | undefined,
+): Promise<TargetList> {
+  if (device === undefined) return updater.run((trusted) => listTargets(trusted));
+  return updater.run((trusted) => {
     const vendors = parseVendors((trusted.targets('targets') as Targets).envelope.signed);
     const branches = (role: string): boolean =>
-      device === undefined ||
       vendors
         .get(role)
         ?.hardwareIds.some((id) => coversDevice(id, device.vendor, device.device)) === true;
     return listTargets(trusted, { branches });
   });
-  return readIndexes(source, list);
 }
 
 /** The indexes among listed targets. */

@@ -14,11 +14,20 @@ import type { TargetEntry } from '../../shared/tuf/targets.ts';
 import { type Agreement, agree, type Word } from '../../shared/verify/agreement.ts';
 import type { DownloadOutcome } from '../download.ts';
 import { chooseOne, type Host, type ProductName, verifyChosen } from '../find/resolve.ts';
+import { getAllVerified } from '../get-all.ts';
 import { openRepository } from '../open-repository.ts';
-import type { GetOptions, Repository, RepositoryOptions, VerifyOptions } from '../repository.ts';
+import type {
+  GetOptions,
+  Repository,
+  RepositoryOptions,
+  VerifyOptions,
+  Wanted,
+} from '../repository.ts';
 import { stateFolder } from '../store/locate.ts';
 import type { Updater } from '../updater.ts';
+import { type FileVerdict, verifyFile } from '../verify-offline.ts';
 import type { KeepableTarget } from '../verify-target.ts';
+import { Catalogs, readCatalog } from './catalogs.ts';
 
 export interface MapOptions extends Omit<RepositoryOptions, 'address' | 'mirrors'> {
   readonly map: MapFile;
@@ -74,12 +83,12 @@ export class MappedRepositories {
   /** What this host has of its own lies here, and a store for each repository below it. */
   readonly folder: string;
   /** By name. */
-  readonly #repositories: ReadonlyMap<string, Repository>;
+  readonly repositories: ReadonlyMap<string, Repository>;
 
   constructor(map: MapFile, repositories: ReadonlyMap<string, Repository>, folder: string) {
     this.map = map;
     this.folder = folder;
-    this.#repositories = repositories;
+    this.repositories = repositories;
   }
 
   /** Pins the root of one repository, once. `E_PIN_EXISTS` when another one is pinned. */
@@ -125,6 +134,22 @@ export class MappedRepositories {
     return { ...verified, choice };
   }
 
+  /**
+   * Verifies a file as the target `path` by what is stored of each repository, without the network, and
+   * demands that enough of them agree about it. The verdict is that of the first of them.
+   */
+  async verifyFile(
+    file: string,
+    path: string,
+    options: Judged = {},
+  ): Promise<FileVerdict & { readonly agreement: Agreement }> {
+    const { agreement, values } = await this.#agreeOn(path, async (repository) => {
+      const verdict = await verifyFile(repository, file, path, options.policy);
+      return { entry: verdict.found.entry, updater: verdict.updater, value: verdict };
+    });
+    return { ...(values[0] as FileVerdict), agreement };
+  }
+
   /** Brings an artifact that was agreed on to `out`, from the first repository that has it. */
   async download<T extends AgreedTarget>(
     agreed: T,
@@ -161,13 +186,45 @@ export class MappedRepositories {
     return this.download(await this.verify(path, { policy: options.policy }), out, options);
   }
 
+  /** The same for several artifacts at once (get-all.ts): all are agreed on before any is brought. */
+  getAllVerified(
+    wanted: readonly Wanted[],
+    options: Omit<GetOptions, 'onStart'> = {},
+  ): Promise<(AgreedTarget & { readonly outcome: DownloadOutcome })[]> {
+    return getAllVerified<AgreedTarget>(this, wanted, options);
+  }
+
+  /**
+   * Does `act` with each repository of the map, side by side, and says of each what came of it. What
+   * one of them fails with stops no other.
+   */
+  async each<T>(
+    act: (repository: Repository, name: string) => Promise<T>,
+  ): Promise<ReadonlyMap<string, T | IronError>> {
+    const answers = [...this.repositories].map(
+      async ([name, repository]): Promise<[string, T | IronError]> => {
+        try {
+          return [name, await act(repository, name)];
+        } catch (thrown) {
+          return [name, ofRepository(thrown)];
+        }
+      },
+    );
+    return new Map(await allSettled(answers));
+  }
+
+  /** What each of them lists, with a device what the vendors of it list; verified, and read once. */
+  async catalogs(device?: Host['device']): Promise<Catalogs> {
+    return new Catalogs(this.map, await this.each((one) => readCatalog(one, device)));
+  }
+
   /** Ends idle connections. */
   async close(): Promise<void> {
-    await Promise.all([...this.#repositories.values()].map((repository) => repository.close()));
+    await Promise.all([...this.repositories.values()].map((repository) => repository.close()));
   }
 
   #of(name: string): Repository {
-    const repository = this.#repositories.get(name);
+    const repository = this.repositories.get(name);
     if (repository === undefined)
       throw new IronError('E_NOT_FOUND', `there is no repository ${name} in the map`);
     return repository;
@@ -200,10 +257,7 @@ export class MappedRepositories {
     const answers = repositories.map(
       async (name): Promise<[string, Asked<T>]> => [name, await this.#ask(name, question)],
     );
-    // All of them, also when one throws: nobody writes to a store after the caller went on.
-    const settled = await Promise.allSettled(answers);
-    for (const one of settled) if (one.status === 'rejected') throw one.reason;
-    return new Map(await Promise.all(answers));
+    return new Map(await allSettled(answers));
   }
 
   async #ask<T>(name: string, question: Question<T>): Promise<Asked<T>> {
@@ -218,12 +272,25 @@ export class MappedRepositories {
         value: listing.value,
       };
     } catch (thrown) {
-      const error = asIronError(thrown);
-      // A defect, or a caller who has had enough, is nobody's word.
-      if (error.code === 'E_INTERNAL' || error.code === 'E_CANCELLED') throw thrown;
-      return { word: wordOf(error), value: undefined };
+      return { word: wordOf(ofRepository(thrown)), value: undefined };
     }
   }
+}
+
+/** What a repository failed with. A defect, or a caller who has had enough, is nobody's word. */
+function ofRepository(thrown: unknown): IronError {
+  const error = asIronError(thrown);
+  if (error.code === 'E_INTERNAL' || error.code === 'E_CANCELLED') throw thrown;
+  return error;
+}
+
+/** All of them, also when one throws: nobody writes to a store after the caller went on. */
+async function allSettled<T>(answers: readonly Promise<T>[]): Promise<T[]> {
+  const settled = await Promise.allSettled(answers);
+  return settled.map((one) => {
+    if (one.status === 'rejected') throw one.reason;
+    return one.value;
+  });
 }
 
 function wordOf(error: IronError): Word {

@@ -101,6 +101,16 @@ function decide(
   return undefined;
 }
 
+/** Whether repositories say different things of one path: other bytes, or one of them a no. */
+export function isContradicted(words: ReadonlyMap<string, Word>): boolean {
+  const forms = new Set<string>();
+  for (const word of words.values()) {
+    if (word.kind === 'denied') return true;
+    if (word.kind === 'listed') forms.add(formOf(word.entry));
+  }
+  return forms.size > 1;
+}
+
 /** One text for one length and one set of hashes. */
 function formOf({ length, hashes }: Pick<TargetEntry, 'length' | 'hashes'>): string {
   return [length, ...[...hashes].map(([name, digest]) => `${name}:${digest}`).sort()].join(' ');

@@ -1,0 +1,150 @@
+/**
+ * What the repositories of a map list, each read once and whole, and on what of it enough of them agree
+ * (TAP 4). A listing says what there is; it verifies no evidence, and `get-verified` asks anew.
+ */
+
+import { asIronError, type IronError, isIronError } from '../../shared/errors.ts';
+import { indexPath } from '../../shared/layout.ts';
+import { wasWithdrawn } from '../../shared/product/change-index.ts';
+import type { IndexEntry, ProductIndex } from '../../shared/product/index-file.ts';
+import type { MapFile } from '../../shared/tuf/map-file.ts';
+import { keyIdentities } from '../../shared/tuf/role.ts';
+import { type Agreement, agree, type Word } from '../../shared/verify/agreement.ts';
+import type { FoundTarget } from '../../shared/verify/workflow.ts';
+import type { Host } from '../find/resolve.ts';
+import type { Repository } from '../repository.ts';
+
+/** Everything that one repository lists, of one state of it. */
+export interface Catalog {
+  readonly targets: ReadonlyMap<string, FoundTarget>;
+  /** By the path of the index. */
+  readonly indexes: ReadonlyMap<string, ProductIndex>;
+  /** Roles and indexes that could not be used, and why. */
+  readonly failed: ReadonlyMap<string, IronError>;
+  readonly rootKeys: ReadonlySet<string>;
+  /** What its own indexes withdrew. */
+  readonly withdrawn: ReadonlyMap<string, IndexEntry>;
+}
+
+/** What became of one path: an agreement, or why there is none. `words` has all who were asked. */
+export interface Decision {
+  readonly path: string;
+  readonly agreement: Agreement | undefined;
+  readonly error: IronError | undefined;
+  readonly words: ReadonlyMap<string, Word>;
+}
+
+export class Catalogs {
+  readonly #map: MapFile;
+  /** By name; an error of a repository that could not be read at all. */
+  readonly all: ReadonlyMap<string, Catalog | IronError>;
+
+  constructor(map: MapFile, all: ReadonlyMap<string, Catalog | IronError>) {
+    this.#map = map;
+    this.all = all;
+  }
+
+  /** Those that could not be read at all. */
+  get unread(): { readonly name: string; readonly error: IronError }[] {
+    return [...this.all].flatMap(([name, error]) => (isIronError(error) ? [{ name, error }] : []));
+  }
+
+  /** What anybody lists, in the order of names. */
+  get paths(): string[] {
+    const paths = new Set<string>();
+    for (const one of this.#read()) for (const path of one.targets.keys()) paths.add(path);
+    return [...paths].sort();
+  }
+
+  /** Paths of the indexes of products among them. Also of those that could not be read. */
+  get indexPaths(): string[] {
+    const paths = new Set<string>();
+    for (const one of this.#read()) {
+      for (const path of one.indexes.keys()) paths.add(path);
+      for (const path of one.failed.keys()) if (one.targets.has(path)) paths.add(path);
+    }
+    return [...paths].sort();
+  }
+
+  /** What enough repositories say of one path. Never throws what the repositories said. */
+  decide(path: string): Decision {
+    const words = new Map<string, Word>();
+    const decision = agree(this.#map, path);
+    try {
+      let step = decision.next();
+      while (!step.done) {
+        const asked = new Map(
+          step.value.repositories.map((name) => [name, this.#word(name, path)]),
+        );
+        for (const [name, word] of asked) words.set(name, word);
+        step = decision.next(asked);
+      }
+      return { path, agreement: step.value, error: undefined, words };
+    } catch (thrown) {
+      const error = asIronError(thrown);
+      if (error.code === 'E_INTERNAL') throw thrown;
+      return { path, agreement: undefined, error, words };
+    }
+  }
+
+  /** The entry of a path in the first repository that agreed. */
+  target({ agreement, path }: Decision): FoundTarget | undefined {
+    return this.#firstOf(agreement)?.targets.get(path);
+  }
+
+  /** Likewise the index of a product; all that agreed have the same, byte for byte. */
+  index({ agreement, path }: Decision): ProductIndex | undefined {
+    return this.#firstOf(agreement)?.indexes.get(path);
+  }
+
+  #firstOf(agreement: Agreement | undefined): Catalog | undefined {
+    const first = agreement?.agreed[0];
+    const catalog = first === undefined ? undefined : this.all.get(first);
+    return isIronError(catalog) ? undefined : catalog;
+  }
+
+  #read(): Catalog[] {
+    return [...this.all.values()].filter((one): one is Catalog => !isIronError(one));
+  }
+
+  #word(name: string, path: string): Word {
+    const catalog = this.all.get(name);
+    if (catalog === undefined) throw new Error(`the repository ${name} was not read`);
+    if (isIronError(catalog)) return { kind: 'failed', error: catalog };
+    const unread = catalog.failed.get(path);
+    if (unread !== undefined) return { kind: 'failed', error: unread };
+    // One that says no is not outvoted, whatever index the others agree on.
+    const withdrawn = catalog.withdrawn.get(path);
+    if (withdrawn !== undefined) {
+      const error = wasWithdrawn(withdrawn, 'nothing was changed; it is not offered');
+      return { kind: 'denied', error };
+    }
+    const found = catalog.targets.get(path);
+    if (found !== undefined) {
+      const { length, hashes } = found.entry;
+      return { kind: 'listed', entry: { length, hashes }, rootKeys: catalog.rootKeys };
+    }
+    // Of what a role that could not be read lists, nothing is known: that is not its not being there.
+    const [[, unknown] = []] = catalog.failed;
+    return unknown === undefined ? { kind: 'absent' } : { kind: 'failed', error: unknown };
+  }
+}
+
+/** Reads everything that a repository lists, or what vendors of `device` list. */
+export async function readCatalog(
+  repository: Repository,
+  device?: Host['device'],
+): Promise<Catalog> {
+  const { list, indexes, failed, updater } = await repository.contents(device);
+  const { root } = await updater.trusted();
+  const withdrawn = indexes.flatMap(({ entries }) =>
+    entries.filter((entry) => entry.withdrawn !== undefined),
+  );
+  return {
+    targets: new Map(list.targets.map((found) => [found.entry.path, found])),
+    indexes: new Map(indexes.map((one) => [indexPath(one.vendor, one.product), one])),
+    failed,
+    rootKeys: keyIdentities(root.keys, root.roles.root),
+    withdrawn: new Map(withdrawn.map((entry) => [entry.path, entry])),
+  };
+}
