@@ -1,14 +1,28 @@
 /** `ironport-client ADDRESS watch`: keeps what is trusted, and what is handed over, up to date. */
 
-import { setTimeout } from 'node:timers/promises';
 import type { CommandContext, CommandResult, CommandSpec } from '../../shared/cli/command.ts';
 import { table } from '../../shared/cli/table.ts';
-import { asIronError, CODES, IronError } from '../../shared/errors.ts';
-import { formatInstant, HOUR, parseSpan } from '../../shared/time.ts';
+import { CODES, IronError } from '../../shared/errors.ts';
+import { formatInstant } from '../../shared/time.ts';
+import { gravest } from '../map/worst.ts';
 import { type Turn, turn, type Watched } from '../watch/cycle.ts';
-import { loadProductPolicy, PRODUCT_POLICY } from './host-options.ts';
-import { hostPolicy, MIRROR, POLICY, REPOSITORY, ROOT, withPinned } from './options.ts';
+import { parseEvery } from '../watch/list-file.ts';
+import { type Turned, turnAll, type WatchedRepository, watchAll } from '../watch/several.ts';
+import { PRODUCT_POLICY } from './host-options.ts';
+import { failureData, failureText, MAP, refuseRoots } from './map-options.ts';
+import { MIRROR, POLICY, REPOSITORY, ROOT, withPinned } from './options.ts';
 import { rolesOf } from './show.ts';
+import { loadPolicies, WATCH_LIST, withWatchedMap, withWatchList } from './watch-several.ts';
+
+const [MAP_FILE, ROOTS] = MAP;
+const WATCH_MAP = [
+  {
+    ...MAP_FILE,
+    description:
+      'watch every repository of this map file; a record is renewed only while the map agrees',
+  },
+  { ...ROOTS, description: `${ROOTS.description}; with --watch-list likewise` },
+] as const;
 
 export const watchCommand: CommandSpec = {
   name: 'watch',
@@ -27,7 +41,8 @@ export const watchCommand: CommandSpec = {
     PRODUCT_POLICY,
     {
       flags: '--handoff <dir>',
-      description: 'a folder of hand-overs: DIR/NAME, each by `handoff`',
+      description:
+        'a folder of hand-overs: DIR/NAME, each by `handoff`; of several repositories, DIR/REPOSITORY/NAME',
     },
     { flags: '--once', description: 'one turn, then end' },
     {
@@ -35,86 +50,124 @@ export const watchCommand: CommandSpec = {
       description: 'wait so long between turns, give or take',
       default: '1h',
     },
+    WATCH_LIST,
+    ...WATCH_MAP,
   ],
   examples: [
     'ironport-client 127.0.0.1:8080 watch --once --handoff /run/ironport/handoff',
     'ironport-client 127.0.0.1:8080 watch --every 6h',
+    'ironport-client watch --map map.json --handoff /run/ironport/handoff',
+    'ironport-client watch --watch-list watch.json --once',
   ],
   schema: 'ironport-client/watch/v1',
-  run: (context) =>
-    withPinned(context, async (repository) => {
-      const folder = context.text('handoff');
-      const seconds = parseSpan(context.need('every'));
-      if (seconds < HOUR) throw new IronError('E_USAGE', '--every is at least 1h');
-      // Read anew in each turn: a policy that is replaced holds from the next one on.
-      const once = async (): Promise<Turn> =>
-        turn(repository, folder, {
-          host: (await hostPolicy(context))?.policy,
-          product: await loadProductPolicy(context),
-        });
-      if (context.flag('once')) return resultOf(await once());
-      for (;;) {
-        await said(context, once);
-        await setTimeout(jittered(seconds, Math.random()) * 1000, undefined, {
-          signal: context.signal,
-        });
-      }
-    }),
+  run: (context) => {
+    const [map, list] = [context.text('map'), context.text('watch-list')];
+    if (map !== undefined && list !== undefined) {
+      throw new IronError('E_USAGE', '--map and --watch-list', {
+        hint: 'the repositories of a map are those that it names; leave one of the two out',
+      });
+    }
+    if (map !== undefined) return withWatchedMap(context, (all) => watchThem(context, all));
+    if (list !== undefined) return withWatchList(context, (all) => watchThem(context, all));
+    refuseRoots(context);
+    return withPinned(context, (repository) => {
+      const one: WatchedRepository = {
+        name: undefined,
+        every: parseEvery(context.need('every')),
+        turn: async () => turn(repository, context.text('handoff'), await loadPolicies(context)),
+      };
+      return watchThem(context, [one]);
+    });
+  },
 };
 
-/** Between nine and eleven tenths: hosts that started together do not ask together for ever. */
-export function jittered(seconds: number, chance: number): number {
-  return Math.round(seconds * (0.9 + 0.2 * chance));
+async function watchThem(
+  context: CommandContext,
+  watched: readonly WatchedRepository[],
+): Promise<CommandResult> {
+  if (context.flag('once')) return resultOf(await turnAll(watched, context.signal));
+  const onTurn = (turned: Turned): void => say(context, turned);
+  return watchAll(watched, { signal: context.signal, random: Math.random, onTurn });
 }
 
-/** A turn that fails is said, and the next one tries again: only its user ends a watch. */
-async function said(context: CommandContext, act: () => Promise<Turn>): Promise<void> {
-  try {
-    const done = await act();
-    context.ui.stage(`timestamp ${done.trusted.requireFreshTimestamp().version} is trusted`);
-    for (const one of done.watched.filter(({ state }) => state !== 'current')) {
-      const words = row(one).join('  ');
-      if (one.error === undefined) context.ui.stage(words);
-      else context.ui.warn(words);
-    }
-  } catch (thrown) {
-    context.signal.throwIfAborted();
-    const { code, message } = asIronError(thrown);
-    context.ui.warn(`${code}: ${message}; the next turn tries again`);
+/** A turn that fails is said, and the next one tries again. */
+function say({ ui }: CommandContext, { name, turn: done, error }: Turned): void {
+  const of = name === undefined ? '' : `${name}: `;
+  if (done === undefined) {
+    if (error !== undefined)
+      ui.warn(`${of}${error.code}: ${error.message}; the next turn tries again`);
+    return;
+  }
+  ui.stage(`${of}timestamp ${done.trusted.requireFreshTimestamp().version} is trusted`);
+  for (const one of done.watched.filter(({ state }) => state !== 'current')) {
+    const words = `${of}${row(one).join('  ')}`;
+    if (one.error === undefined) ui.stage(words);
+    else ui.warn(words);
   }
 }
 
-function resultOf({ trusted, watched }: Turn): CommandResult {
-  const roles = rolesOf(trusted);
+function resultOf(all: readonly Turned[]): CommandResult {
+  const [only] = all;
+  if (all.length === 1 && only?.name === undefined) {
+    if (only?.turn === undefined) throw only?.error;
+    const { roles, watched } = turnData(only.turn);
+    return {
+      exit: exitOf(all),
+      data: { roles, watched, repositories: null },
+      text: table(turnRows(only.turn)),
+    };
+  }
   return {
-    exit: exitOf(watched),
+    exit: exitOf(all),
     data: {
-      roles: roles.map((role) => ({ ...role, expires: formatInstant(role.expires) })),
-      watched: watched.map(({ name, path, kind, state, error }) => ({
+      roles: null,
+      watched: null,
+      repositories: all.map(({ name, turn: done, error }) => ({
         name,
-        path: path ?? null,
-        kind,
-        state,
-        code: error?.code ?? null,
-        why: error === undefined ? null : (error.why ?? error.message),
+        ...(done === undefined ? { roles: null, watched: null } : turnData(done)),
+        error: failureData(error),
       })),
     },
-    text: table([
-      ...roles.map(({ role, version, expires }) => [
-        role,
-        `version ${version}`,
-        `valid until ${formatInstant(expires)}`,
+    text: table(
+      all.flatMap(({ name = '', turn: done, error }) => [
+        ...(error === undefined ? [] : [[name, ...failureText(error)]]),
+        ...(done === undefined ? [] : turnRows(done).map((cells) => [name, ...cells])),
       ]),
-      ...watched.map(row),
-    ]),
+    ),
   };
 }
 
+function turnData({ trusted, watched }: Turn): { roles: object[]; watched: object[] } {
+  return {
+    roles: rolesOf(trusted).map((role) => ({ ...role, expires: formatInstant(role.expires) })),
+    watched: watched.map(({ name, path, kind, state, error }) => ({
+      name,
+      path: path ?? null,
+      kind,
+      state,
+      code: error?.code ?? null,
+      why: error === undefined ? null : (error.why ?? error.message),
+    })),
+  };
+}
+
+function turnRows({ trusted, watched }: Turn): string[][] {
+  return [
+    ...rolesOf(trusted).map(({ role, version, expires }) => [
+      role,
+      `version ${version}`,
+      `valid until ${formatInstant(expires)}`,
+    ]),
+    ...watched.map(row),
+  ];
+}
+
 /** Withdrawn first: that is what somebody has to know. */
-function exitOf(watched: readonly Watched[]): number {
+function exitOf(all: readonly Turned[]): number {
+  const watched = all.flatMap(({ turn: done }) => done?.watched ?? []);
   if (watched.some(({ state }) => state === 'withdrawn')) return CODES.E_WITHDRAWN.exit;
-  const failed = watched.find(({ error }) => error !== undefined);
-  return failed?.error?.exit ?? 0;
+  const errors = [...all, ...watched].flatMap(({ error }) => error ?? []);
+  return gravest(errors)?.exit ?? 0;
 }
 
 function row({ name, path, state, error }: Watched): string[] {

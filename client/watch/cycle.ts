@@ -46,6 +46,8 @@ export interface Policies {
   readonly host?: HostPolicy | undefined;
   /** About versions. */
   readonly product?: ProductPolicy | undefined;
+  /** What more must hold of an artifact before its record is renewed; throws what speaks against it. */
+  readonly agreed?: ((path: string) => Promise<unknown>) | undefined;
 }
 
 export interface Turn {
@@ -130,6 +132,7 @@ async function renew(
 ): Promise<Pick<Watched, 'state' | 'error'>> {
   const { path } = held.artifact;
   try {
+    await policies.agreed?.(path);
     const verified = await repository.verify(path, { policy: policies.host });
     await repository.fromMirrors((mirror) => verifyRenewal(mirror, verified, policies.product));
     await verified.keep();

@@ -83,6 +83,13 @@ export async function makeSeeds(): Promise<Seeds> {
       approved: ['262477c85ee3dfb5430674e36087dcddc8e94a16e3e699c84fc7af5385e380a8'],
       hold: { 'acme/edu': '1.0.0' },
     }),
+    'watch-list': json({
+      schema: 'ironport.watch/v1',
+      repositories: {
+        vendors: { addresses: ['https://drivers.example'], every: '6h' },
+        lab: { addresses: ['/srv/lab'], store: '/var/lib/lab', handoff: '/run/lab' },
+      },
+    }),
     map: json({
       repositories: { vendors: ['https://a.example/'], fleet: ['http://b.example:8080/'] },
       mapping: [

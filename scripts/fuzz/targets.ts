@@ -19,6 +19,7 @@ import { parseKernelRecord, readFault, readSuppressed } from '../../agent/watch/
 import { parseAnswer } from '../../agent/wire/answer.ts';
 import { parseRequest } from '../../agent/wire/request.ts';
 import { parseIndex as parseBundleIndex, parseHeader } from '../../client/bundle/format.ts';
+import { parseWatchList } from '../../client/watch/list-file.ts';
 import { parsePattern } from '../../publisher/pipeline/pattern/pattern.ts';
 import { parseAbout, parseFile, parseHead } from '../../server/backup/manifest.ts';
 import { parseCeremonyFile, readCeremony } from '../../server/ceremony/ceremony-file.ts';
@@ -161,6 +162,7 @@ export const TARGETS: readonly Target[] = [
   ),
   target('client/bundle/format.ts#parseHeader', ['config'], parseHeader),
   target('client/bundle/format.ts#parseIndex', ['role'], parseBundleIndex),
+  target('client/watch/list-file.ts#parseWatchList', ['watch-list', 'map'], parseWatchList),
   target('server/backup/manifest.ts#parseHead', ['config'], parseHead),
   target('server/backup/manifest.ts#parseAbout', ['config', 'role'], parseAbout),
   target('server/backup/manifest.ts#parseFile', ['config', 'role'], parseFile),

@@ -1,0 +1,69 @@
+/**
+ * Several repositories that one process watches: each on its own schedule, none waits for another, and
+ * what one fails with stops no other.
+ */
+
+import { setTimeout } from 'node:timers/promises';
+import { asIronError, type IronError } from '../../shared/errors.ts';
+import type { Turn } from './cycle.ts';
+
+export interface WatchedRepository {
+  /** By which it is said; undefined of the only one. */
+  readonly name: string | undefined;
+  /** Seconds between turns, before chance has its say. */
+  readonly every: number;
+  readonly turn: () => Promise<Turn>;
+}
+
+/** What came of a turn of one of them. */
+export interface Turned {
+  readonly name: string | undefined;
+  readonly turn: Turn | undefined;
+  /** Why there was none. */
+  readonly error: IronError | undefined;
+}
+
+/** One turn of each, side by side; in their order. */
+export async function turnAll(
+  watched: readonly WatchedRepository[],
+  signal: AbortSignal,
+): Promise<Turned[]> {
+  const all = await Promise.all(watched.map(turned));
+  signal.throwIfAborted();
+  return all;
+}
+
+/** Turn after turn of each, until `signal`, which is thrown. Only its user ends a watch. */
+export async function watchAll(
+  watched: readonly WatchedRepository[],
+  options: {
+    readonly signal: AbortSignal;
+    readonly random: () => number;
+    readonly onTurn: (turned: Turned) => void;
+  },
+): Promise<never> {
+  const { signal, random, onTurn } = options;
+  const goOn = async (one: WatchedRepository): Promise<never> => {
+    for (;;) {
+      const done = await turned(one);
+      signal.throwIfAborted();
+      onTurn(done);
+      await setTimeout(jittered(one.every, random()) * 1000, undefined, { signal });
+    }
+  };
+  // Nothing but the signal ends one of them, and that ends all.
+  return (await Promise.all(watched.map(goOn)))[0] as never;
+}
+
+/** Between nine and eleven tenths: hosts that started together do not ask together for ever. */
+export function jittered(seconds: number, chance: number): number {
+  return Math.round(seconds * (0.9 + 0.2 * chance));
+}
+
+async function turned({ name, turn }: WatchedRepository): Promise<Turned> {
+  try {
+    return { name, turn: await turn(), error: undefined };
+  } catch (thrown) {
+    return { name, turn: undefined, error: asIronError(thrown) };
+  }
+}
