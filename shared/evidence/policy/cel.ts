@@ -9,6 +9,7 @@ import { IronError } from '../../errors.ts';
 import { canonicalText } from '../../json/canonical.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../json/value.ts';
 import { POLICY_LIMITS } from '../../limits.ts';
+import { stepsOf, type Tree, valueAt } from './cel-cost.ts';
 
 /** What an expression may name. Each is an object. */
 export const VARIABLES = ['artifact', 'provenance', 'sbom', 'ceiling'] as const;
@@ -20,21 +21,8 @@ const FUNCTIONS = new Set(['size', 'has', 'int', 'string']);
 const METHODS = new Set(['size', 'startsWith', 'endsWith', 'contains', 'lowerAscii']);
 const MACROS = new Set(['all', 'exists', 'exists_one', 'filter', 'map']);
 const COMPARISONS = new Set(['==', '!=', 'in']);
-const OPERATORS = new Set([
-  ...COMPARISONS,
-  ...['.', '[]', 'list', 'map', '?:', '||', '&&', '!_', '-_'],
-  ...['+', '-', '*', '/', '%', '<', '<=', '>', '>='],
-]);
-
-/** Our copy of the tree: what the evaluator does to its own is its business. */
-type Tree =
-  | { readonly kind: 'literal' }
-  | { readonly kind: 'name'; readonly name: string }
-  | { readonly kind: 'member'; readonly of: Tree; readonly name: string }
-  | { readonly kind: 'compare'; readonly parts: readonly Tree[] }
-  | { readonly kind: 'loop'; readonly over: Tree; readonly body: readonly Tree[] }
-  | { readonly kind: 'list'; readonly parts: readonly Tree[] }
-  | { readonly kind: 'other'; readonly parts: readonly Tree[] };
+const SCALARS = new Set(['||', '&&', '!_', '-_', '-', '*', '/', '%', '<', '<=', '>', '>=']);
+const OPERATORS = new Set([...COMPARISONS, ...SCALARS, '.', '[]', 'list', 'map', '?:', '+']);
 
 export interface Expression {
   readonly text: string;
@@ -104,11 +92,17 @@ function copy(node: AstNode, inLoop: boolean): Tree {
     const nodes = nodesIn(args);
     const known = op === 'call' ? FUNCTIONS : METHODS;
     if (op === 'rcall' && MACROS.has(name)) {
-      const [over, ...body] = nodes;
-      return { kind: 'loop', over: copy(over as AstNode, inLoop), body: all(body, true) };
+      const [over, variable, ...body] = nodes as [AstNode, AstNode, ...AstNode[]];
+      return {
+        kind: 'loop',
+        macro: name,
+        over: copy(over, inLoop),
+        variable: String(variable.args),
+        body: all(body, true),
+      };
     }
     if (!known.has(name)) throw unusable(`the function ${name} is not available`);
-    return { kind: 'other', parts: all(nodes) };
+    return { kind: 'scalar', parts: all(nodes) };
   }
   if (!OPERATORS.has(op)) throw unusable(`the operator ${op} is not available`);
   // One after another, loops that double what they are given would make any amount of it.
@@ -119,12 +113,13 @@ function copy(node: AstNode, inLoop: boolean): Tree {
     const [of] = parts;
     return { kind: 'member', of: of as Tree, name: String((args as unknown[])[1]) };
   }
-  return { kind: COMPARISONS.has(op) ? 'compare' : 'other', parts };
+  if (COMPARISONS.has(op)) return { kind: 'compare', isIn: op === 'in', parts };
+  if (op === '+' || op === '?:') return { kind: 'sum', parts };
+  return { kind: SCALARS.has(op) ? 'scalar' : 'other', parts };
 }
 
 function evaluate(text: string, tree: Tree, facts: JsonObject): boolean {
-  const measured = measure(facts);
-  const steps = stepsOf(tree, facts, measured);
+  const steps = stepsOf(tree, facts);
   if (steps > POLICY_LIMITS.expressionSteps) {
     throw new IronError('E_POLICY', `the expression ${text} could take too long`, {
       why: `up to ${steps} steps over these facts, at most ${POLICY_LIMITS.expressionSteps} are run`,
@@ -142,71 +137,6 @@ function evaluate(text: string, tree: Tree, facts: JsonObject): boolean {
   );
   if (typeof answer !== 'boolean') throw failed('its answer is neither yes nor no');
   return answer;
-}
-
-interface Size {
-  /** Values of all kinds. */
-  readonly values: number;
-  /** The longest list or object. */
-  readonly longest: number;
-}
-
-function measure(value: JsonValue): Size {
-  if (typeof value === 'string' && value.length > POLICY_LIMITS.text) {
-    throw new IronError('E_POLICY', 'a text is longer than expressions are shown', {
-      why: `${value.length} characters, at most ${POLICY_LIMITS.text}`,
-      context: { reason: 'expression-cost' },
-    });
-  }
-  if (typeof value !== 'object' || value === null) return { values: 1, longest: 0 };
-  const members: readonly JsonValue[] = isJsonObject(value) ? Object.values(value) : value;
-  let [values, longest] = [1, members.length];
-  for (const member of members) {
-    const size = measure(member);
-    values += size.values;
-    longest = Math.max(longest, size.longest);
-  }
-  return { values, longest };
-}
-
-/** At most so many steps; a loop counts its body for every item that it can meet. */
-function stepsOf(tree: Tree, facts: JsonObject, size: Size): number {
-  const sum = (trees: readonly Tree[]): number =>
-    trees.reduce((steps, one) => steps + stepsOf(one, facts, size), 1);
-  switch (tree.kind) {
-    case 'literal':
-    case 'name':
-      return 1;
-    case 'member':
-      return 1 + stepsOf(tree.of, facts, size);
-    case 'compare': {
-      // With a literal one look is enough; two things of any size are compared all through.
-      const isShort = tree.parts.some(({ kind }) => kind === 'literal');
-      return sum(tree.parts) + (isShort ? 1 : size.values);
-    }
-    case 'loop':
-      return (
-        stepsOf(tree.over, facts, size) + itemsOf(tree.over, facts, size) * (1 + sum(tree.body))
-      );
-    default:
-      return sum(tree.parts);
-  }
-}
-
-function itemsOf(tree: Tree, facts: JsonObject, size: Size): number {
-  if (tree.kind === 'list') return tree.parts.length;
-  const value = valueAt(tree, facts);
-  if (value === undefined) return Math.max(size.longest, POLICY_LIMITS.expressionNodes);
-  if (typeof value !== 'object' || value === null) return 1;
-  return isJsonObject(value) ? Object.keys(value).length : value.length;
-}
-
-/** What a plain path such as `sbom.packages` leads to. */
-function valueAt(tree: Tree, facts: JsonObject): JsonValue | undefined {
-  if (tree.kind === 'name') return facts[tree.name];
-  if (tree.kind !== 'member') return undefined;
-  const of = valueAt(tree.of, facts);
-  return isJsonObject(of) ? of[tree.name] : undefined;
 }
 
 const SHOWN_VALUES = 4;
