@@ -82,6 +82,8 @@ async function build(root, entry) {
     // CommonJS starts in two thirds of the time that modules take.
     format: 'cjs',
     target: 'node22',
+    // bin/code-cache.js runs a bundle as a script, in which Node leaves `import()` to experiments.
+    supported: { 'dynamic-import': false },
     external: EXTERNAL,
     minifySyntax: true,
     minifyWhitespace: true,

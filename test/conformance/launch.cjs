@@ -1,4 +1,5 @@
 // Starts main.ts the way that bin/ starts a program: a suite does so hundreds of times.
 const { launch } = require('../../bin/launch.js');
 
-launch('workshop-conformance');
+// The options come before the command.
+launch('workshop-conformance', process.argv.at(-1));

@@ -32,7 +32,9 @@ const bundled: {
 const MAIN = `import { word } from './word.ts';
 export const main = async (): Promise<number> => {
   console.log([import.meta.url.split('/').at(-1), word].join(' '));
-  return 7;
+  if (process.argv.includes('throw')) throw new Error('on purpose');
+  if (process.argv.includes('import')) console.log((await import('node:os')).EOL.length);
+  return process.argv.includes('well') ? 0 : 7;
 };
 `;
 const WORD = "export const word: string = 'one';\n";
@@ -51,12 +53,24 @@ function checkout(test: Pick<typeof t, 'teardown'>): string {
 }
 
 function start(root: string, env: NodeJS.ProcessEnv = {}): SpawnSyncReturns<string> {
+  return command(root, [], env);
+}
+
+function command(
+  root: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  program = 'ironport-client',
+): SpawnSyncReturns<string> {
   const { IRONPORT_DEBUG: _, ...inherited } = process.env;
-  return spawnSync(process.execPath, [join(root, 'bin/ironport-client.js')], {
+  return spawnSync(process.execPath, [join(root, `bin/${program}.js`), ...args], {
     encoding: 'utf8',
     env: { ...inherited, ...env },
   });
 }
+
+const codeFiles = (root: string): string[] =>
+  readdirSync(join(root, 'dist/cache')).filter((name) => !name.startsWith('v'));
 
 t.test('a program runs its bundle as long as that is what its sources say', async (t) => {
   const root = checkout(t);
@@ -118,14 +132,83 @@ t.test('a bundle is stale as soon as anything about it is not as it was', async 
 
 t.test('code that V8 compiled is found again, and lies beside the program', async (t) => {
   const root = checkout(t);
-  await bundle(root, 'client', 'client/main.ts');
+  mkdirSync(join(root, 'agent'));
+  cpSync(join(root, 'client/word.ts'), join(root, 'agent/word.ts'));
+  cpSync(join(root, 'client/main.ts'), join(root, 'agent/main.ts'));
+  await bundle(root, 'agent', 'agent/main.ts');
   const env = { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' };
-  start(root, env);
+  command(root, [], env, 'ironport-agent');
   const cache = join(root, 'dist/cache');
   t.ok(existsSync(cache) && readdirSync(cache).length > 0);
-  const { stderr } = start(root, env);
-  t.match(stderr, /client\.cjs was accepted/, 'under the same flags as when it was compiled');
+  const { stderr } = command(root, [], env, 'ironport-agent');
+  t.match(stderr, /agent\.cjs was accepted/, 'under the same flags as when it was compiled');
   t.notMatch(stderr, new RegExp(`${tmpdir()}/node-compile-cache`), 'in no folder of everybody');
+  command(root, ['well'], {}, 'ironport-agent');
+  t.same(codeFiles(root), [], 'the agent writes nothing of its own when it ends');
+});
+
+t.test(
+  'a command of the client that went well leaves its compiled code for the next',
+  async (t) => {
+    const root = checkout(t);
+    await bundle(root, 'client', 'client/main.ts');
+    for (const args of [['fetch'], ['well', '--help'], ['well', '--version'], ['throw', 'well']])
+      command(root, args);
+    t.same(codeFiles(root), [], 'nothing of what failed, or only told about itself');
+
+    t.equal(command(root, ['fetch', 'well', 'import']).stdout, 'client.cjs one\n1\n');
+    const [kept = ''] = codeFiles(root);
+    t.equal(kept, `client-fetch-${process.version}-${process.arch}.code`);
+    const file = join(root, 'dist/cache', kept);
+    const { ino } = statSync(file);
+    const again = command(root, ['fetch', 'well', 'import']);
+    t.equal(again.stdout, 'client.cjs one\n1\n');
+    t.equal(again.stderr, '');
+    t.equal(statSync(file).ino, ino, 'it was taken: what is refused is written anew');
+    t.match(command(root, ['fetch', 'throw']).stderr, /client\.cjs:\d+:\d+/, 'a stack says where');
+
+    for (const word of ['../../up', 'a/b', 'A', '-v', '', `a${'b'.repeat(40)}`])
+      t.equal(command(root, [word, 'well']).status, 0);
+    t.same(
+      codeFiles(root).sort(),
+      [kept, `client-${process.version}-${process.arch}.code`].sort(),
+      'what is not a word of a command has one file in common',
+    );
+  },
+);
+
+t.test('a cache that is not whole, or of another bundle, counts for none', async (t) => {
+  const root = checkout(t);
+  await bundle(root, 'client', 'client/main.ts');
+  const run = (): SpawnSyncReturns<string> => command(root, ['fetch', 'well']);
+  run();
+  const file = join(root, 'dist/cache', codeFiles(root)[0] ?? '');
+  const whole = readFileSync(file);
+  const damaged = (at: number): Buffer => {
+    const copy = Buffer.from(whole);
+    copy[at] = (copy[at] ?? 0) ^ 0x01;
+    return copy;
+  };
+  const lengths = [0, 1, 31, 32, 33, whole.length - 1].map((length) => whole.subarray(0, length));
+  const flipped = [0, 31, 32, 60, Math.floor(whole.length / 2), whole.length - 1].map(damaged);
+  for (const content of [...lengths, ...flipped, Buffer.concat([whole, whole])]) {
+    writeFileSync(file, content);
+    const { status, stdout, stderr } = run();
+    t.same([status, stdout, stderr], [0, 'client.cjs one\n', ''], `${content.length} bytes`);
+    t.notSame(readFileSync(file), content, 'and a good one took its place');
+  }
+
+  // As many letters: V8 itself compares no more than their number.
+  const old = readFileSync(file);
+  writeFileSync(join(root, 'client/word.ts'), WORD.replace('one', 'two'));
+  await bundle(root, 'client', 'client/main.ts');
+  writeFileSync(file, old);
+  t.equal(run().stdout, 'client.cjs two\n');
+  t.equal(run().stdout, 'client.cjs two\n');
+
+  rmSync(join(root, 'dist/cache'), { recursive: true });
+  writeFileSync(join(root, 'dist/cache'), 'no folder');
+  t.same([run().status, run().stderr], [0, ''], 'without a place for it there is none');
 });
 
 t.test('every program has a launcher and an entry', async (t) => {
