@@ -1,6 +1,6 @@
 /**
- * The vendor's roles that follow the published ones: its own, the bins into which it is split, or
- * those nested in it. Only what changes is fetched, verified, signed and sent.
+ * The vendor's roles that follow the published ones: its own, those nested in it, and their bins. Only
+ * what changes is fetched, verified, signed and sent.
  */
 
 import { keyIdentity } from '../shared/crypto/key.ts';
@@ -9,7 +9,7 @@ import { parseEvidenceKeys } from '../shared/evidence/keys.ts';
 import type { JsonObject } from '../shared/json/value.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
 import type { SuccinctRoles } from '../shared/tuf/delegations.ts';
-import { keysBelow } from '../shared/tuf/nested.ts';
+import { isBinName, parentRole } from '../shared/tuf/nested.ts';
 import type { Targets } from '../shared/tuf/targets.ts';
 import { type SignedRole, signRole } from './hand-in.ts';
 import { nextBelow, nextRole, type RoleChange } from './next-role.ts';
@@ -17,7 +17,7 @@ import type { Base } from './rebase/base.ts';
 import { BinLog, digestOf } from './rebase/bin-log.ts';
 import { PublishedBranch } from './rebase/published-branch.ts';
 import { roleWords, type Session } from './session.ts';
-import { type NestedRole, type SignedBelow, signBins, signNested } from './sign-below.ts';
+import { demandSome, type RoleToSign, type SignedBelow, signBelow } from './sign-below.ts';
 import type { Api } from './upload/api.ts';
 import { type BatchSender, SMALL } from './upload/batch.ts';
 import { uploadBlob } from './upload/blob.ts';
@@ -53,33 +53,37 @@ export async function signChange(
   branch: PublishedBranch,
   change: RoleChange,
 ): Promise<SignedBranch> {
-  const { base, succinct } = branch;
+  const { base } = branch;
   const { vendor } = session.config;
   const byRole = new Map<string, OneChange>();
-  const changeOf = (path: string): OneChange => {
-    const role = branch.ownerOf(path);
+  const changeOf = async (path: string): Promise<OneChange> => {
+    const role = await branch.owner(path);
     const one = byRole.get(role) ?? { entries: new Map(), removed: [] };
     byRole.set(role, one);
     return one;
   };
-  for (const [path, entry] of change.entries) changeOf(path).entries.set(path, entry);
-  for (const path of change.removed ?? []) changeOf(path).removed.push(path);
+  for (const [path, entry] of change.entries) (await changeOf(path)).entries.set(path, entry);
+  for (const path of change.removed ?? []) (await changeOf(path)).removed.push(path);
   const ofOwn = byRole.get(vendor);
   byRole.delete(vendor);
   const trees = await treesBelow(session, branch, byRole, change);
-  const nested = succinct === undefined ? await signNested(session, nestedRoles(base, trees)) : [];
-  demandSome(nested);
+  const below = await signBelow(session, await toSign(branch, trees));
+  demandSome(below);
   // The own role comes after: it is kept as what was signed here last.
   const isNeeded = byRole.size === 0 || ofOwn !== undefined || !standsInRole(base, change);
   const { entries, removed } = ofOwn ?? { entries: new Map(), removed: [] };
   const own = isNeeded
     ? await signRole(session, base, nextRole(base.role, { ...change, entries, removed }))
     : undefined;
-  const bins =
-    succinct === undefined
-      ? []
-      : await signBins(session, succinct, trees, await BinLog.load(session.dir));
-  return { own, bins, nested };
+  return { own, ...apart(below) };
+}
+
+/** Bins and nested roles among roles below the own one. */
+export function apart(below: readonly SignedBelow[]): Pick<SignedBranch, 'bins' | 'nested'> {
+  return {
+    bins: below.filter(({ role }) => isBinName(role)),
+    nested: below.filter(({ role }) => !isBinName(role)),
+  };
 }
 
 /** The next version of each role below the own one; says which were not signed in this folder last. */
@@ -105,30 +109,18 @@ async function treesBelow(
   return trees;
 }
 
-/** Trees of nested roles with the keys that the published role of the vendor names. */
-export function nestedRoles(
-  { role: own }: Base,
+/** Trees of roles below the own one with the keys that are published for each. */
+export async function toSign(
+  branch: PublishedBranch,
   trees: ReadonlyMap<string, JsonObject>,
-): Map<string, NestedRole> {
-  return new Map(
-    [...trees].map(([role, tree]) => {
-      const keys = keysBelow(own, role);
-      if (keys === undefined) throw new IronError('E_INTERNAL', `nobody delegates to ${role}`);
-      return [role, { tree, keys }];
-    }),
-  );
-}
-
-/** What nobody here signs, nobody who sees it wait has any reason to believe. `E_KEY`. */
-function demandSome(nested: readonly SignedBelow[]): void {
-  const unsigned = nested.find(({ have }) => have === 0);
-  if (unsigned === undefined) return;
-  const { role } = unsigned;
-  throw new IronError('E_KEY', `no key of ${role} is in this folder`, {
-    why: 'these paths are given to that role, and its own keys sign it',
-    hint: `nothing was sent; publish from a folder whose vendor.json names keys of ${role}`,
-    context: { role },
-  });
+): Promise<Map<string, RoleToSign>> {
+  const roles = new Map<string, RoleToSign>();
+  for (const [role, tree] of trees) {
+    const keys = await branch.keys(role);
+    if (keys === undefined) throw new IronError('E_INTERNAL', `nobody delegates to ${role}`);
+    roles.set(role, { tree, keys });
+  }
+  return roles;
 }
 
 /** Whether the vendor's role says already what others do not: then it need not be signed again. */
@@ -149,6 +141,11 @@ export async function sendRoles(
     else await uploadBlob(api, { source: { bytes }, length: bytes.length, sha256 });
 }
 
+/** Whose bins these are: mostly one role's. */
+function parentsOf(bins: readonly SignedBelow[]): string {
+  return [...new Set(bins.map(({ role }) => parentRole(role) ?? role))].join(' and ');
+}
+
 /** `acme 4, valid until …`, `acme.wifi 2, valid until …` or `3 bins of acme`: what was signed. */
 export function rolesWords(
   vendor: string,
@@ -157,6 +154,6 @@ export function rolesWords(
 ): string {
   const roles = nested.map((one) => roleWords(one.role, one));
   if (own !== undefined) roles.unshift(roleWords(vendor, own.role));
-  if (bins.length > 0) roles.push(`${bins.length} bins of ${vendor}`);
+  if (bins.length > 0) roles.push(`${bins.length} bins of ${parentsOf(bins)}`);
   return roles.join(' and ') || roleWords(vendor, standing);
 }

@@ -10,12 +10,13 @@ import type { JsonObject } from '../shared/json/value.ts';
 import { vendorFolder } from '../shared/layout.ts';
 import { systemClock } from '../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
+import type { BranchWalk } from '../shared/tuf/branch-walk.ts';
 import { addSignatures } from '../shared/tuf/build.ts';
 import type { DelegatedKeys } from '../shared/tuf/delegations.ts';
 import type { TrustChange } from '../shared/tuf/diff/change.ts';
 import { diffText, trustDiff } from '../shared/tuf/diff/trust-diff.ts';
 import { parseArtifactPath } from '../shared/tuf/names.ts';
-import { demandBins, demandNested, keysBelow, Owners } from '../shared/tuf/nested.ts';
+import { demandBins, demandNested, Owners, parentRole, patternsOf } from '../shared/tuf/nested.ts';
 import type { Targets } from '../shared/tuf/targets.ts';
 import { countSignatures, type SignedRole } from './hand-in.ts';
 import type { Base } from './rebase/base.ts';
@@ -44,12 +45,17 @@ export function demandOwnRole(role: Targets, before: Targets | undefined, vendor
 
 /** Whether it delegates to roles below the vendor's, for paths of the vendor's, and to nobody else. */
 function isOwnBranch(role: Targets, vendor: string): boolean {
-  const { delegations } = role;
+  return delegatesWithin(vendor, role, [`${vendor}/*/*/*`]);
+}
+
+/** Whether a role delegates to bins of it, or to roles nested in it for some of these paths. */
+export function delegatesWithin(role: string, file: Targets, within: readonly string[]): boolean {
+  const { delegations } = file;
   if (delegations === undefined) return false;
   const { succinct } = delegations;
   try {
-    if (succinct === undefined) demandNested(vendor, delegations, [`${vendor}/*/*/*`]);
-    else demandBins(vendor, role, succinct);
+    if (succinct === undefined) demandNested(role, delegations, within);
+    else demandBins(role, file, succinct);
     return true;
   } catch (error) {
     if (isIronError(error, 'E_NAME', 'E_DELEGATION', 'E_THRESHOLD', 'E_QUOTA')) return false;
@@ -58,27 +64,28 @@ function isOwnBranch(role: Targets, vendor: string): boolean {
 }
 
 /**
- * A role below the vendor's own: one that it delegates to as it will stand, in the version that
- * follows the listed one, listing what is given to it. `E_NOT_AUTHORISED`, `E_VERSION`.
+ * A role below the vendor's own: one that is delegated to as things will stand, in the version that
+ * follows the listed one, listing what is given to it and giving on no more. `E_NOT_AUTHORISED`,
+ * `E_VERSION`.
+ * @param after the branch as it will stand
  */
-export function demandNestedFile(
+export async function demandBelowFile(
   { trusted }: Base,
-  own: Targets | undefined,
-  vendor: string,
+  after: BranchWalk,
   role: string,
   file: Targets,
-): DelegatedKeys {
-  const keys = keysBelow(own, role);
-  const owners = new Owners(crypto, vendor, own);
+): Promise<DelegatedKeys> {
+  const { vendor } = after;
+  const parent = parentRole(role) ?? vendor;
+  const keys = parent.split('.')[0] === vendor ? await after.keys(role) : undefined;
+  const owners = new Owners(crypto, parent, await after.read(parent));
   const stray = file.paths().find((path) => owners.of(path) !== role);
   const why =
     keys === undefined
-      ? `${vendor} delegates to no ${role}`
+      ? `${parent} delegates to no ${role}`
       : stray !== undefined
         ? `it lists ${stray}`
-        : file.delegations === undefined
-          ? undefined
-          : 'it delegates to others';
+        : await strangeDelegations(after, role, file);
   if (keys === undefined || why !== undefined)
     throw new IronError('E_NOT_AUTHORISED', `this is not the role ${role} of ${vendor}`, {
       ...(why === undefined ? {} : { why }),
@@ -86,6 +93,18 @@ export function demandNestedFile(
     });
   demandNext(role, file.version, trusted.snapshot().roles.get(role)?.version ?? 0);
   return keys;
+}
+
+/** Why a role below may not delegate as it does; undefined when it may. */
+async function strangeDelegations(
+  after: BranchWalk,
+  role: string,
+  file: Targets,
+): Promise<string | undefined> {
+  const delegation = await after.delegation(role);
+  if (file.delegations === undefined) return undefined;
+  const isSound = delegation !== undefined && delegatesWithin(role, file, patternsOf(delegation));
+  return isSound ? undefined : 'it delegates to others';
 }
 
 /** A version that does not follow was made on top of another state than the published one. */

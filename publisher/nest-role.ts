@@ -1,4 +1,4 @@
-/** The versions of the vendor's roles that nest a role, change one, or take one back. Pure. */
+/** The versions of a vendor's roles that nest a role in one of them, change one, or take one back. Pure. */
 
 import { IronError } from '../shared/errors.ts';
 import { canonicalText } from '../shared/json/canonical.ts';
@@ -20,7 +20,7 @@ import { parseDelegations } from '../shared/tuf/delegations.ts';
 import { demandNested, Owners, patternsOf } from '../shared/tuf/nested.ts';
 import { Targets } from '../shared/tuf/targets.ts';
 import { demandReadable } from './next-role.ts';
-import type { NestedRole } from './sign-below.ts';
+import type { RoleToSign } from './sign-below.ts';
 import { entriesOf } from './split-role.ts';
 
 /** A role as it is to be nested. */
@@ -30,12 +30,13 @@ export interface Nesting extends RoleSpec {
 }
 
 export interface NestInput {
-  readonly vendor: string;
-  /** The published role. */
+  /** The role in which it is nested: the vendor's own, or one that is nested itself. */
+  readonly parent: string;
+  /** What is published of that role. */
   readonly base: Targets;
-  /** Patterns that the operators delegate to the vendor. */
+  /** Patterns that are delegated to it. */
   readonly within: readonly string[];
-  /** The published nested roles, by name. */
+  /** The published roles that are nested in it, by name. */
   readonly nested: ReadonlyMap<string, Targets>;
   /** Nested anew, or otherwise than before; */
   readonly nest?: Nesting | undefined;
@@ -46,10 +47,10 @@ export interface NestInput {
   readonly listed: (role: string) => number;
 }
 
-/** What is signed: the vendor's role, and the nested roles that change with it. */
+/** What is signed: the role that delegates, and the nested roles that change with it. */
 export interface Nested {
   readonly own: JsonObject;
-  readonly below: ReadonlyMap<string, NestedRole>;
+  readonly below: ReadonlyMap<string, RoleToSign>;
   /** Entries that stand in another role than before. */
   readonly moved: number;
 }
@@ -59,17 +60,17 @@ export interface Nested {
  * `E_THRESHOLD`, `E_QUOTA` for what may not be delegated, `E_TOO_LARGE` when no file could hold it.
  */
 export function renest(input: NestInput): Nested {
-  const { vendor, base, within, nested, nest, unnest, expires, listed } = input;
+  const { parent, base, within, nested, nest, unnest, expires, listed } = input;
   const roles = nextRoles(base, nest, unnest);
   const delegations = roles.length === 0 ? undefined : delegationsOf(base, roles, nest);
   const parsed = delegations && parseDelegations(new Node(delegations, 'delegations'));
-  if (parsed !== undefined) demandNested(vendor, parsed, within);
-  const owners = new Owners(crypto, vendor, new Targets(base, parsed));
+  if (parsed !== undefined) demandNested(parent, parsed, within);
+  const owners = new Owners(crypto, parent, new Targets(base, parsed));
 
   const contents = new Map<string, Map<string, JsonObject>>();
   const changed = new Set(nest === undefined ? [] : [nest.role]);
   let moved = 0;
-  for (const [before, file] of [[vendor, base], ...nested] as [string, Targets][]) {
+  for (const [before, file] of [[parent, base], ...nested] as [string, Targets][]) {
     for (const [path, entry] of entriesOf(file)) {
       const after = owners.of(path);
       contents.set(after, (contents.get(after) ?? new Map<string, JsonObject>()).set(path, entry));
@@ -79,16 +80,19 @@ export function renest(input: NestInput): Nested {
     }
   }
   if (moved > BIN_LIMITS.moved) throw tooMany(moved);
-  const below = new Map<string, NestedRole>();
+  for (const [role, file] of nested)
+    if (file.delegations !== undefined && (moved > 0 || role === unnest)) throw delegatesOn(role);
+  const below = new Map<string, RoleToSign>();
   for (const keys of parsed?.roles ?? []) {
     const role = keys.name;
     if (!changed.has(role)) continue;
     const targets = contents.get(role) ?? new Map<string, JsonObject>();
-    const tree = targetsTree(listed(role) + 1, expires, { targets });
+    const delegations = nested.get(role)?.envelope.tree.delegations as JsonObject | undefined;
+    const tree = targetsTree(listed(role) + 1, expires, { targets, delegations });
     demandReadable(tree);
     below.set(role, { tree, keys });
   }
-  const own = ownTree(base, contents.get(vendor) ?? new Map(), delegations, expires);
+  const own = ownTree(base, contents.get(parent) ?? new Map(), delegations, expires);
   return { own, below, moved };
 }
 
@@ -163,6 +167,16 @@ export function isNestedSo(before: DelegatedRole | undefined, nest: Nesting): bo
     keyids.toSorted().join() === ids &&
     threshold === nest.threshold
   );
+}
+
+/** Its entries stand in roles below it, which would have to move with it. */
+function delegatesOn(role: string): IronError {
+  const name = role.slice(role.indexOf('.') + 1);
+  return new IronError('E_DELEGATION', `${role} delegates on, to roles of its own`, {
+    why: 'what stands in them would have to move with it',
+    hint: `nothing was signed; \`ironport unnest ${name}.…\`, or \`ironport split --role ${name} --bins 1\`, takes that back first`,
+    context: { role },
+  });
 }
 
 function tooMany(moved: number): IronError {

@@ -7,14 +7,14 @@ import { beside } from '../shared/node/beside.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
 import type { Instant } from '../shared/time.ts';
 import { binNames, type SuccinctRoles } from '../shared/tuf/delegations.ts';
-import { leaveWaiting, type Waiting } from './co-sign.ts';
-import { handIn, type SignedRole } from './hand-in.ts';
+import { leaveWaiting, type SignedTogether, type Waiting } from './co-sign.ts';
+import { handIn } from './hand-in.ts';
 import { renewedRole } from './next-role.ts';
 import type { Base } from './rebase/base.ts';
 import { loadBelow } from './rebase/below.ts';
 import { BinLog, digestOf } from './rebase/bin-log.ts';
 import type { Session } from './session.ts';
-import { type SignedBelow, signBins } from './sign-below.ts';
+import { demandSome, type SignedBelow, signBelow } from './sign-below.ts';
 import type { Api } from './upload/api.ts';
 import { BatchSender } from './upload/batch.ts';
 import { RepositoryFetcher } from './upload/fetcher.ts';
@@ -34,14 +34,14 @@ export interface RenewedBins {
  * Renews every bin; those that lack signatures wait for them, so many together as a proposal may have.
  * `E_CONFLICT` when one says something else than was signed here, before any of its group is signed;
  * groups before it are published, or wait, and stay good.
- * @param own the own role when it lacks signatures: it waits with the first of them
+ * @param own the role that is split when it lacks signatures: it waits with the first of them
  */
 export async function renewBins(
   session: Session,
   api: Api,
   base: Base,
   succinct: SuccinctRoles,
-  { expires, adopt, own }: { expires: Instant; adopt: boolean; own?: SignedRole },
+  { expires, adopt, own }: { expires: Instant; adopt: boolean; own?: SignedTogether },
 ): Promise<RenewedBins> {
   const log = await BinLog.load(session.dir);
   const fetcher = new RepositoryFetcher(session.repository);
@@ -62,7 +62,9 @@ export async function renewBins(
     await Promise.allSettled([before, renewing]);
     await before;
     await renewing;
-    const signed = await signBins(session, succinct, found, log);
+    const roles = new Map(Array.from(found, ([role, tree]) => [role, { tree, keys: succinct }]));
+    const signed = await signBelow(session, roles, log);
+    demandSome(signed);
     if (signed.some(({ have, need }) => have < need)) {
       if (!(await proposals.leave(signed, (count) => progress.advance(count)))) break;
       continue;
@@ -86,13 +88,13 @@ export async function renewBins(
 class Proposals {
   readonly #session: Session;
   readonly #api: Api;
-  #own: SignedRole | undefined;
+  #own: SignedTogether | undefined;
   readonly waiting: Waiting[] = [];
   /** Bins that wait. */
   bins = 0;
   isFull = false;
 
-  constructor(session: Session, api: Api, own: SignedRole | undefined) {
+  constructor(session: Session, api: Api, own: SignedTogether | undefined) {
     this.#session = session;
     this.#api = api;
     this.#own = own;
@@ -101,7 +103,8 @@ class Proposals {
   /** False when no more may wait. */
   async leave(signed: readonly SignedBelow[], onLeft: (count: number) => void): Promise<boolean> {
     for (let at = 0; at < signed.length && !this.isFull; ) {
-      const own = this.#own === undefined ? [] : [this.#own];
+      const { own: role, nested = [] } = this.#own ?? {};
+      const own = [...(role === undefined ? [] : [role]), ...nested];
       let end = at;
       while (end < signed.length && canWait([...own, ...signed.slice(at, end + 1)])) end += 1;
       // One that is too large by itself is refused with what says so.
@@ -120,7 +123,8 @@ class Proposals {
 
   async #bring(bins: readonly SignedBelow[]): Promise<boolean> {
     try {
-      const together = { own: this.#own, nested: [], bins };
+      const { own, nested = [] } = this.#own ?? {};
+      const together = { own, nested, bins };
       this.waiting.push(await leaveWaiting(this.#session, this.#api, together));
     } catch (error) {
       // What waits already is not lost by it.

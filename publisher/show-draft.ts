@@ -2,21 +2,18 @@
 
 import type { CommandContext } from '../shared/cli/command.ts';
 import { type JsonObject, type JsonValue, jsonObject } from '../shared/json/value.ts';
+import { platformCrypto as crypto } from '../shared/node/crypto.ts';
+import { BranchWalk } from '../shared/tuf/branch-walk.ts';
 import { objectMember } from '../shared/tuf/build.ts';
 import type { DelegatedKeys } from '../shared/tuf/delegations.ts';
 import type { TrustChange } from '../shared/tuf/diff/change.ts';
 import { diffText } from '../shared/tuf/diff/trust-diff.ts';
-import { keysBelow, rolesBelow } from '../shared/tuf/nested.ts';
+import { depthOf, isBinName, parentRole } from '../shared/tuf/nested.ts';
 import type { Targets } from '../shared/tuf/targets.ts';
 import { publishedBranch } from './branch.ts';
-import {
-  demandFollows,
-  demandNestedFile,
-  demandOwnRole,
-  roleChanges,
-  showRole,
-} from './co-sign.ts';
+import { demandBelowFile, demandFollows, demandOwnRole, roleChanges, showRole } from './co-sign.ts';
 import type { Base } from './rebase/base.ts';
+import type { PublishedBranch } from './rebase/published-branch.ts';
 import type { Session } from './session.ts';
 
 /** A file of a draft, with the role that the service says it is of. */
@@ -44,21 +41,31 @@ export async function showDraft(
 ): Promise<ShownFile[]> {
   const { context, config } = session;
   const { vendor } = config;
-  const own = files.find(({ role }) => role === vendor)?.file ?? base.role;
-  const judged = files.map((one) => {
-    if (one.role !== vendor)
-      return { ...one, keys: demandNestedFile(base, own, vendor, one.role, one.file) };
-    demandOwnRole(one.file, base.role, vendor);
-    demandFollows(one.file, base, vendor);
-    return { ...one, keys: undefined };
-  });
-  const published = await publishedRoles(session, base, own, files);
+  const branch = publishedBranch(session, base);
+  const named = new Map(files.map(({ role, file }) => [role, file]));
+  const after = new BranchWalk(
+    crypto,
+    vendor,
+    async (role) => named.get(role) ?? (await branch.read(role)),
+  );
+  const judged: Omit<ShownFile, 'changes'>[] = [];
+  // What a role below is judged by, the one above it, is judged before.
+  for (const one of files.toSorted((a, b) => depthOf(a.role) - depthOf(b.role))) {
+    if (one.role === vendor) {
+      demandOwnRole(one.file, base.role, vendor);
+      demandFollows(one.file, base, vendor);
+      judged.push({ ...one, keys: undefined });
+    } else {
+      judged.push({ ...one, keys: await demandBelowFile(base, after, one.role, one.file) });
+    }
+  }
+  const published = await publishedRoles(base, branch, after, files);
   const before = listed([...published.values()]);
-  const after = listed(files.map(({ file }) => file));
+  const listedAfter = listed(files.map(({ file }) => file));
   const drafted = new Set(files.map(({ role }) => role));
   const ended = [...published].flatMap(([name, file]) => (drafted.has(name) ? [] : [file]));
-  const bins = judged.filter(({ keys }) => keys !== undefined && !('name' in keys));
-  const ofBins = showBins(context, vendor, { bins, published, before, after });
+  const bins = judged.filter(({ role }) => isBinName(role));
+  const ofBins = showBins(context, { bins, published, before, after: listedAfter });
   return judged.map((one) => {
     const { role, file } = one;
     const ofBin = ofBins.get(role);
@@ -67,7 +74,7 @@ export async function showDraft(
     // The loss of entries is told at the role that listed them; of a role that ends, at the vendor's own.
     const gone = [...(old === undefined ? [] : [old]), ...(role === vendor ? ended : [])];
     // The first role of a vendor is shown as a whole.
-    const entries = before.size === 0 ? undefined : compared(before, after, gone, file);
+    const entries = before.size === 0 ? undefined : compared(before, listedAfter, gone, file);
     const name = files.length === 1 ? 'it' : role;
     return { ...one, changes: showRole(context, old, file, name, entries) };
   });
@@ -75,19 +82,18 @@ export async function showDraft(
 
 /** What is published of the roles of a draft, and of those that end with it. */
 async function publishedRoles(
-  session: Session,
   base: Base,
-  own: Targets | undefined,
+  branch: PublishedBranch,
+  after: BranchWalk,
   files: readonly DraftedFile[],
 ): Promise<Map<string, Targets>> {
-  const { vendor } = session.config;
-  const branch = publishedBranch(session, base);
+  const { vendor } = branch;
   const published = new Map<string, Targets>();
   if (base.role !== undefined && files.some(({ role }) => role === vendor))
     published.set(vendor, base.role);
   const drafted = new Set(files.map(({ role }) => role));
-  for (const name of rolesBelow(base.role))
-    if (drafted.has(name) || keysBelow(own, name) === undefined)
+  for await (const name of branch.names())
+    if (drafted.has(name) || (await after.keys(name)) === undefined)
       published.set(name, await branch.below(name));
   return published;
 }
@@ -106,7 +112,6 @@ interface DraftedBins {
  */
 function showBins(
   context: CommandContext,
-  vendor: string,
   { bins, published, before, after }: DraftedBins,
 ): Map<string, TrustChange[]> {
   const changes = new Map<string, TrustChange[]>();
@@ -128,7 +133,9 @@ function showBins(
     const texts = Array.from(lines.values(), ({ change, roles }) =>
       roles === 1 ? change : { ...change, text: `${change.text} (${roles} bins)` },
     );
-    context.ui.stage(`this is what ${bins.length} bins of ${vendor} change:\n${diffText(texts)}`);
+    const parents = new Set(bins.map(({ role }) => parentRole(role) ?? role));
+    const whose = [...parents].join(' and ');
+    context.ui.stage(`this is what ${bins.length} bins of ${whose} change:\n${diffText(texts)}`);
   }
   return changes;
 }

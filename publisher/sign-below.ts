@@ -1,4 +1,4 @@
-/** Signing the roles below the vendor's own: its bins by its keys, nested roles by keys of their own. */
+/** Signing the roles below the vendor's own: nested roles by keys of their own, bins by those of their role. */
 
 import { toHex } from '../shared/bytes.ts';
 import { keyIdentity } from '../shared/crypto/key.ts';
@@ -8,7 +8,8 @@ import type { JsonObject } from '../shared/json/value.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
 import type { Instant } from '../shared/time.ts';
 import { addSignatures, sealMetadata } from '../shared/tuf/build.ts';
-import type { DelegatedKeys, SuccinctRoles } from '../shared/tuf/delegations.ts';
+import type { DelegatedKeys } from '../shared/tuf/delegations.ts';
+import { isBinName, parentRole } from '../shared/tuf/nested.ts';
 import { keyIdentities, verifyThreshold } from '../shared/tuf/role.ts';
 import { parseTargets, type Targets } from '../shared/tuf/targets.ts';
 import { BinLog, digestOf } from './rebase/bin-log.ts';
@@ -26,48 +27,66 @@ export interface SignedBelow {
   readonly need: number;
 }
 
-/**
- * Signs bins with the TUF keys that are here, and notes them before they leave; others may have to sign
- * after that. `E_THRESHOLD` when no key that is here counts.
- */
-export async function signBins(
-  session: Session,
-  succinct: SuccinctRoles,
-  trees: ReadonlyMap<string, JsonObject>,
-  log: BinLog,
-): Promise<SignedBelow[]> {
-  const signers = await session.signers.here('tuf');
-  const bins: SignedBelow[] = [];
-  for (const [role, tree] of trees) {
-    const bin = counted(succinct, role, await sealMetadata(crypto, tree, signers));
-    if (bin.have === 0) throw noneCounts(role);
-    bins.push(bin);
-  }
-  await note(log, trees);
-  return bins;
-}
-
-/** A nested role to sign: what it is to say, and whose signatures count on it. */
-export interface NestedRole {
+/** A role below the own one to sign: what it is to say, and whose signatures count on it. */
+export interface RoleToSign {
   readonly tree: JsonObject;
   readonly keys: DelegatedKeys;
 }
 
-/** Signs nested roles with the keys of each that are here; others may have to sign after that. */
-export async function signNested(
+/**
+ * Signs nested roles, and bins, with the keys of each that are here; others may have to sign after that.
+ * What is signed is noted before it leaves.
+ */
+export async function signBelow(
   session: Session,
-  roles: ReadonlyMap<string, NestedRole>,
+  roles: ReadonlyMap<string, RoleToSign>,
+  log?: BinLog,
 ): Promise<SignedBelow[]> {
   const signed: SignedBelow[] = [];
   // What no key here signed is for others to know again.
   const own = new Map<string, JsonObject>();
+  const keysHere = new KeysHere(session);
   for (const [role, { tree, keys }] of roles) {
-    const signers = await signersOf(session, keys, role);
+    const signers = countingOn(keys, await keysHere.of(role));
     signed.push(counted(keys, role, await sealMetadata(crypto, tree, signers)));
     if (signers.length > 0) own.set(role, tree);
   }
-  await note(await BinLog.load(session.dir), own);
+  await note(log ?? (await BinLog.load(session.dir)), own);
   return signed;
+}
+
+/** What nobody here signs, nobody who sees it wait has any reason to believe. `E_KEY`, `E_THRESHOLD`. */
+export function demandSome(below: readonly SignedBelow[]): void {
+  const unsigned = below.find(({ have }) => have === 0);
+  if (unsigned === undefined) return;
+  const { role } = unsigned;
+  if (isBinName(role)) throw noneCounts(role);
+  throw new IronError('E_KEY', `no key of ${role} is in this folder`, {
+    why: 'these paths are given to that role, and its own keys sign it',
+    hint: `nothing was sent; publish from a folder whose vendor.json names keys of ${role}`,
+    context: { role },
+  });
+}
+
+/** The keys of this folder by role: bins are signed by those who sign the role that is split into them. */
+class KeysHere {
+  readonly #session: Session;
+  readonly #found = new Map<string, readonly Signer[]>();
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  async of(role: string): Promise<readonly Signer[]> {
+    const { signers, config } = this.#session;
+    const signing = isBinName(role) ? (parentRole(role) ?? role) : role;
+    const known = this.#found.get(signing);
+    if (known !== undefined) return known;
+    const found =
+      signing === config.vendor ? await signers.among('tuf') : await signers.ofNested(signing);
+    this.#found.set(signing, found);
+    return found;
+  }
 }
 
 /** A role below the own one that somebody else made. */
@@ -88,12 +107,9 @@ export async function coSignBelow(
   const signed: SignedBelow[] = [];
   // What was only looked at here is not known here.
   const own = new Map<string, JsonObject>();
-  let ofBins: readonly Signer[] | undefined;
+  const keysHere = new KeysHere(session);
   for (const { role, file, keys } of files) {
-    const isNested = 'name' in keys;
-    if (!isNested) ofBins ??= await session.signers.among('tuf');
-    const here = isNested ? await session.signers.ofNested(role) : (ofBins ?? []);
-    const signers = countingOn(keys, here);
+    const signers = countingOn(keys, await keysHere.of(role));
     signed.push(counted(keys, role, await addSignatures(crypto, file.envelope, signers)));
     if (signers.length > 0) own.set(role, file.envelope.tree);
   }
@@ -101,15 +117,7 @@ export async function coSignBelow(
   return { signed, count: own.size };
 }
 
-/** The keys that are here of those that count: after an exchange vendor.json may name others. */
-async function signersOf(
-  { signers }: Session,
-  keys: DelegatedKeys,
-  role: string,
-): Promise<Signer[]> {
-  return countingOn(keys, await signers.ofNested(role));
-}
-
+/** Those of the keys that count: after an exchange vendor.json may name others. */
 function countingOn(keys: DelegatedKeys, here: readonly Signer[]): Signer[] {
   const count = keyIdentities(keys.table, keys);
   return here.filter(({ key }) => count.has(keyIdentity(key)));

@@ -1,4 +1,4 @@
-/** The versions of the vendor's role and of its bins that divide the targets otherwise. */
+/** The versions of a role and of its bins that divide the targets otherwise. */
 
 import type { PublicKey } from '../shared/crypto/key.ts';
 import { keyIdentity } from '../shared/crypto/key.ts';
@@ -19,7 +19,7 @@ import { binPrefix } from '../shared/tuf/names.ts';
 import type { Targets } from '../shared/tuf/targets.ts';
 import { demandReadable } from './next-role.ts';
 
-/** What is signed: the vendor's role, and every bin. */
+/** What is signed: the role that is divided, and every bin. */
 export interface Division {
   readonly own: JsonObject;
   readonly bins: ReadonlyMap<string, JsonObject>;
@@ -27,7 +27,8 @@ export interface Division {
 }
 
 export interface DivisionInput {
-  readonly vendor: string;
+  /** The role: the vendor's own, or a nested one. */
+  readonly role: string;
   readonly base: Targets;
   /** Every entry that is published now, from wherever it stands. */
   readonly entries: ReadonlyMap<string, JsonObject>;
@@ -42,7 +43,7 @@ export interface DivisionInput {
 
 /** `E_TOO_LARGE` when no file could hold it, or more would move than the service takes. */
 export function divide(input: DivisionInput): Division {
-  const { vendor, base, entries, bits, keys, threshold, expires } = input;
+  const { base, entries, bits, keys, threshold, expires } = input;
   if (entries.size > BIN_LIMITS.moved)
     throw new IronError('E_TOO_LARGE', `${entries.size} targets are too many to move at once`, {
       why: `at most ${BIN_LIMITS.moved} are moved together`,
@@ -63,7 +64,7 @@ export function divide(input: DivisionInput): Division {
     crypto,
     { keys: unique, threshold },
     bits,
-    binPrefix(vendor, bits),
+    binPrefix(input.role, bits),
   );
   const succinct = parseDelegations(new Node(delegations, 'delegations')).succinct as SuccinctRoles;
   const own = withFields(base.envelope.tree, {

@@ -85,8 +85,14 @@ export const BIN_LIMITS = {
 
 /** Roles that a vendor nests below its own, at one time. */
 export const NESTED_LIMITS = {
+  /** In the whole of its branch, bins not counted. */
   roles: 256,
-  /** Path patterns, of all of them together. */
+  /**
+   * Roles from the vendor's own to the deepest nested one, that one counted and the vendor's not. With bins
+   * below it a client follows five delegations, as many as the most careful of the others do.
+   */
+  depth: 3,
+  /** Path patterns, of all roles that one role delegates to. */
   patterns: 512,
   /** Characters of one. */
   pattern: 512,

@@ -9,9 +9,9 @@ import { formatInstant } from '../../shared/time.ts';
 import type { RoleSpec } from '../../shared/tuf/build.ts';
 import type { DelegatedRole } from '../../shared/tuf/delegations.ts';
 import { keyId } from '../../shared/tuf/key.ts';
-import { nestedRole, patternsOf } from '../../shared/tuf/nested.ts';
-import type { Targets } from '../../shared/tuf/targets.ts';
-import { publishedBranch, sendRoles } from '../branch.ts';
+import { nestedRole, parentRole, patternsOf } from '../../shared/tuf/nested.ts';
+import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
+import { publishedBranch, sendRoles, toSign } from '../branch.ts';
 import {
   countOf,
   isComplete,
@@ -23,8 +23,8 @@ import {
 import { handIn, signRole } from '../hand-in.ts';
 import { nestKeys } from '../nest-keys.ts';
 import { isNestedSo, type Nested, type NestInput, type Nesting, renest } from '../nest-role.ts';
-import type { Base } from '../rebase/base.ts';
 import { BinLog, digestOf } from '../rebase/bin-log.ts';
+import type { PublishedBranch } from '../rebase/published-branch.ts';
 import {
   apiOf,
   isOwnWork,
@@ -35,11 +35,14 @@ import {
   verifiedBase,
   withSession,
 } from '../session.ts';
-import { signNested } from '../sign-below.ts';
+import { demandSome, type SignedBelow, signBelow } from '../sign-below.ts';
 import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
 import { BatchSender } from '../upload/batch.ts';
 
-const NAME = { name: 'name', description: 'of the role: NAME is the role VENDOR.NAME' } as const;
+const NAME = {
+  name: 'name',
+  description: 'of the role: NAME is the role VENDOR.NAME, and A.B a role in VENDOR.A',
+} as const;
 const ADOPT = {
   flags: '--adopt',
   description: 'build on what is published although it was not signed here',
@@ -47,9 +50,9 @@ const ADOPT = {
 
 export const nest: CommandSpec = {
   name: 'nest',
-  summary: 'give some of the own paths to a role with keys of its own',
+  summary: 'give some of the own paths, or of a nested role, to a role with keys of its own',
   description:
-    'The entries of these paths move into the role VENDOR.NAME, which its own keys sign from then on; hardware ids, evidence keys and floors stay those of the vendor. Role and delegation become visible in one snapshot. For a role that is nested already it changes what is given: other keys, another threshold, other paths. What is signed elsewhere waits at the service (`ironport pending`). A role has nested roles or hash bins, not both.',
+    'The entries of these paths move into the role VENDOR.NAME, which its own keys sign from then on; hardware ids, evidence keys and floors stay those of the vendor. Role and delegation become visible in one snapshot. For a role that is nested already it changes what is given: other keys, another threshold, other paths. What is signed elsewhere waits at the service (`ironport pending`). A role has nested roles or hash bins, not both. Of a nested role a part is given on by its own keys, three deep at the most.',
   arguments: [NAME],
   options: [
     {
@@ -75,6 +78,7 @@ export const nest: CommandSpec = {
   ],
   examples: [
     "ironport nest wifi --path 'acme/wifi-*/*/*' --repository http://127.0.0.1:8080 --dir acme",
+    "ironport nest wifi.ax --path 'acme/wifi-ax*/*/*' --repository http://127.0.0.1:8080 --dir wifi-team",
     'ironport nest wifi --key team-1.pub.json --key team-2.pub.json --threshold 2 --repository http://127.0.0.1:8080 --dir acme',
   ],
   schema: 'ironport/nest/v1',
@@ -83,7 +87,7 @@ export const nest: CommandSpec = {
 
 export const unnest: CommandSpec = {
   name: 'unnest',
-  summary: 'take the paths of a nested role back into the own role',
+  summary: 'take the paths of a nested role back into the one in which it is nested',
   description:
     'Its entries move back, and the delegation goes. The name stays in the snapshot for ever, at its version: nested again, it goes on from there.',
   arguments: [NAME],
@@ -96,7 +100,8 @@ export const unnest: CommandSpec = {
 async function nestOne(session: Session): Promise<CommandResult> {
   const { context, config } = session;
   const role = nestedRole(config.vendor, context.args[0] as string);
-  const { base, own, before, file } = await standing(session, role);
+  const found = await standing(session, role);
+  const { before, parent } = found;
   const given = context.list('path');
   const paths = given.length > 0 ? given : before === undefined ? [] : patternsOf(before);
   if (paths.length === 0)
@@ -109,20 +114,21 @@ async function nestOne(session: Session): Promise<CommandResult> {
     throw new IronError('E_NOTHING_TO_DO', `${role} is nested just so already`, {
       hint: 'nothing was signed',
     });
-  const input = inputOf(session, base, own, role, file);
+  const input = inputOf(found, role);
   // What may not be nested is refused here, while this folder is as it was.
   renest({ ...input, nest: nestingOf(planned) });
   const keyed = await planned.keep();
   const next = renest({ ...input, nest: nestingOf(keyed) });
   const facts = {
     nested_role: role,
+    nested_in: parent,
     paths,
     threshold: keyed.threshold,
     keys: keyed.keys.map((key) => keyId(crypto, key)),
   };
   return await publishNext(
     keyed.session,
-    base,
+    found,
     next,
     facts,
     `${role} speaks for ${paths.join(', ')}`,
@@ -132,45 +138,55 @@ async function nestOne(session: Session): Promise<CommandResult> {
 async function unnestOne(session: Session): Promise<CommandResult> {
   const { context, config } = session;
   const role = nestedRole(config.vendor, context.args[0] as string);
-  const { base, own, before, file } = await standing(session, role);
-  if (before === undefined)
-    throw new IronError('E_NOTHING_TO_DO', `${role} is not nested in ${config.vendor}`, {
+  const found = await standing(session, role);
+  if (found.before === undefined)
+    throw new IronError('E_NOTHING_TO_DO', `${role} is not nested in ${found.parent}`, {
       hint: 'nothing was signed',
     });
-  const next = renest({ ...inputOf(session, base, own, role, file), unnest: role });
-  const facts = { nested_role: role };
-  return await publishNext(session, base, next, facts, `${role} is nested no longer`);
+  const next = renest({ ...inputOf(found, role), unnest: role });
+  const facts = { nested_role: role, nested_in: found.parent };
+  return await publishNext(session, found, next, facts, `${role} is nested no longer`);
+}
+
+interface Found {
+  readonly branch: PublishedBranch;
+  /** The role in which it is nested, or will be, and what that says. */
+  readonly parent: string;
+  readonly own: Targets;
+  /** Patterns that are given to that one. */
+  readonly within: readonly string[];
+  readonly before: DelegatedRole | undefined;
+  readonly file: Targets | undefined;
 }
 
 /** What is published, all of it known to this folder or adopted. */
-async function standing(
-  session: Session,
-  role: string,
-): Promise<{
-  readonly base: Base;
-  readonly own: Targets;
-  readonly before: DelegatedRole | undefined;
-  readonly file: Targets | undefined;
-}> {
+async function standing(session: Session, role: string): Promise<Found> {
   const { context, config, dir } = session;
   const base = await verifiedBase(session);
   const isOurs = await isOwnWork(session, base);
-  const own = base.role;
-  if (own === undefined)
+  const branch = publishedBranch(session, base);
+  const parent = parentRole(role) ?? config.vendor;
+  if (base.role === undefined)
     throw new IronError('E_NOTHING_TO_DO', `${config.vendor} has published nothing yet`, {
       hint: 'nothing was signed; `ironport publish` makes the first version',
     });
+  const own = parent === config.vendor ? base.role : await branch.below(parent);
   if (own.delegations?.succinct !== undefined)
-    throw new IronError('E_DELEGATION', `${config.vendor} is split into hash bins`, {
+    throw new IronError('E_DELEGATION', `${parent} is split into hash bins`, {
       why: 'a role has nested roles or hash bins, and not both',
       hint: 'nothing was signed; `ironport split --bins 1` puts it together first',
     });
   const before = own.delegations?.roles.find(({ name }) => name === role);
-  const file = before && (await publishedBranch(session, base).below(role));
+  const file = before && (await branch.below(role));
+  const above = parent === config.vendor ? base.delegation : await branch.delegation(parent);
+  const within = above === undefined ? [] : patternsOf(above);
   const log = await BinLog.load(dir);
-  const isKnown = file === undefined || log.knows(role, digestOf(crypto, file.envelope.tree));
-  if ((isOurs && isKnown) || context.flag('adopt')) return { base, own, before, file };
-  const foreign = isOurs ? role : config.vendor;
+  const knows = (name: string, one: Targets | undefined): boolean =>
+    one === undefined || log.knows(name, digestOf(crypto, one.envelope.tree));
+  const isKnown = parent === config.vendor ? isOurs : knows(parent, own);
+  const found = { branch, parent, own, within, before, file };
+  if ((isKnown && knows(role, file)) || context.flag('adopt')) return found;
+  const foreign = isKnown ? role : parent;
   throw new IronError('E_CONFLICT', `what ${foreign} says was not signed in this folder last`, {
     why: 'to move its entries would be to vouch for what this machine has not seen before',
     hint: 'nothing was signed; look at what is published, and give --adopt if it is yours',
@@ -178,18 +194,12 @@ async function standing(
   });
 }
 
-function inputOf(
-  { config }: Session,
-  { delegation, trusted }: Base,
-  own: Targets,
-  role: string,
-  file: Targets | undefined,
-): NestInput {
-  const listed = trusted.snapshot().roles;
+function inputOf({ branch, parent, own, within, file }: Found, role: string): NestInput {
+  const listed = branch.base.trusted.snapshot().roles;
   return {
-    vendor: config.vendor,
+    parent,
     base: own,
-    within: patternsOf(delegation),
+    within,
     // No pattern of another nested role overlaps: their entries stay where they are.
     nested: new Map(file === undefined ? [] : [[role, file]]),
     expires: systemClock() + LIFETIMES.vendor,
@@ -199,24 +209,29 @@ function inputOf(
 
 async function publishNext(
   session: Session,
-  base: Base,
+  { branch, parent, own: before }: Found,
   next: Nested,
   about: object,
   words: string,
 ): Promise<CommandResult> {
   const { context, config } = session;
-  const nested = await signNested(session, next.below);
-  const own = await signRole(session, base, next.own);
-  showRole(context, base.role, own.role, config.vendor);
+  const isOwn = parent === config.vendor;
+  const above = isOwn ? [] : await toSign(branch, new Map([[parent, next.own]]));
+  const nested = await signBelow(session, new Map([...above, ...next.below]));
+  const own = isOwn ? await signRole(session, branch.base, next.own) : undefined;
+  const changed = own?.role ?? parsedBelow(nested, parent);
+  showRole(context, before, changed, parent);
   const together = { own, nested };
   const count = countOf(together);
   const facts = {
     ...about,
-    role: config.vendor,
-    version: own.role.version,
-    expires: formatInstant(own.role.expires),
+    role: parent,
+    version: changed.version,
+    expires: formatInstant(changed.expires),
     moved: next.moved,
-    nested: nested.map(({ role, version }) => ({ role, version })),
+    nested: nested
+      .filter(({ role }) => role !== parent)
+      .map(({ role, version }) => ({ role, version })),
     signatures: count,
   };
   const api = await apiOf(session);
@@ -229,7 +244,7 @@ async function publishNext(
   await sender.flush();
   const { snapshot, timestamp } = await handIn(session, api, own, together);
   const roles = [
-    roleWords(config.vendor, own.role),
+    ...(own === undefined ? [] : [roleWords(config.vendor, own.role)]),
     ...nested.map((one) => roleWords(one.role, one)),
   ];
   return {
@@ -239,4 +254,11 @@ async function publishNext(
       `  ${roles.join(' and ')}, in snapshot ${snapshot}`,
     ].join('\n'),
   };
+}
+
+/** What was signed of the role above; `E_KEY` when no key of it is here. */
+function parsedBelow(nested: readonly SignedBelow[], role: string): Targets {
+  const signed = nested.filter((one) => one.role === role);
+  demandSome(signed);
+  return parseTargets((signed[0] as SignedBelow).bytes, role);
 }

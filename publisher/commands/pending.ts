@@ -17,6 +17,7 @@ import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { writeFileExclusive } from '../../shared/node/files.ts';
 import { addSignatures } from '../../shared/tuf/build.ts';
 import { shortKeyId } from '../../shared/tuf/key.ts';
+import { isBinName } from '../../shared/tuf/nested.ts';
 import { parseTargets } from '../../shared/tuf/targets.ts';
 import { countOf, countOfDraft, type SignedTogether, waitingText } from '../co-sign.ts';
 import { countedSoFar, countSignatures, type SignedRole, seePublished } from '../hand-in.ts';
@@ -71,7 +72,7 @@ export const pendingShow: CommandSpec = {
   name: 'pending show',
   summary: 'say what a change that waits would change, and whose signatures it lacks',
   description:
-    'Verifies what is published from the pinned root, and compares. With --out the file is written there, to be signed on a machine without a network by `ironport sign`.',
+    'Verifies what is published from the pinned root, and compares. With --out the file of one role is written there, to be signed on a machine without a network by `ironport sign`.',
   arguments: [CHANGE],
   options: [...COMMON, { flags: '-o, --out <file>', description: 'file to write it to' }],
   examples: ['ironport pending show 5f0c9a31 --dir acme-second --repository http://127.0.0.1:8080'],
@@ -85,10 +86,14 @@ export const pendingShow: CommandSpec = {
       const out = context.text('out');
       const [only, ...others] = files;
       if (out !== undefined && only !== undefined) {
-        if (others.length > 0 || only.role !== session.config.vendor)
-          throw new IronError('E_USAGE', 'roles below are signed where the service can be asked', {
-            hint: 'nothing was written; use `ironport pending sign`',
-          });
+        if (others.length > 0 || isBinName(only.role))
+          throw new IronError(
+            'E_USAGE',
+            'several roles are signed where the service can be asked',
+            {
+              hint: 'nothing was written; use `ironport pending sign`',
+            },
+          );
         await writeFileExclusive(out, only.bytes);
       }
       return {

@@ -81,7 +81,10 @@ async function renewRole(session: Session): Promise<CommandResult> {
     const bins =
       succinct === undefined
         ? undefined
-        : await renewBins(session, api, base, succinct, { expires, adopt, own: signed });
+        : await renewBins(session, api, base, succinct, {
+            ...{ expires, adopt },
+            own: { own: signed, nested: [] },
+          });
     const [waiting, ...others] = bins?.waiting ?? [
       await leaveWaiting(session, api, { own: signed, nested: [] }),
     ];

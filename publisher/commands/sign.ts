@@ -6,6 +6,7 @@ import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { readFileCapped, writeFileAtomic, writeFileExclusive } from '../../shared/node/files.ts';
 import { addSignatures } from '../../shared/tuf/build.ts';
+import { nestedRole } from '../../shared/tuf/nested.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
 import {
   coSign,
@@ -26,16 +27,24 @@ import {
   verifiedBase,
   withSession,
 } from '../session.ts';
+import {
+  bringNested,
+  coSignNested,
+  demandVendorsFile,
+  signNestedAlone,
+} from '../sign-nested-file.ts';
 import { DIR_OPTION, PASSPHRASE_OPTION, VendorSigners } from '../signers.ts';
 
 export const sign: CommandSpec = {
   name: 'sign',
-  summary: "add a signature to the vendor's role, and hand it in when it has enough",
+  summary:
+    "add a signature to the vendor's role, or a nested one, and hand it in when it has enough",
   description:
-    'Shows what the role changes and signs it with the TUF keys of this folder. With --repository it is compared with what is published, as verified from the pinned root, and handed in once it has all of its signatures; without, it is only signed.',
+    'Shows what the role changes and signs it with the TUF keys of this folder, or with those of the nested role. With --repository it is compared with what is published, as verified from the pinned root, and handed in once it has all of its signatures; without, it is only signed.',
   arguments: [{ name: 'file', description: 'the role file that another signer passed on' }],
   options: [
     DIR_OPTION,
+    { flags: '--role <name>', description: 'it is of the nested role VENDOR.NAME' },
     { ...REPOSITORY_OPTION, required: false },
     ROOT_OPTION,
     { flags: '--against <file>', description: 'without --repository: the version to compare with' },
@@ -46,6 +55,7 @@ export const sign: CommandSpec = {
   examples: [
     'ironport sign acme/signed/last.json --dir acme-second --repository http://127.0.0.1:8080',
     'ironport sign 5.acme.json --dir acme-second --against 4.acme.json',
+    'ironport sign carried.json --role wifi --dir wifi-team --repository http://127.0.0.1:8080',
   ],
   schema: 'ironport/sign/v1',
   async run(context) {
@@ -58,21 +68,26 @@ async function signAlone(context: CommandContext): Promise<CommandResult> {
   const dir = context.need('dir');
   const config = await loadConfig(dir);
   const path = context.args[0] as string;
-  const role = await loadRole(path, config.vendor);
+  const name = roleOf(context, config.vendor);
+  const isNested = name !== config.vendor;
+  const role = await loadRole(path, name);
   const against = context.text('against');
-  const before = against === undefined ? undefined : await loadRole(against, config.vendor);
+  const before = against === undefined ? undefined : await loadRole(against, name);
   if (before === undefined)
     context.ui.warn(
       'neither --repository nor --against was given: all that it says is shown as new',
     );
-  demandOwnRole(role, before, config.vendor);
-  showRole(context, before, role);
-  await confirm(context, `sign ${config.vendor} ${role.version}?`);
-  const signers = await new VendorSigners(context, dir, config).here('tuf');
-  const bytes = await addSignatures(crypto, role.envelope, signers);
+  if (isNested) demandVendorsFile(config.vendor, name, role);
+  else demandOwnRole(role, before, config.vendor);
+  showRole(context, before, role, isNested ? name : undefined);
+  await confirm(context, `sign ${name} ${role.version}?`);
+  const signers = new VendorSigners(context, dir, config);
+  const bytes = isNested
+    ? await signNestedAlone(signers, name, role)
+    : await addSignatures(crypto, role.envelope, await signers.here('tuf'));
   const file = await write(context, path, bytes);
   return {
-    data: { file, role: config.vendor, version: role.version, published: false },
+    data: { file, role: name, version: role.version, published: false },
     text: `${file} is signed; whether it has enough signatures, --repository can tell`,
   };
 }
@@ -81,7 +96,9 @@ async function signAndHandIn(session: Session): Promise<CommandResult> {
   const { context, dir, config } = session;
   const { vendor } = config;
   const path = context.args[0] as string;
-  const role = await loadRole(path, vendor);
+  const name = roleOf(context, vendor);
+  const role = await loadRole(path, name);
+  if (name !== vendor) return await signNestedFile(session, path, name, role);
   const base = await verifiedBase(session);
   const { changes: _changes, ...signed } = await coSign(session, base, role);
   const { bytes } = signed;
@@ -102,6 +119,34 @@ async function signAndHandIn(session: Session): Promise<CommandResult> {
     data: { ...facts, published: true, ...published },
     text: `${vendor} ${role.version} is published, in snapshot ${published.snapshot}`,
   };
+}
+
+async function signNestedFile(
+  session: Session,
+  path: string,
+  role: string,
+  read: Targets,
+): Promise<CommandResult> {
+  const signed = await coSignNested(session, role, read);
+  const { version, have, need } = signed;
+  const file = await write(session.context, path, signed.bytes);
+  const facts = { file, role, version, signatures: { have, need } };
+  const outcome = await bringNested(session, await apiOf(session), signed);
+  if ('waiting' in outcome)
+    return {
+      data: { ...facts, ...waitingData(outcome.waiting), file },
+      text: waitingText(outcome.waiting, signed),
+    };
+  return {
+    data: { ...facts, published: true, ...outcome.published },
+    text: `${role} ${version} is published, in snapshot ${outcome.published.snapshot}`,
+  };
+}
+
+/** Of which role the file is: the file does not say. `E_NAME`. */
+function roleOf(context: CommandContext, vendor: string): string {
+  const name = context.text('role');
+  return name === undefined ? vendor : nestedRole(vendor, name);
 }
 
 async function loadRole(path: string, vendor: string): Promise<Targets> {

@@ -2,20 +2,22 @@
 
 import type { CommandResult, CommandSpec } from '../../shared/cli/command.ts';
 import { keyIdentity, type PublicKey } from '../../shared/crypto/key.ts';
+import type { Signer } from '../../shared/crypto/signer.ts';
 import { IronError } from '../../shared/errors.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import { BIN_LIMITS, LIFETIMES } from '../../shared/limits.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
-import { binNames, type SuccinctRoles } from '../../shared/tuf/delegations.ts';
+import type { DelegatedKeys, SuccinctRoles } from '../../shared/tuf/delegations.ts';
+import { nestedRole, rolesBelow } from '../../shared/tuf/nested.ts';
 import { keyIdentities } from '../../shared/tuf/role.ts';
 import type { Targets } from '../../shared/tuf/targets.ts';
-import { binsOf } from '../branch.ts';
+import { apart, publishedBranch, sendRoles } from '../branch.ts';
 import { countOf, isComplete, leaveWaiting, waitingData, waitingText } from '../co-sign.ts';
 import { handIn, signRole } from '../hand-in.ts';
 import type { Base } from '../rebase/base.ts';
 import { loadBelow } from '../rebase/below.ts';
-import { BinLog } from '../rebase/bin-log.ts';
+import { BinLog, digestOf } from '../rebase/bin-log.ts';
 import {
   apiOf,
   isOwnWork,
@@ -25,7 +27,7 @@ import {
   verifiedBase,
   withSession,
 } from '../session.ts';
-import { type SignedBelow, signBins } from '../sign-below.ts';
+import { demandSome, type RoleToSign, signBelow } from '../sign-below.ts';
 import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
 import { divide, entriesOf } from '../split-role.ts';
 import { BatchSender } from '../upload/batch.ts';
@@ -33,11 +35,13 @@ import { RepositoryFetcher } from '../upload/fetcher.ts';
 
 export const split: CommandSpec = {
   name: 'split',
-  summary: 'divide the own role into hash bins, so that a publication costs the same at any size',
+  summary:
+    'divide the own role, or a nested one, into hash bins, so that a publication costs the same at any size',
   description:
     'With N bins (TAP 15) a publication signs and sends the bins that change and nothing else. N is a power of two; about a hundred targets a bin are good. N of 1 puts everything back into one file. Bins of an earlier number stay in the snapshot for ever. With the number that there is, the bins are signed anew by the keys that are here, once after an exchange of keys. What other keys must sign, too, waits at the service (`ironport pending`), up to 512 files together.',
   options: [
     { flags: '--bins <n>', description: 'how many bins: 1, 2, 4 … 16384', required: true },
+    { flags: '--role <name>', description: 'a nested role, in place of the own one: VENDOR.NAME' },
     REPOSITORY_OPTION,
     DIR_OPTION,
     ROOT_OPTION,
@@ -50,49 +54,44 @@ export const split: CommandSpec = {
 };
 
 async function splitRole(session: Session): Promise<CommandResult> {
-  const { context, config, dir, signers } = session;
+  const { context, config, dir } = session;
   const { vendor } = config;
   const bits = bitsOf(context.need('bins'));
-  const base = await verifiedBase(session);
-  const isOurs = await isOwnWork(session, base);
-  const { role } = base;
-  if (role === undefined)
-    throw new IronError('E_NOTHING_TO_DO', `${vendor} has published nothing yet`, {
-      hint: 'nothing was signed; `ironport publish` makes the first version',
-    });
-  if (!isOurs && !context.flag('adopt'))
-    throw new IronError('E_CONFLICT', 'what is published was not signed in this folder last', {
-      hint: 'nothing was signed; look at the difference above, and give --adopt if it is yours',
-    });
-  const nested = role.delegations?.roles ?? [];
+  const it = await toDivide(session);
+  const { name, file, base } = it;
+  const nested = file.delegations?.roles ?? [];
   if (nested.length > 0)
-    throw new IronError('E_DELEGATION', `${vendor} has nested roles`, {
-      why: `a role has nested roles or hash bins, and not both: ${nested.map(({ name }) => name).join(', ')}`,
+    throw new IronError('E_DELEGATION', `${name} has nested roles`, {
+      why: `a role has nested roles or hash bins, and not both: ${nested.map((one) => one.name).join(', ')}`,
       hint: 'nothing was signed; `ironport unnest` takes them back first',
     });
-  const here = (await signers.here('tuf')).map((signer) => signer.key);
-  const bins = binsOf(base);
-  if ((bins?.bitLength ?? 0) === bits && (bins === undefined || haveKeysOf(base, bins, here)))
-    throw new IronError('E_NOTHING_TO_DO', `${vendor} is divided so already`);
-  const entries = await publishedEntries(session, base, role);
+  const here = it.signers.map((signer) => signer.key);
+  const bins = file.delegations?.succinct;
+  if ((bins?.bitLength ?? 0) === bits && (bins === undefined || haveKeysOf(it, bins, here)))
+    throw new IronError('E_NOTHING_TO_DO', `${name} is divided so already`);
+  const entries = await publishedEntries(session, it);
   // Where too few are here, bins are signed by those that sign the role, wherever they are.
-  const { threshold } = base.delegation;
-  const keys = here.length >= threshold ? here : keysOfRole(base);
+  const { threshold } = it.keys;
+  const keys = here.length >= threshold ? here : keysOfRole(it);
   const listed = base.trusted.snapshot().roles;
   const division = divide({
-    ...{ vendor, base: role, entries, bits, keys, threshold },
+    ...{ role: name, base: file, entries, bits, keys, threshold },
     expires: systemClock() + LIFETIMES.vendor,
-    listed: (name) => listed.get(name)?.version ?? 0,
+    listed: (role) => listed.get(role)?.version ?? 0,
   });
-  const { own, succinct } = division;
-  let signedBins: SignedBelow[] = [];
+  const { own: tree, succinct } = division;
+  const below = new Map<string, RoleToSign>();
+  if (name !== vendor) below.set(name, { tree, keys: it.keys });
   if (succinct !== undefined)
-    signedBins = await signBins(session, succinct, division.bins, await BinLog.load(dir));
-  const signed = await signRole(session, base, own);
-  const count = succinct === undefined ? 1 : signedBins.length;
-  const facts = { role: vendor, version: signed.role.version, bins: count, targets: entries.size };
+    for (const [role, bin] of division.bins) below.set(role, { tree: bin, keys: succinct });
+  const signed = await signBelow(session, below, await BinLog.load(dir));
+  demandSome(signed);
+  const own = name === vendor ? await signRole(session, base, tree) : undefined;
+  const count = succinct === undefined ? 1 : division.bins.size;
+  const version = tree.version as number;
+  const facts = { role: name, version, bins: count, targets: entries.size };
   const api = await apiOf(session);
-  const together = { own: signed, nested: [], bins: signedBins };
+  const together = { own, ...apart(signed) };
   if (!isComplete(together)) {
     const waiting = await leaveWaiting(session, api, together);
     return {
@@ -101,29 +100,74 @@ async function splitRole(session: Session): Promise<CommandResult> {
     };
   }
   const sender = new BatchSender(api);
-  for (const { sha256, bytes } of signedBins) await sender.add({ sha256, bytes });
+  await sendRoles(api, sender, signed);
   await sender.flush();
-  const { snapshot, timestamp } = await handIn(session, api, signed, { bins: signedBins });
+  const { snapshot, timestamp } = await handIn(session, api, own, together);
   return {
     data: { ...facts, snapshot, timestamp },
     text:
       succinct === undefined
-        ? `${entries.size} targets are back in ${vendor} ${signed.role.version}`
-        : `${vendor} ${signed.role.version} is divided into ${count} bins, ${entries.size} targets in all`,
+        ? `${entries.size} targets are back in ${name} ${version}`
+        : `${name} ${version} is divided into ${count} bins, ${entries.size} targets in all`,
   };
 }
 
-/** Every key that may sign the role, as the operators' targets list them. */
-function keysOfRole({ keys, delegation }: Base): PublicKey[] {
-  return delegation.keyids.flatMap((id) => keys.get(id)?.publicKey ?? []);
+/** A role that is to be divided: the vendor's own, or a nested one. */
+interface ToDivide {
+  readonly name: string;
+  readonly base: Base;
+  /** What is published of it, and who signs it. */
+  readonly file: Targets;
+  readonly keys: DelegatedKeys;
+  /** Those of its keys that vendor.json names and that are here. At least one. */
+  readonly signers: readonly Signer[];
+}
+
+/** What is published, known to this folder or adopted. */
+async function toDivide(session: Session): Promise<ToDivide> {
+  const { context, config, dir, signers } = session;
+  const { vendor } = config;
+  const base = await verifiedBase(session);
+  const isOurs = await isOwnWork(session, base);
+  if (base.role === undefined)
+    throw new IronError('E_NOTHING_TO_DO', `${vendor} has published nothing yet`, {
+      hint: 'nothing was signed; `ironport publish` makes the first version',
+    });
+  const given = context.text('role');
+  const name = given === undefined ? vendor : nestedRole(vendor, given);
+  const branch = publishedBranch(session, base);
+  const file = name === vendor ? base.role : await branch.below(name);
+  const log = await BinLog.load(dir);
+  const isKnown = name === vendor ? isOurs : log.knows(name, digestOf(crypto, file.envelope.tree));
+  if (!isKnown && !context.flag('adopt'))
+    throw new IronError('E_CONFLICT', `what ${name} says was not signed in this folder last`, {
+      hint: 'nothing was signed; look at what is published, and give --adopt if it is yours',
+    });
+  if (name === vendor) {
+    const keys = { ...base.delegation, table: base.keys };
+    return { name, base, file, keys, signers: await signers.here('tuf') };
+  }
+  const keys = await branch.keys(name);
+  const here = await signers.ofNested(name);
+  if (keys === undefined || here.length === 0)
+    throw new IronError('E_KEY', `no key of ${name} is in this folder`, {
+      why: 'its own keys sign it, and the bins into which it is divided',
+      hint: `nothing was signed; divide it in a folder whose vendor.json names keys of ${name}`,
+    });
+  return { name, base, file, keys, signers: here };
+}
+
+/** Every key that may sign the role. */
+function keysOfRole({ keys }: ToDivide): PublicKey[] {
+  return keys.keyids.flatMap((id) => keys.table.get(id)?.publicKey ?? []);
 }
 
 /** Whether the bins want the keys of the role, those here included: not so after an exchange. */
-function haveKeysOf(base: Base, bins: SuccinctRoles, here: readonly PublicKey[]): boolean {
-  const ofRole = keyIdentities(base.keys, base.delegation);
+function haveKeysOf({ keys }: ToDivide, bins: SuccinctRoles, here: readonly PublicKey[]): boolean {
+  const ofRole = keyIdentities(keys.table, keys);
   const ofBins = keyIdentities(bins.table, bins);
   return (
-    bins.threshold === base.delegation.threshold &&
+    bins.threshold === keys.threshold &&
     [...ofBins].every((key) => ofRole.has(key)) &&
     here.every((key) => ofBins.has(keyIdentity(key)))
   );
@@ -141,14 +185,13 @@ function bitsOf(text: string): number {
 /** Every entry, from the role or from all of its bins, each verified. */
 async function publishedEntries(
   session: Session,
-  base: Base,
-  role: Targets,
+  { base, file }: ToDivide,
 ): Promise<Map<string, JsonObject>> {
-  const entries = new Map(entriesOf(role));
-  const succinct = binsOf(base);
+  const entries = new Map(entriesOf(file));
+  const succinct = file.delegations?.succinct;
   if (succinct === undefined) return entries;
   const fetcher = new RepositoryFetcher(session.repository);
-  for (const name of binNames(succinct)) {
+  for (const name of rolesBelow(file)) {
     const bin = await loadBelow(crypto, fetcher, base, succinct, name);
     for (const [path, entry] of entriesOf(bin)) entries.set(path, entry);
   }

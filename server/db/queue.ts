@@ -267,7 +267,7 @@ export class Queue {
       this.#db,
       `SELECT id, vendor, role, version FROM ready WHERE ${condition} ORDER BY seq LIMIT ?`,
     ).all(limit) as Omit<QueuedSubmission, 'files' | 'below'>[];
-    return rows.map((row) => ({ ...row, files: this.#files(row.id), below: this.#below(row.id) }));
+    return rows.map((row) => ({ ...row, files: this.#files(row.id), below: this.below(row.id) }));
   }
 
   /** Everything that is not at its end, what waits for reviewers too. */
@@ -276,7 +276,7 @@ export class Queue {
       this.#db,
       "SELECT id, vendor, role, version FROM submissions WHERE state = 'queued' ORDER BY seq",
     ).all() as Omit<QueuedSubmission, 'files' | 'below'>[];
-    return rows.map((row) => ({ ...row, files: this.#files(row.id), below: this.#below(row.id) }));
+    return rows.map((row) => ({ ...row, files: this.#files(row.id), below: this.below(row.id) }));
   }
 
   #files(id: string): Uint8Array[] {
@@ -287,7 +287,8 @@ export class Queue {
     return rows.map(({ bytes }) => new Uint8Array(bytes));
   }
 
-  #below(id: string): UploadedRole[] {
+  /** Roles below the vendor's own that were submitted with it, or alone. */
+  below(id: string): UploadedRole[] {
     return prepared(
       this.#db,
       'SELECT role, sha256 FROM submission_bins WHERE submission = ? ORDER BY role',

@@ -1,50 +1,33 @@
 /**
- * A vendor's branch of the delegations: its own role and what stands below it, hash bins (TAP 15)
- * or nested roles. What is asked here is answered from what is published; nothing is read but the
- * role that speaks for a path.
+ * A vendor's branch of the delegations: its own role and what stands below it, nested roles and hash
+ * bins (TAP 15). What is asked here is answered from what is published; nothing is read but the roles on
+ * the way to a path.
  */
 
 import type { Crypto } from '../../shared/crypto/crypto.ts';
 import { canonicalText } from '../../shared/json/canonical.ts';
 import type { JsonValue } from '../../shared/json/value.ts';
-import type { SuccinctRoles } from '../../shared/tuf/delegations.ts';
-import { Owners, rolesBelow } from '../../shared/tuf/nested.ts';
+import { BranchWalk } from '../../shared/tuf/branch-walk.ts';
 import type { TargetEntry, Targets } from '../../shared/tuf/targets.ts';
 import type { Published } from '../storage/published.ts';
 
-export class Branch {
-  readonly #crypto: Crypto;
-  readonly #published: Published;
-  readonly #vendor: string;
-  #owners: Owners | undefined;
-
+export class Branch extends BranchWalk {
   constructor(crypto: Crypto, published: Published, vendor: string) {
-    this.#crypto = crypto;
-    this.#published = published;
-    this.#vendor = vendor;
-  }
-
-  /** The vendor's own role as it is published. */
-  async own(): Promise<Targets | undefined> {
-    return (await this.#published.role(this.#vendor))?.targets;
+    super(crypto, vendor, async (role) => (await published.role(role))?.targets);
   }
 
   /** The published entry of a path of this vendor, by whichever of its roles speaks for it. */
   async entry(path: string): Promise<TargetEntry | undefined> {
-    const own = await this.own();
-    this.#owners ??= new Owners(this.#crypto, this.#vendor, own);
-    const owner = this.#owners.of(path);
-    if (owner === this.#vendor) return own?.entry(path);
-    return (await this.#published.role(owner))?.targets.entry(path);
+    return (await this.read(await this.owner(path)))?.entry(path);
   }
 
   /** All that is published of this vendor, one role in memory at a time. */
   async *entries(): AsyncGenerator<TargetEntry> {
-    const own = await this.own();
+    const own = await this.read(this.vendor);
     if (own !== undefined) yield* entriesOf(own);
-    for (const below of rolesBelow(own)) {
-      const role = await this.#published.role(below);
-      if (role !== undefined) yield* entriesOf(role.targets);
+    for await (const below of this.names()) {
+      const role = await this.read(below);
+      if (role !== undefined) yield* entriesOf(role);
     }
   }
 }
@@ -69,9 +52,4 @@ export function sameEntry(a: TargetEntry | undefined, b: TargetEntry): boolean {
   const custom = ({ custom }: TargetEntry): string =>
     custom === undefined ? '' : canonicalText(custom.value);
   return custom(a) === custom(b);
-}
-
-/** The bins that speak for the paths of a vendor under its role `own`; undefined when unsplit. */
-export function binsOf(own: Targets | undefined): SuccinctRoles | undefined {
-  return own?.delegations?.succinct;
 }

@@ -28,11 +28,12 @@ export interface Subject {
   readonly file: Targets;
   /** Entries of the file that are not published just so, in its order. */
   readonly entries: readonly TargetEntry[];
-  /** What the operators' signed targets say; of a role below the vendor's own, what that says. */
+  /** What the operators' signed targets say; of a role below the vendor's own, what its parent says. */
   readonly delegation: DelegatedRole | undefined;
   readonly delegationKeys: KeyTable;
-  /** Of a role below the vendor's own: that one, as it will stand. */
+  /** Of a role below the vendor's own: the one that delegates to it, as it will stand, and the own one. */
   readonly parent?: Targets | undefined;
+  readonly own?: Targets | undefined;
   readonly record: Vendor | undefined;
   /** What is published of the role, and its version; 0 for nothing. */
   readonly current: Targets | undefined;

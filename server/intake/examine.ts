@@ -3,15 +3,21 @@
 import { join } from 'node:path';
 import type { UploadedRole } from '../../shared/api/upload.ts';
 import type { Crypto } from '../../shared/crypto/crypto.ts';
-import { IronError } from '../../shared/errors.ts';
+import { IronError, isIronError } from '../../shared/errors.ts';
 import type { SidecarBytes } from '../../shared/evidence/sidecars.ts';
 import { indexPath, SIDECARS, type Sidecar, sidecarPath, tree } from '../../shared/layout.ts';
-import { EVIDENCE_LIMITS, INDEX_LIMITS, METADATA_LIMITS } from '../../shared/limits.ts';
+import {
+  EVIDENCE_LIMITS,
+  INDEX_LIMITS,
+  METADATA_LIMITS,
+  NESTED_LIMITS,
+} from '../../shared/limits.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
 import { promptFiles } from '../../shared/node/prompt-files.ts';
 import type { RevocationList } from '../../shared/revocation/list.ts';
 import type { Instant } from '../../shared/time.ts';
-import { rolesBelow } from '../../shared/tuf/nested.ts';
+import { BranchWalk } from '../../shared/tuf/branch-walk.ts';
+import { isBinName, rolesBelow, tooManyNested } from '../../shared/tuf/nested.ts';
 import { parseTargets, type TargetEntry, type Targets } from '../../shared/tuf/targets.ts';
 import type { BlobIndex } from '../db/blob-index.ts';
 import type { Published } from '../storage/published.ts';
@@ -23,7 +29,7 @@ import { demandListable } from './checks/roles.ts';
 import { sidecars } from './checks/sidecars.ts';
 import { Delta } from './delta.ts';
 import { judgeBelow } from './judge-below.ts';
-import { type Judgement, Judgements, type OnEvidence } from './judge-submission.ts';
+import { isFinding, type Judgement, Judgements, type OnEvidence } from './judge-submission.ts';
 import type { JudgedMemory } from './judged.ts';
 
 /** What intake and publication both look into. */
@@ -82,7 +88,9 @@ export interface Examination {
   readonly revocations: RevocationList | undefined;
   readonly branch: Branch;
   readonly delta: Delta;
-  /** Whether paths may move between roles: the vendor's own delegates otherwise than before. */
+  /** The branch as it will stand, as far as it delegates: of nothing else are these files. */
+  readonly after: BranchWalk;
+  /** Whether paths may move between roles: some role delegates otherwise than before. */
   readonly moved: boolean;
   /** Every path of the new files, when paths move. */
   readonly seen: Set<string>;
@@ -110,11 +118,15 @@ export async function examine(
   const branch = new Branch(shelves.crypto, published, vendor);
   const own = file ?? current;
   const delta = new Delta(branch);
-  const moved = file !== undefined && !delegateAlike(file, current);
+  const planned = await plannedRoles(shelves, submission, file);
+  const after = new BranchWalk(shelves.crypto, vendor, async (role) =>
+    planned.has(role) ? planned.get(role) : await branch.read(role),
+  );
+  const moved = await isMoved(branch, planned);
   const seen = new Set<string>();
   const revocations = (await published.revocations())?.verified.list;
   const about = { shelves, published, submission, now, revocations };
-  const examination = { ...about, branch, delta, moved, seen, current, own };
+  const examination = { ...about, branch, after, delta, moved, seen, current, own };
   const judgements = new Judgements(onEvidence);
   const roles: ExaminedRole[] = [];
   if (file !== undefined && bytes !== undefined) {
@@ -131,6 +143,8 @@ export async function examine(
     const listed = published.snapshot.roles.names;
     const added = roles.map((one) => one.role);
     judgements.add(judge('roles', () => demandListable(vendor, listed, added)));
+    if (moved && judgements.error === undefined)
+      await judgements.lookup('nested: number', () => demandFewNested(after));
     await judgements.lookup('sidecars', () => sidecars(delta));
     const record = published.vendors.get(vendor);
     const owner = { crypto: shelves.crypto, vendor, record, own, revocations };
@@ -140,6 +154,37 @@ export async function examine(
   }
   const { verdicts, error } = judgements;
   return { verdicts, error, version: own?.version ?? 0, roles };
+}
+
+/**
+ * Roles that were submitted and may delegate, by name: those that do with what they say, the others with
+ * nothing. What cannot be read is told when it is judged.
+ */
+async function plannedRoles(
+  shelves: Shelves,
+  { vendor, below = [] }: RoleSubmission,
+  own: Targets | undefined,
+): Promise<Map<string, Targets | undefined>> {
+  const planned = new Map<string, Targets | undefined>();
+  if (own !== undefined) planned.set(vendor, own);
+  for (const one of below.filter(({ role }) => !isBinName(role))) {
+    try {
+      const file = parseTargets(await readRoleBlob(shelves, vendor, one), one.role);
+      planned.set(one.role, file.delegations === undefined ? undefined : file);
+    } catch (error) {
+      if (!isIronError(error) || !isFinding(error)) throw error;
+    }
+  }
+  return planned;
+}
+
+async function isMoved(
+  branch: Branch,
+  planned: ReadonlyMap<string, Targets | undefined>,
+): Promise<boolean> {
+  for (const [role, file] of planned)
+    if (!delegateAlike(file, await branch.reached(role))) return true;
+  return false;
 }
 
 /** Everything that one file is judged by; its differences go into the delta. */
@@ -188,21 +233,30 @@ export async function subjectOf(
 
 /** Paths that were published under the delegations before and are in none of the new roles. */
 async function dropMissing({
-  published,
-  submission: { below = [] },
+  submission: { vendor, bytes, below = [] },
+  branch,
+  after,
   delta,
   seen,
-  current: before,
-  own,
 }: Examination): Promise<void> {
   const submitted = new Set(below.map(({ role }) => role));
-  const stays = new Set(rolesBelow(own).filter((role) => !submitted.has(role)));
-  const gone = (paths: readonly string[]): void => {
-    for (const path of paths) if (!seen.has(path)) delta.drop(path);
+  const stays = new Set<string>();
+  for await (const role of after.names()) if (!submitted.has(role)) stays.add(role);
+  const gone = (file: Targets | undefined): void => {
+    for (const path of file?.paths() ?? []) if (!seen.has(path)) delta.drop(path);
   };
-  gone(before?.paths() ?? []);
-  for (const role of rolesBelow(before))
-    if (!stays.has(role)) gone((await published.role(role))?.targets.paths() ?? []);
+  if (bytes !== undefined) gone(await branch.read(vendor));
+  for await (const role of branch.names()) if (!stays.has(role)) gone(await branch.read(role));
+}
+
+/** `E_QUOTA` when the vendor would have more nested roles than one may, however deep. */
+async function demandFewNested(after: BranchWalk): Promise<string> {
+  let count = 0;
+  for await (const role of after.names()) if (!isBinName(role)) count += 1;
+  const { vendor } = after;
+  if (count > NESTED_LIMITS.roles)
+    throw tooManyNested(vendor, `${count} nested roles`, NESTED_LIMITS.roles);
+  return `${vendor} has ${count} nested roles of at most ${NESTED_LIMITS.roles}`;
 }
 
 export function examinedRole(

@@ -1,14 +1,20 @@
 /**
- * Judges the roles below a vendor's own that were submitted, one in memory at a time: hash bins, with
- * verdicts that are about all of them, or nested roles.
+ * Judges the roles below a vendor's own that were submitted, one in memory at a time: nested roles, and
+ * hash bins, with verdicts that are about all of them.
  */
 
 import { IronError } from '../../shared/errors.ts';
 import { BIN_LIMITS } from '../../shared/limits.ts';
 import type { DelegatedRole } from '../../shared/tuf/delegations.ts';
-import { delegatesAlike, keysBelow, rolesBelow } from '../../shared/tuf/nested.ts';
-import { parseTargets } from '../../shared/tuf/targets.ts';
-import { binsOf } from './branch.ts';
+import {
+  delegatesAlike,
+  depthOf,
+  isBinName,
+  keysBelow,
+  parentRole,
+  rolesBelow,
+} from '../../shared/tuf/nested.ts';
+import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
 import { type Check, judge, type Subject, some } from './check.ts';
 import { bin } from './checks/bin.ts';
 import { blobs } from './checks/blobs.ts';
@@ -68,25 +74,40 @@ const NESTED: Kind = {
 };
 
 /**
- * Every role that was submitted. Ends at the first one that is refused: there may be thousands. One
- * that only lacks signatures ends it not: others may give them yet, and a draft waits for them unless
- * something is wrong that no signature can help.
+ * Every role that was submitted, each after the one that delegates to it. Ends at the first one that is
+ * refused: there may be thousands. One that only lacks signatures ends it not: others may give them yet,
+ * and a draft waits for them unless something is wrong that no signature can help.
  */
 export async function judgeBelow(
   examination: Examination,
   judgements: Judgements,
 ): Promise<ExaminedRole[]> {
-  const { submission, own, seen } = examination;
-  const { below = [] } = submission;
-  const kind = binsOf(own) === undefined ? NESTED : BINS;
-  const complete = judge(kind.prefix, () => demandComplete(examination, kind));
-  if (!judgements.add(complete)) return [];
+  const { submission, own, current, seen } = examination;
+  const { vendor, below = [] } = submission;
+  if (!judgements.add(judge(kindBelow(own).prefix, () => demandOwnBelow(examination)))) return [];
+  const complete = (
+    role: string,
+    file: Targets | undefined,
+    before: Targets | undefined,
+  ): boolean =>
+    judgements.add(
+      judge(kindBelow(file).prefix, () => demandComplete(examination, role, file, before)),
+    );
+  if (!complete(vendor, own, current)) return [];
   const roles: ExaminedRole[] = [];
   /** Failed by some role, and no reason to end. */
   const short = new Set<string>();
-  for (const uploaded of below) {
+  for (const uploaded of below.toSorted((a, b) => depthOf(a.role) - depthOf(b.role))) {
+    const { role } = uploaded;
+    const kind = isBinName(role) ? BINS : NESTED;
     let found: { subject: Subject; role: ExaminedRole } | undefined;
-    await judgements.lookup(`blob ${uploaded.role}`, async () => {
+    const isLed = await judgements.lookup(kind.prefix, async () => {
+      await demandLed(examination, kind, role);
+      return 'is delegated to';
+    });
+    if (!isLed) return [];
+    judgements.verdicts.pop();
+    await judgements.lookup(`blob ${role}`, async () => {
       found = await readBelow(examination, uploaded);
       return 'is here';
     });
@@ -95,67 +116,105 @@ export async function judgeBelow(
     judgements.verdicts.pop();
     const failed = judgeOne(judgements, kind, found.subject, short);
     if (failed.some((name) => name !== 'threshold')) return [];
-    for (const name of failed) short.add(name);
+    for (const name of failed) short.add(`${kind.prefix}: ${name}`);
     roles.push(found.role);
+    const { file } = found.subject;
+    const before = await examination.branch.reached(role);
+    if (file.delegations !== undefined && !complete(role, file, before)) return [];
     if (seen.size <= BIN_LIMITS.moved) continue;
     judgements.add(judge(kind.prefix, () => refuseMoving()));
     return [];
   }
-  if (roles.length > 0)
-    for (const [name] of kind.checks.filter(([name]) => !short.has(name)))
-      judgements.add(judge(`${kind.prefix}: ${name}`, () => `holds for ${nameSome(kind, below)}`));
+  for (const kind of [NESTED, BINS]) {
+    const names = roles
+      .map(({ role }) => role)
+      .filter((role) => isBinName(role) === (kind === BINS));
+    if (names.length === 0) continue;
+    for (const check of kind.checks.map(([name]) => `${kind.prefix}: ${name}`))
+      if (!short.has(check))
+        judgements.add(judge(check, () => `holds for ${nameSome(kind, names)}`));
+  }
   return short.size === 0 ? roles : [];
 }
 
-function nameSome(kind: Kind, below: readonly RoleBelow[]): string {
-  if (kind === BINS || below.length > 4) return some(below.length, kind.one);
-  return below.map(({ role }) => role).join(', ');
+function kindBelow(file: Targets | undefined): Kind {
+  return file?.delegations?.succinct === undefined ? NESTED : BINS;
 }
 
-/** They are below the vendor's role, each once; and none is missing that a reader would be sent to. */
-function demandComplete(
-  { submission: { vendor, below = [] }, own, current, moved }: Examination,
-  kind: Kind,
-): string {
-  const all = rolesBelow(own);
-  if (all.length === 0 && below.length > 0)
+function nameSome(kind: Kind, roles: readonly string[]): string {
+  return kind === BINS || roles.length > 4 ? some(roles.length, kind.one) : roles.join(', ');
+}
+
+/** Each stands below the vendor's role, and once. */
+function demandOwnBelow({ submission: { vendor, below = [] }, own }: Examination): string {
+  const { one } = kindBelow(own);
+  const names = new Set(below.map(({ role }) => role));
+  if (rolesBelow(own).length === 0 && below.length > 0)
     throw new IronError('E_DELEGATION', `${vendor} delegates to no role of its own`, {
       hint: 'nothing was changed; `ironport split` divides it into bins, `ironport nest` nests a role',
     });
-  const names = new Set(below.map(({ role }) => role));
-  if (names.size !== below.length)
-    throw new IronError('E_SCHEMA', `a ${kind.one} was submitted twice`);
-  const foreign = [...names].find((role) => keysBelow(own, role) === undefined);
-  if (foreign !== undefined)
-    throw new IronError('E_NOT_AUTHORISED', `${foreign} is no ${kind.one} of ${vendor}`);
+  if (names.size !== below.length) throw new IronError('E_SCHEMA', `a ${one} was submitted twice`);
+  const foreign = [...names].find((role) => {
+    const isRight = parentRole(role) === vendor;
+    return isRight ? keysBelow(own, role) === undefined : !role.startsWith(`${vendor}.`);
+  });
+  if (foreign === undefined) return `${some(below.length, one)} below ${vendor}`;
+  throw new IronError('E_NOT_AUTHORISED', `${foreign} is no ${one} of ${vendor}`);
+}
+
+/** None is missing that a reader would be sent to: what finds a delegation must find its role. */
+function demandComplete(
+  { submission: { below = [] }, moved }: Examination,
+  role: string,
+  file: Targets | undefined,
+  before: Targets | undefined,
+): string {
+  const all = rolesBelow(file);
+  const { one } = kindBelow(file);
+  const names = new Set(below.map((uploaded) => uploaded.role));
   // A reader that finds the delegation must find the role, signed by the keys that it names.
   const missing = moved
-    ? all.find((role) => !names.has(role) && !delegatesAlike(current, own, role))
+    ? all.find((name) => !names.has(name) && !delegatesAlike(before, file, name))
     : undefined;
-  if (missing !== undefined)
-    throw new IronError('E_DELEGATION', `the ${kind.one} ${missing} was not submitted`, {
-      why: `${vendor} delegates to it otherwise than before, or for the first time: it must be signed with it`,
-      hint: 'nothing was changed; sign and submit both together',
-      context: { role: missing },
-    });
-  return `${some(below.length, kind.one)} of ${all.length}`;
+  const count = all.filter((name) => names.has(name)).length;
+  if (missing === undefined) return `${some(count, one)} of ${all.length}`;
+  throw new IronError('E_DELEGATION', `the ${one} ${missing} was not submitted`, {
+    why: `${role} delegates to it otherwise than before, or for the first time: it must be signed with it`,
+    hint: 'nothing was changed; sign and submit both together',
+    context: { role: missing },
+  });
+}
+
+/** `E_NOT_AUTHORISED` for a role to which nothing leads, as things will stand. */
+async function demandLed({ after }: Examination, kind: Kind, role: string): Promise<void> {
+  if ((await after.keys(role)) !== undefined) return;
+  const parent = parentRole(role) ?? role;
+  throw new IronError('E_NOT_AUTHORISED', `${role} is no ${kind.one} of ${parent}`, {
+    why: `no delegation leads to it: ${parent} does not delegate to it, or is delegated to by nobody`,
+    context: { role },
+  });
 }
 
 async function readBelow(
   examination: Examination,
   uploaded: RoleBelow,
 ): Promise<{ subject: Subject; role: ExaminedRole }> {
-  const { submission, shelves, published, own } = examination;
+  const { submission, shelves, published, after, own } = examination;
   const { role, sha256 } = uploaded;
   const bytes = await readRoleBlob(shelves, submission.vendor, uploaded);
   const subject = await subjectOf(examination, role, parseTargets(bytes, role), bytes.length);
-  const keys = keysBelow(own, role);
-  if (keys === undefined) throw new IronError('E_INTERNAL', `nobody delegates to ${role}`);
+  const keys = await after.keys(role);
+  const parent = parentRole(role);
+  if (keys === undefined || parent === undefined)
+    throw new IronError('E_INTERNAL', `nobody delegates to ${role}`);
   // TAP 15: all bins have the keys of their description; the paths are those of who describes it.
-  const { scope } = published.delegation(submission.vendor) ?? { scope: { paths: [] } };
+  const { scope } = (parent === submission.vendor
+    ? published.delegation(parent)
+    : await after.delegation(parent)) ?? { scope: { paths: [] } };
   const delegation: DelegatedRole =
-    'scope' in keys ? (keys as DelegatedRole) : { ...keys, name: role, terminating: true, scope };
-  const below = { ...subject, delegation, delegationKeys: keys.table, parent: own };
+    'name' in keys ? (keys as DelegatedRole) : { ...keys, name: role, terminating: true, scope };
+  const above = { parent: await after.read(parent), own };
+  const below = { ...subject, delegation, delegationKeys: keys.table, ...above };
   return { subject: below, role: examinedRole(below, { sha256, length: bytes.length }) };
 }
 
@@ -173,7 +232,7 @@ function judgeOne(
   for (const [name, check] of kind.checks) {
     const judged = judge(`${kind.refusal(subject.role)}: ${name}`, () => check(subject));
     if (judged.error === undefined) continue;
-    if (kind !== BINS || !short.has(name)) judgements.add(judged);
+    if (kind !== BINS || !short.has(`${kind.prefix}: ${name}`)) judgements.add(judged);
     failed.push(name);
     if (kind === BINS && name !== 'threshold') break;
   }

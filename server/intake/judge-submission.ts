@@ -173,6 +173,6 @@ export class Judgements implements Judgement {
 }
 
 /** Whether an error is about what was submitted: a failure of this machine is none. */
-function isFinding(error: IronError): boolean {
+export function isFinding(error: IronError): boolean {
   return !isIronError(error, 'E_INTERNAL', 'E_IO', 'E_NO_SPACE', 'E_STORE', 'E_CANCELLED');
 }

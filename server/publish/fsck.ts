@@ -9,6 +9,7 @@ import { isTemporaryName } from '../../shared/node/files.ts';
 import type { Clock } from '../../shared/time.ts';
 import type { Delegations } from '../../shared/tuf/delegations.ts';
 import { isTopLevelRole, vendorOfRole } from '../../shared/tuf/names.ts';
+import { isBinName, parentRole } from '../../shared/tuf/nested.ts';
 import { parseRoot } from '../../shared/tuf/root.ts';
 import { parseSnapshot } from '../../shared/tuf/snapshot.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
@@ -142,8 +143,8 @@ class TreeCheck {
     bytes: TargetBytes,
   ): Promise<Map<string, ReadonlySet<number>>> {
     const vendors = new Map<string, ReadonlySet<number>>();
-    /** Delegations that a vendor's role ever had, by vendor: what is below is signed under them. */
-    const own = new Map<string, Delegations[]>();
+    /** Delegations that a role of a vendor ever had, by role: what is below is signed under them. */
+    const had = new Map<string, Delegations[]>();
     /** What a vendor's role delegated to when the repository was taken over. */
     const led = new Map<string, Delegations>();
     const top = operators.flatMap(({ delegations }) => delegations ?? []);
@@ -155,11 +156,13 @@ class TreeCheck {
       const parse = (file: Uint8Array): Targets => parseTargets(file, name);
       await this.#rows.each(name, parse, async (version, file) => {
         versions.add(version);
-        if (name === vendor && file.delegations !== undefined) {
-          own.set(vendor, [...(own.get(vendor) ?? []), file.delegations]);
-          if (version === this.#imported?.first[name]) led.set(vendor, file.delegations);
+        if (file.delegations !== undefined && !isBinName(name)) {
+          had.set(name, [...(had.get(name) ?? []), file.delegations]);
+          if (name === vendor && version === this.#imported?.first[name])
+            led.set(vendor, file.delegations);
         }
-        const delegators = name === vendor ? top : (own.get(vendor) ?? []);
+        const parent = parentRole(name);
+        const delegators = parent === undefined ? top : (had.get(parent) ?? []);
         const isCovered = delegators.some((one) => covers(this.#options.crypto, one, name, file));
         if (!isCovered && !this.#isLeft(name, version, led.get(vendor)))
           this.#findings.add(tree.metadata(name, version), 'no delegation ever covered it');

@@ -96,12 +96,17 @@ function* loadRole(trusted: TrustedMetadata, vendor: string, role: string): Work
   // TUF 5.6.7.2.1: a terminating delegation before it would end the search.
   if (edge === undefined || edges.slice(0, at).some(({ terminating }) => terminating))
     throw new IronError('E_DELEGATION', `a client would not be sent to the role ${vendor}`);
-  const own = yield* loadDelegated(trusted, ['targets'], edge);
-  if (role === vendor) return;
-  const keys = keysBelow(own, role);
-  if (keys === undefined)
-    throw new IronError('E_DELEGATION', `a client would not be sent to the role ${role}`);
-  yield* loadDelegated(trusted, ['targets', vendor], { role, keys, terminating: true });
+  let file = yield* loadDelegated(trusted, ['targets'], edge);
+  const chain = ['targets', vendor];
+  // Each is called by the name of the one that delegates to it, and more.
+  for (const part of role.split('.').slice(1)) {
+    const next = `${chain.at(-1)}.${part}`;
+    const keys = keysBelow(file, next);
+    if (keys === undefined)
+      throw new IronError('E_DELEGATION', `a client would not be sent to the role ${next}`);
+    file = yield* loadDelegated(trusted, [...chain], { role: next, keys, terminating: true });
+    chain.push(next);
+  }
 }
 
 async function demandFound(

@@ -1,7 +1,9 @@
 /** Until when each published role holds, without reading every vendor's file again and again. */
 
+import { NESTED_LIMITS } from '../../shared/limits.ts';
 import type { Instant } from '../../shared/time.ts';
 import { TOP_LEVEL_ROLES } from '../../shared/tuf/names.ts';
+import { depthOf } from '../../shared/tuf/nested.ts';
 import type { Published } from './published.ts';
 
 export interface RoleExpiry {
@@ -34,12 +36,20 @@ export class Expiries {
       const one = await this.#of(published, name);
       if (one === undefined) continue;
       list.push(one);
-      for (const nested of await this.#nestedIn(published, name, one.version)) {
-        const below = await this.#of(published, nested);
-        if (below !== undefined) list.push(below);
-      }
+      await this.#addNested(published, one, list);
     }
     return list;
+  }
+
+  async #addNested(published: Published, above: RoleExpiry, list: RoleExpiry[]): Promise<void> {
+    // Deeper than this nothing is taken.
+    if (depthOf(above.role) >= NESTED_LIMITS.depth) return;
+    for (const nested of await this.#nestedIn(published, above.role, above.version)) {
+      const below = await this.#of(published, nested);
+      if (below === undefined) continue;
+      list.push(below);
+      await this.#addNested(published, below, list);
+    }
   }
 
   async #nestedIn(published: Published, role: string, version: number): Promise<readonly string[]> {

@@ -1,8 +1,8 @@
 /**
  * Roles that a vendor nests below its own, each with keys of its own: `acme.wifi` for the products
- * whose names begin with `wifi-`, say. Which of a vendor's roles may list a path is settled by the
- * path alone: patterns of two nested roles have no path in common, and what none of them covers is
- * the vendor's own.
+ * whose names begin with `wifi-`, say, and `acme.wifi.ax` for some of them, below that. Which of a
+ * vendor's roles may list a path is settled by the path alone: patterns of two roles in one role have no
+ * path in common, and what none of them covers is that role's own.
  */
 
 import type { Crypto } from '../crypto/crypto.ts';
@@ -21,20 +21,50 @@ import {
   isBin,
   type SuccinctRoles,
 } from './delegations.ts';
-import { binPrefix, quoted } from './names.ts';
+import { binPrefix, quoted, vendorOfRole } from './names.ts';
 import { keyIdentities } from './role.ts';
 import type { Targets } from './targets.ts';
 
-/** The role `<vendor>.<name>`. `E_NAME`; also for what the vendor's hash bins could be called. */
+/**
+ * The role `<vendor>.<name>`; a name of several parts, as `wifi.ax`, is of a role deeper down. `E_NAME`;
+ * also for what hash bins could be called.
+ */
 export function nestedRole(vendor: string, name: string): string {
   const role = `${vendor}.${name}`;
-  const isBinName = /^b\d+-[0-9a-f]+$/.test(name);
-  if (!isBinName && /^[a-z0-9][a-z0-9-]*$/.test(name) && role.length <= NAME_LIMITS.role)
+  const parts = name.split('.');
+  const isBinName = parts.some(isNameOfBin);
+  const isName = parts.every((part) => /^[a-z0-9][a-z0-9-]*$/.test(part));
+  const depth = depthOf(role);
+  if (!isBinName && isName && role.length <= NAME_LIMITS.role && depth <= NESTED_LIMITS.depth)
     return role;
   throw new IronError('E_NAME', `not a name for a role of ${vendor}: ${quoted(name)}`, {
-    why: isBinName ? 'hash bins are called so' : `${vendor}.NAME is the role`,
+    why: isBinName
+      ? 'hash bins are called so'
+      : depth > NESTED_LIMITS.depth
+        ? `roles are nested ${NESTED_LIMITS.depth} deep at the most`
+        : `${vendor}.NAME is the role`,
     hint: `nothing was changed; use a-z, 0-9 and -, beginning with a letter or digit, ${NAME_LIMITS.role} in all with the vendor's name`,
   });
+}
+
+function isNameOfBin(part: string): boolean {
+  return /^b\d+-[0-9a-f]+$/.test(part);
+}
+
+/** Whether a role is a hash bin, by its name: no nested role may be called so. */
+export function isBinName(role: string): boolean {
+  return isNameOfBin(role.slice(role.lastIndexOf('.') + 1));
+}
+
+/** The role that alone may delegate to this one, by its name; undefined for a vendor's own. */
+export function parentRole(role: string): string | undefined {
+  const at = role.lastIndexOf('.');
+  return at < 0 ? undefined : role.slice(0, at);
+}
+
+/** How far below the vendor's own a role stands, by its name: 0 for that itself. */
+export function depthOf(role: string): number {
+  return role.split('.').length - 1;
 }
 
 /** A segment of a pattern: a text, or what begins with it. */
@@ -113,30 +143,33 @@ export function patternsOf({ scope }: DelegatedRole): readonly string[] {
 }
 
 /**
- * Throws what a vendor's role must not delegate: `E_NAME`, `E_DELEGATION`, `E_THRESHOLD`, `E_QUOTA`.
- * @param vendor whose role it is
- * @param within patterns that are delegated to the vendor itself
+ * Throws what a role of a vendor, its own or a nested one, must not delegate: `E_NAME`, `E_DELEGATION`,
+ * `E_THRESHOLD`, `E_QUOTA`.
+ * @param parent the role that delegates
+ * @param within patterns that are delegated to it
  */
 export function demandNested(
-  vendor: string,
+  parent: string,
   { roles, keys }: Delegations,
   within: readonly string[],
 ): void {
+  const vendor = vendorOfRole(parent);
   const seen: { readonly role: string; readonly text: string; readonly pattern: Pattern }[] = [];
   if (roles.length === 0)
-    throw new IronError('E_DELEGATION', `${vendor} has delegations, and delegates to nobody`, {
+    throw new IronError('E_DELEGATION', `${parent} has delegations, and delegates to nobody`, {
       hint: 'nothing was changed; leave the field out',
     });
   if (roles.length > NESTED_LIMITS.roles)
-    throw tooMany(vendor, `${roles.length} nested roles`, NESTED_LIMITS.roles);
+    throw tooManyNested(vendor, `${roles.length} nested roles`, NESTED_LIMITS.roles);
   for (const role of roles) {
     const { name, terminating, threshold } = role;
     if (
-      !name.startsWith(`${vendor}.`) ||
-      nestedRole(vendor, name.slice(vendor.length + 1)) !== name
+      !name.startsWith(`${parent}.`) ||
+      nestedRole(vendor, name.slice(vendor.length + 1)) !== name ||
+      parentRole(name) !== parent
     )
-      throw new IronError('E_NAME', `${quoted(name)} is no role of ${vendor}`, {
-        why: `what ${vendor} delegates to begins with ${vendor}.`,
+      throw new IronError('E_NAME', `${quoted(name)} is no role of ${parent}`, {
+        why: `what ${parent} delegates to is called ${parent}.NAME`,
       });
     const usable = keyIdentities(keys, role).size;
     if (usable < threshold)
@@ -154,8 +187,8 @@ export function demandNested(
     for (const text of patterns) {
       const pattern = parseNestedPattern(vendor, text);
       if (!isWithin(text, within))
-        throw new IronError('E_DELEGATION', `${vendor} may not delegate ${quoted(text)}`, {
-          why: `the signed targets delegate ${within.join(', ') || 'nothing'} to it`,
+        throw new IronError('E_DELEGATION', `${parent} may not delegate ${quoted(text)}`, {
+          why: `${parent === vendor ? 'the signed targets delegate' : `${parentRole(parent)} delegates`} ${within.join(', ') || 'nothing'} to it`,
         });
       const other = seen.find(
         (one) =>
@@ -169,12 +202,13 @@ export function demandNested(
         });
       seen.push({ role: name, text, pattern });
       if (seen.length > NESTED_LIMITS.patterns)
-        throw tooMany(vendor, 'more patterns', NESTED_LIMITS.patterns);
+        throw tooManyNested(vendor, 'more patterns', NESTED_LIMITS.patterns);
     }
   }
 }
 
-function tooMany(vendor: string, what: string, limit: number): IronError {
+/** `E_QUOTA` for a vendor whose branch would have more than one of these limits allows. */
+export function tooManyNested(vendor: string, what: string, limit: number): IronError {
   return new IronError('E_QUOTA', `${vendor} would have ${what}`, {
     why: `at most ${limit} are taken`,
     hint: 'nothing was changed; nest fewer roles, or divide the role into hash bins',
@@ -204,20 +238,24 @@ export function demandBins(
   }
 }
 
-/** Which role of a vendor may list a path: its own, a bin of it, or one that is nested in it. */
+/**
+ * Whom a role of a vendor gives a path to: to itself, to a bin of it, or to a role that is nested in it,
+ * which may give it on.
+ */
 export class Owners {
   readonly #crypto: Crypto;
-  readonly #vendor: string;
+  readonly #role: string;
   readonly #delegations: Delegations | undefined;
   readonly #exact = new Map<string, { role: string; pattern: Pattern }[]>();
   readonly #others: { role: string; pattern: Pattern }[] = [];
 
-  /** @param own the vendor's role, whose delegations are as `demandNested` wants them */
-  constructor(crypto: Crypto, vendor: string, own: Targets | undefined) {
+  /** @param file what the role says; its delegations are as `demandNested` wants them */
+  constructor(crypto: Crypto, role: string, file: Targets | undefined) {
     this.#crypto = crypto;
-    this.#vendor = vendor;
-    this.#delegations = own?.delegations;
-    for (const role of own?.delegations?.roles ?? []) {
+    this.#role = role;
+    this.#delegations = file?.delegations;
+    const vendor = vendorOfRole(role);
+    for (const role of file?.delegations?.roles ?? []) {
       for (const text of patternsOf(role)) {
         const pattern = parseNestedPattern(vendor, text);
         const one = { role: role.name, pattern };
@@ -235,42 +273,56 @@ export class Owners {
     const isHere = ({ pattern }: { pattern: Pattern }): boolean =>
       takes(pattern.product, product) && takes(pattern.version, version);
     const found = this.#exact.get(product)?.find(isHere) ?? this.#others.find(isHere);
-    return found?.role ?? this.#vendor;
+    return found?.role ?? this.#role;
   }
 }
 
-/** Names of the roles below a vendor's own: all of its bins, or those nested in it. */
+/** Names of the roles right below one of a vendor: all of its bins, or those nested in it. `E_DELEGATION`. */
 export function rolesBelow(own: Targets | undefined): string[] {
   const { roles = [], succinct } = own?.delegations ?? {};
-  return succinct === undefined ? roles.map(({ name }) => name) : binNames(succinct);
+  if (succinct === undefined) return roles.map(({ name }) => name);
+  // Two to the power of what a file says are many names: nothing of the kind was ever taken.
+  if (succinct.bitLength <= BIN_LIMITS.bits) return binNames(succinct);
+  throw new IronError(
+    'E_DELEGATION',
+    `2^${succinct.bitLength} bins are more than anybody may have`,
+  );
 }
 
-/** Who signs a role below a vendor's own; undefined when that delegates to no such role. */
+/** Who signs a role right below `own`; undefined when that delegates to no such role. */
 export function keysBelow(own: Targets | undefined, role: string): DelegatedKeys | undefined {
   const { roles = [], succinct } = own?.delegations ?? {};
   if (succinct !== undefined) return isBin(succinct, role) ? succinct : undefined;
   return roles.find(({ name }) => name === role);
 }
 
-/** Whether two versions of a vendor's role delegate alike to `role`: same paths, same keys. */
+/** Whether two versions of a role delegate alike to `role`: same paths, same keys. */
 export function delegatesAlike(
   a: Targets | undefined,
   b: Targets | undefined,
   role: string,
 ): boolean {
-  const texts = [a, b].map((own) => {
-    const delegations = own && objectMember(own.envelope.tree, 'delegations');
-    const roles = delegations?.roles;
-    const found = (Array.isArray(roles) ? roles : []).find(
-      (one): one is JsonObject => isJsonObject(one) && one.name === role,
-    );
-    const keys = own?.delegations?.roles.find(({ name }) => name === role);
-    if (found === undefined || keys === undefined) return undefined;
-    const identities = keys.keyids.map((id) => {
-      const key = keys.table.get(id)?.publicKey;
-      return key === undefined ? id : keyIdentity(key);
-    });
-    return `${canonicalText(found)} ${identities.sort().join(' ')}`;
+  const [one, other] = [a, b].map((file) => delegationText(file, role));
+  return one !== undefined && one === other;
+}
+
+/** All that decides about a role in what delegates to it; undefined when that does not. */
+function delegationText(file: Targets | undefined, role: string): string | undefined {
+  const keys = keysBelow(file, role);
+  if (file === undefined || keys === undefined) return undefined;
+  const delegations = objectMember(file.envelope.tree, 'delegations');
+  // All bins have one description (TAP 15).
+  const listed = Array.isArray(delegations.roles)
+    ? delegations.roles
+    : [delegations.succinct_roles];
+  const found = listed.find(
+    (one): one is JsonObject =>
+      isJsonObject(one) && (one.name === role || one === delegations.succinct_roles),
+  );
+  if (found === undefined) return undefined;
+  const identities = keys.keyids.map((id) => {
+    const key = keys.table.get(id)?.publicKey;
+    return key === undefined ? id : keyIdentity(key);
   });
-  return texts[0] !== undefined && texts[0] === texts[1];
+  return `${canonicalText(found)} ${identities.sort().join(' ')}`;
 }

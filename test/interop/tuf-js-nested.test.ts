@@ -1,4 +1,4 @@
-/** Another client of the field reads a nested role before, while and after it is nested, changed, taken back. */
+/** Another client of the field reads nested roles before, while and after they are nested, changed, taken back. */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
@@ -74,4 +74,15 @@ t.test('tuf-js finds an artifact whichever role lists it', async (t) => {
   await during('renewal', 'renew');
   await during('unnest', 'unnest', 'edu');
   await during('nest again', 'nest', 'edu', '--path', 'acme/edu/*/*');
+  await during('nest in it', 'nest', 'edu.one', '--path', 'acme/edu/1*/*');
+  await during('bins of that', 'split', '--role', 'edu.one', '--bins', '4');
+  await during(
+    'publish into its bins',
+    ...['publish', scene.at('edu.js'), '--product', 'edu'],
+    ...['--version', '1.2.0', '--ceiling', scene.at('ceiling.json')],
+  );
+  await during('keys of both', 'nest', 'edu', '--make-keys', '1', '--threshold', '1');
+  await during('renewal of all', 'renew');
+  await during('together', 'split', '--role', 'edu.one', '--bins', '1');
+  await during('unnest the inner one', 'unnest', 'edu.one');
 });

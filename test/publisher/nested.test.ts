@@ -314,7 +314,7 @@ t.test(
 t.test('a folder whose keys are damaged, or whose vendor.json is', async (t) => {
   const path = scene.at('acme', 'vendor.json');
   const config = JSON.parse(await readFile(path, 'utf8'));
-  for (const nested of [{ 'a.b': [] }, { wifi: 'x' }, { wifi: [1] }, []]) {
+  for (const nested of [{ 'a.b.c.d': [] }, { wifi: 'x' }, { wifi: [1] }, []]) {
     await writeFile(path, JSON.stringify({ ...config, nested }));
     t.equal(await code('renew', ...to()), 'E_CONFIG', JSON.stringify(nested));
   }

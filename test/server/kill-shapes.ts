@@ -42,7 +42,7 @@ export const plain: Shape = async (vendor, listed, artifact, expires) => {
   const version = listed(vendor.name) + 1;
   return {
     own: await signedRole(vendor, version, [artifact], { expires }),
-    below: { kind: 'nested', roles: [] },
+    below: { roles: [] },
     lister: { role: vendor.name, version, own: version },
   };
 };
@@ -59,7 +59,6 @@ export const nested: Shape = async (vendor, listed, artifact, expires) => {
   return {
     own: isOwnNew ? await signedRole(vendor, ownVersion, [], { expires, delegations }) : undefined,
     below: {
-      kind: 'nested',
       roles: [[role, await nestedFile(version, [artifact], { expires, signers })]],
     },
     lister: { role, version, own: ownVersion },
@@ -88,7 +87,7 @@ export const binned: Shape = async (vendor, listed, artifact, expires) => {
   const role = binFor(crypto, succinct, artifact.path);
   return {
     own: isOwnNew ? await signedRole(vendor, ownVersion, [], { expires, delegations }) : undefined,
-    below: { kind: 'bins', roles },
+    below: { roles },
     lister: { role, version: listed(role) + 1, own: ownVersion },
   };
 };

@@ -1,5 +1,9 @@
 /** Nested roles as a vendor's program signs and hands them in. */
 
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { checkTree } from '../../server/publish/fsck.ts';
+import { loadPublished } from '../../server/storage/published.ts';
 import { BATCH_TYPE, formatBatch } from '../../shared/api/blob-batch.ts';
 import {
   SUBMISSION_SCHEMA,
@@ -11,6 +15,7 @@ import type { Signer } from '../../shared/crypto/signer.ts';
 import { type JsonObject, jsonObject } from '../../shared/json/value.ts';
 import { api } from '../../shared/layout.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
+import { DAY } from '../../shared/time.ts';
 import {
   delegationTree,
   formatMetadata,
@@ -18,8 +23,10 @@ import {
   sign,
   targetsTree,
 } from '../../shared/tuf/build.ts';
-import type { TestArtifact } from '../support/repository.ts';
-import { type Caller, call } from './support.ts';
+import { isBinName } from '../../shared/tuf/nested.ts';
+import { testKey } from '../support/keys.ts';
+import { signedRole, type TestArtifact, testArtifact, testVendor } from '../support/repository.ts';
+import { type Caller, call, clientOf, type Running } from './support.ts';
 
 export const sha256 = (bytes: Uint8Array): string => toHex(crypto.sha256(bytes));
 
@@ -69,6 +76,52 @@ export async function nestedFile(
   return formatMetadata(tree, await sign(crypto, tree, signers));
 }
 
+export const ACME = testVendor('acme');
+export const WIFI: Nested = {
+  name: 'acme.wifi',
+  paths: ['acme/wifi*/*/*'],
+  signers: [testKey('wifi 1'), testKey('wifi 2')],
+};
+
+/** A vendor as these tests have it: what it signs and hands in, and what comes of it. */
+export function asked(it: Running, vendor = ACME, caller = it.caller) {
+  const expires = it.clock.now + 30 * DAY;
+  const own = (
+    version: number,
+    artifacts: readonly TestArtifact[],
+    nested: readonly Nested[] = [],
+    change = {},
+  ) =>
+    signedRole(vendor, version, artifacts, {
+      expires,
+      delegations: nested.length === 0 ? undefined : nestedIn(nested),
+      ...change,
+    } as never);
+  const below = async (
+    { name, signers }: Nested,
+    version: number,
+    artifacts: readonly TestArtifact[],
+    change: Partial<NestedChange> = {},
+  ) => [name, await nestedFile(version, artifacts, { expires, signers, ...change })] as const;
+  type Below = Awaited<ReturnType<typeof below>>;
+  const submit = async (file: Uint8Array | undefined, ...roles: Below[]): Promise<string> => {
+    const { state, error, verdicts } = await submitNested(caller, vendor.name, file, roles);
+    const failed = verdicts.find(({ ok }) => !ok)?.check;
+    return state === 'published' ? state : `${error?.code} by ${failed}`;
+  };
+  const artifact = (path: string, change = {}) =>
+    testArtifact(vendor, path, undefined, { now: it.clock.now, ...change });
+  const find = async (path: string): Promise<readonly string[] | undefined> => {
+    const root = new Uint8Array(await readFile(join(it.home, 'tree/metadata/1.root.json')));
+    return (await clientOf(it.home, it.clock, root).find(path))?.chain;
+  };
+  const snapshot = async (role: string): Promise<number> =>
+    (await loadPublished(join(it.home, 'tree'), crypto))?.version(role) ?? 0;
+  const findings = async () =>
+    (await checkTree(join(it.home, 'tree'), { crypto, clock: it.clock.read })).findings;
+  return { expires, own, below, submit, artifact, find, snapshot, findings };
+}
+
 /** Uploads the files of the roles below, hands all in together and waits for the end. */
 export async function submitNested(
   caller: Caller,
@@ -76,13 +129,12 @@ export async function submitNested(
   own: Uint8Array | undefined,
   nested: readonly (readonly [role: string, bytes: Uint8Array])[],
 ): Promise<SubmissionReply> {
-  const { id } = await handInBelow(caller, vendor, own, { kind: 'nested', roles: nested });
+  const { id } = await handInBelow(caller, vendor, own, { roles: nested });
   return await caller.ended(id);
 }
 
-/** Roles below a vendor's own: all nested, or all bins. */
+/** Roles below a vendor's own: nested ones, bins, or both. */
 export interface BelowFiles {
-  readonly kind: 'nested' | 'bins';
   readonly roles: readonly (readonly [role: string, bytes: Uint8Array])[];
 }
 
@@ -91,7 +143,7 @@ export async function handInBelow(
   caller: Caller,
   vendor: string,
   own: Uint8Array | undefined,
-  { kind, roles }: BelowFiles,
+  { roles }: BelowFiles,
 ): Promise<SubmissionReply> {
   const files = new Map(roles.map(([, bytes]) => [sha256(bytes), bytes]));
   if (files.size > 0) {
@@ -101,13 +153,16 @@ export async function handInBelow(
     const { status } = await call(caller.url, 'POST', api.blobs, headers, body);
     if (status !== 200) throw new Error(`a batch: ${status}`);
   }
+  const named = (field: string, is: (one: (typeof roles)[number]) => boolean): object => {
+    const some = roles.filter(is).map(([role, bytes]) => ({ role, sha256: sha256(bytes) }));
+    return some.length === 0 ? {} : { [field]: some };
+  };
   const document = {
     schema: SUBMISSION_SCHEMA,
     role: vendor,
     ...(own === undefined ? {} : { metadata: toBase64(own) }),
-    ...(roles.length === 0
-      ? {}
-      : { [kind]: roles.map(([role, bytes]) => ({ role, sha256: sha256(bytes) })) }),
+    ...named('nested', ([role]) => !isBinName(role)),
+    ...named('bins', ([role]) => isBinName(role)),
   };
   const answer = await caller.send('POST', api.submissions, utf8(JSON.stringify(document)));
   if (answer.status !== 202) throw new Error(answer.body.toString());

@@ -53,7 +53,9 @@ t.test('names', async (t) => {
   t.equal(nestedRole('team', 'qa'), 'team.qa');
   t.equal(nestedRole('acme', 'root'), 'acme.root', 'what other services take for the root');
   t.equal(nestedRole('acme', `a${'b'.repeat(94)}`).length, 100);
-  for (const name of ['', '-a', 'A', 'a.b', 'a/b', '..', 'a b', 'b4-0', 'b14-3fff', 'ä'])
+  t.equal(nestedRole('acme', 'wifi.ax.usb'), 'acme.wifi.ax.usb', 'three deep');
+  const deep = ['a.b.c.d', 'a.', '.a', 'a..b', 'a.b4-0', 'a.B'];
+  for (const name of ['', '-a', 'A', 'a/b', '..', 'a b', 'b4-0', 'b14-3fff', 'ä', ...deep])
     t.throws(() => nestedRole('acme', name), { code: 'E_NAME' }, JSON.stringify(name));
   t.throws(() => nestedRole('acme', `a${'b'.repeat(95)}`), { code: 'E_NAME' }, '101 bytes');
   t.equal(nestedRole('acme', 'b4'), 'acme.b4', 'a bin has a number behind it');

@@ -3,11 +3,10 @@
 import { IronError } from '../../../shared/errors.ts';
 import { binFor } from '../../../shared/tuf/delegations.ts';
 import { quoted } from '../../../shared/tuf/names.ts';
-import { binsOf } from '../branch.ts';
 import type { Check } from '../check.ts';
 
 export const bin: Check = ({ role, file, crypto, parent, vendor }) => {
-  const bins = binsOf(parent);
+  const bins = parent?.delegations?.succinct;
   if (bins === undefined) throw new IronError('E_DELEGATION', `${role} is no bin of ${vendor}`);
   if (file.delegations !== undefined)
     throw new IronError('E_DELEGATION', `the bin ${role} delegates on`);

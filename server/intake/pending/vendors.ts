@@ -4,10 +4,11 @@ import { toHex } from '../../../shared/bytes.ts';
 import type { Crypto } from '../../../shared/crypto/crypto.ts';
 import { IronError } from '../../../shared/errors.ts';
 import type { Instant } from '../../../shared/time.ts';
-import { keysBelow } from '../../../shared/tuf/nested.ts';
+import { BranchWalk } from '../../../shared/tuf/branch-walk.ts';
 import type { Demand } from '../../../shared/tuf/standing.ts';
 import { parseTargets, type Targets } from '../../../shared/tuf/targets.ts';
 import type { Published } from '../../storage/published.ts';
+import { Branch } from '../branch.ts';
 import { examine, type Shelves } from '../examine.ts';
 import { type Collected, collectedRole } from './wanted.ts';
 
@@ -38,11 +39,15 @@ export async function wantedOfVendor(
   now: Instant,
 ): Promise<Collected[]> {
   const { own, nested } = sortRoles(vendor, files);
-  const standing = (await published.role(vendor))?.targets;
-  const parsed = own && parseTargets(own.bytes, vendor);
+  const standing = new Branch(shelves.crypto, published, vendor);
+  const brought = new Map(files.map(({ role, bytes }) => [role, parseTargets(bytes, role)]));
+  const after = new BranchWalk(
+    shelves.crypto,
+    vendor,
+    async (role) => brought.get(role) ?? (await standing.read(role)),
+  );
   const below = nested.map(({ role, bytes }) => belowOf(shelves.crypto, vendor, role, bytes));
-  for (const { role, bytes } of files)
-    demandNextOf(role, parseTargets(bytes, role).version, published.version(role));
+  for (const [role, { version }] of brought) demandNextOf(role, version, published.version(role));
   const submission = { vendor, role: vendor, bytes: own?.bytes, below };
   const { verdicts } = await examine(shelves, published, submission, now);
   const failed = verdicts.find(({ ok, check }) => !ok && !isThreshold(check));
@@ -52,18 +57,18 @@ export async function wantedOfVendor(
       hint: 'nothing was changed; no further signature would help it',
     });
   }
-  return files.map(({ role, bytes }) => {
-    const { version, expires, envelope } = parseTargets(bytes, role);
-    const demand =
-      role === vendor
-        ? ownDemand(published, vendor)
-        : demandBelow(parsed ?? standing, vendor, role);
+  const wanted: Collected[] = [];
+  for (const { role, bytes } of files) {
+    const { version, expires, envelope } = brought.get(role) as Targets;
+    const demand = role === vendor ? ownDemand(published, vendor) : await demandBelow(after, role);
+    if (demand === undefined) throw notTheirs(vendor);
     // Whoever opens a draft has a key that is published today: not one that it would bring.
-    const today = role === vendor ? demand : publishedDemand(standing, vendor, role);
+    const today = role === vendor ? demand : await demandBelow(standing, role);
     const about = { role, version, expires, bytes, envelope };
-    const wanted = { ...about, demands: [demand], also: [], standing: today };
-    return collectedRole(shelves.crypto, wanted);
-  });
+    const file = { ...about, demands: [demand], also: [], standing: today };
+    wanted.push(collectedRole(shelves.crypto, file));
+  }
+  return wanted;
 }
 
 const isThreshold = (check: string): boolean =>
@@ -81,18 +86,10 @@ function ownDemand(published: Published, vendor: string): Demand {
   return { by: `the keys of ${vendor}`, keys, role: delegation };
 }
 
-function demandBelow(own: Targets | undefined, vendor: string, role: string): Demand {
-  const keys = keysBelow(own, role);
-  if (keys === undefined) throw notTheirs(vendor);
-  return { by: `the keys of ${role}`, keys: keys.table, role: keys };
-}
-
-function publishedDemand(
-  standing: Targets | undefined,
-  vendor: string,
-  role: string,
-): Demand | undefined {
-  return keysBelow(standing, role) && demandBelow(standing, vendor, role);
+/** Whose signatures a role below the own one needs; undefined when no delegation leads to it. */
+async function demandBelow(branch: BranchWalk, role: string): Promise<Demand | undefined> {
+  const keys = await branch.keys(role);
+  return keys && { by: `the keys of ${role}`, keys: keys.table, role: keys };
 }
 
 function notTheirs(vendor: string): IronError {

@@ -18,18 +18,19 @@ import { errorBodyOf, type ReviewState } from '../../../shared/api/upload.ts';
 import { toBase64, toHex } from '../../../shared/bytes.ts';
 import type { Crypto } from '../../../shared/crypto/crypto.ts';
 import { keyIdentity } from '../../../shared/crypto/key.ts';
-import { IronError } from '../../../shared/errors.ts';
+import { IronError, isIronError } from '../../../shared/errors.ts';
 import { verifyReview } from '../../../shared/evidence/review.ts';
 import { REVIEW_LIMITS } from '../../../shared/limits.ts';
 import { onPath } from '../../../shared/node/file-system.ts';
 import { formatInstant, type Instant } from '../../../shared/time.ts';
 import { keyId } from '../../../shared/tuf/key.ts';
+import { isBinName } from '../../../shared/tuf/nested.ts';
 import type { Queue } from '../../db/queue.ts';
 import type { NewReview, ReviewStatement, Reviews, StoredReview } from '../../db/reviews.ts';
 import type { CurrentTree, Published } from '../../storage/published.ts';
 import { loadReviewPolicy, type ReviewPolicy } from '../../storage/review-policy.ts';
 import { refusal } from '../check.ts';
-import { findBlob, type Shelves } from '../examine.ts';
+import { findBlob, readRoleBlob, type Shelves } from '../examine.ts';
 import { type Panel, panelFor } from './independent.ts';
 
 export interface DeskParts {
@@ -223,7 +224,18 @@ export class ReviewDesk {
   }
 
   async #panel(published: Published, { id, vendor }: StoredReview): Promise<Panel> {
-    return await panelFor(published, vendor, this.#parts.queue.ownFile(id));
+    const { crypto, queue, shelves } = this.#parts;
+    const own = queue.ownFile(id);
+    const files: { role: string; bytes: Uint8Array }[] = [];
+    if (own !== undefined) files.push({ role: vendor, bytes: own });
+    for (const one of queue.below(id).filter(({ role }) => !isBinName(role))) {
+      const bytes = await readRoleBlob(shelves, vendor, one).catch((error) => {
+        // Of one that came to its end; without its files nothing is published either.
+        if (!isIronError(error, 'E_NOT_FOUND')) throw error;
+      });
+      if (bytes !== undefined) files.push({ role: one.role, bytes });
+    }
+    return await panelFor(crypto, published, vendor, files);
   }
 
   async #progress(review: StoredReview): Promise<ReviewState> {

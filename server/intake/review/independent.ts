@@ -1,11 +1,14 @@
 /** Whose word counts about a submission: reviewers who are neither its vendor nor the service. */
 
+import type { Crypto } from '../../../shared/crypto/crypto.ts';
 import { keyIdentity, type PublicKey } from '../../../shared/crypto/key.ts';
 import { parseEvidenceKeys } from '../../../shared/evidence/keys.ts';
+import { isBinName } from '../../../shared/tuf/nested.ts';
 import { parseReviewers } from '../../../shared/tuf/reviewers.ts';
 import { keyIdentities } from '../../../shared/tuf/role.ts';
 import { parseTargets, type Targets } from '../../../shared/tuf/targets.ts';
 import type { Published } from '../../storage/published.ts';
+import { Branch } from '../branch.ts';
 
 /** Reviewers whose word counts, and how many must approve. */
 export interface Panel {
@@ -18,12 +21,13 @@ export interface Panel {
  * The reviewers that the published targets name, without those keys that speak for the vendor (its
  * role, its bins, its evidence, its requests; as published and as handed in) or that the service
  * holds online.
- * @param submitted the vendor's own role file, if one was handed in
+ * @param submitted the role files that were handed in, bins left out
  */
 export async function panelFor(
+  crypto: Crypto,
   published: Published,
   vendor: string,
-  submitted: Uint8Array | undefined,
+  submitted: readonly { readonly role: string; readonly bytes: Uint8Array }[],
 ): Promise<Panel> {
   const reviewers = parseReviewers(published.targets.envelope.signed);
   if (reviewers === undefined) return { keys: [], threshold: undefined };
@@ -38,8 +42,15 @@ export async function panelFor(
     if (role.name === vendor && delegations !== undefined)
       bar(keyIdentities(delegations.keys, role));
   bar((published.vendors.get(vendor)?.apiKeys ?? []).map(keyIdentity));
-  bar(identitiesIn((await published.role(vendor))?.targets));
-  bar(identitiesIn(submitted && parseTargets(submitted, vendor)));
+  const branch = new Branch(crypto, published, vendor);
+  bar(identitiesIn(await branch.read(vendor)));
+  // Of roles below it those may delegate that are no bins.
+  for await (const role of branch.names())
+    if (!isBinName(role)) bar(delegatedIn(await branch.read(role)));
+  for (const { role, bytes } of submitted) {
+    const file = parseTargets(bytes, role);
+    bar(role === vendor ? identitiesIn(file) : delegatedIn(file));
+  }
   const keys = reviewers.keys.filter((key) => !barred.has(keyIdentity(key)));
   return { keys, threshold: reviewers.threshold };
 }
@@ -48,8 +59,13 @@ export async function panelFor(
 function identitiesIn(role: Targets | undefined): string[] {
   if (role === undefined) return [];
   const { active, retired } = parseEvidenceKeys(role.envelope.signed);
-  const delegated = [...(role.delegations?.keys.values() ?? [])]
+  return [...[...active, ...retired].map(keyIdentity), ...delegatedIn(role)];
+}
+
+/** Keys to whose holders a role delegates. */
+function delegatedIn(role: Targets | undefined): string[] {
+  return [...(role?.delegations?.keys.values() ?? [])]
     .map(({ publicKey }) => publicKey)
-    .filter((key) => key !== undefined);
-  return [...active, ...retired, ...delegated].map(keyIdentity);
+    .filter((key) => key !== undefined)
+    .map(keyIdentity);
 }

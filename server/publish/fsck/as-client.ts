@@ -4,7 +4,7 @@ import type { Crypto } from '../../../shared/crypto/crypto.ts';
 import { asIronError, isIronError } from '../../../shared/errors.ts';
 import { revocations } from '../../../shared/layout.ts';
 import type { Clock } from '../../../shared/time.ts';
-import { rolesBelow } from '../../../shared/tuf/nested.ts';
+import { BranchWalk } from '../../../shared/tuf/branch-walk.ts';
 import type { Published } from '../../storage/published.ts';
 import { type ExpectedRole, preflight } from '../preflight.ts';
 import type { Findings } from './findings.ts';
@@ -34,11 +34,15 @@ export async function askClient(options: AsClient, published: Published): Promis
   // One vendor's expiry is one finding, and so is that of one role below it.
   const roles: ExpectedRole[] = [];
   for (const vendor of vendors) {
-    const own = (await findings.guard(vendor, () => published.role(vendor)))?.targets;
-    for (const role of [vendor, ...rolesBelow(own)]) {
-      signal?.throwIfAborted();
-      roles.push({ vendor, role, fresh: [] });
-    }
+    const read = async (role: string) =>
+      (await findings.guard(role, () => published.role(role)))?.targets;
+    roles.push({ vendor, role: vendor, fresh: [] });
+    await findings.guard(vendor, async () => {
+      for await (const role of new BranchWalk(crypto, vendor, read).names()) {
+        signal?.throwIfAborted();
+        roles.push({ vendor, role, fresh: [] });
+      }
+    });
   }
   for (let at = 0; at < roles.length; at += TOGETHER)
     await askAbout(options, published, roles.slice(at, at + TOGETHER));
