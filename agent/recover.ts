@@ -4,7 +4,9 @@
  * the last step of releasing; what did not count is undone, from whatever state is found.
  */
 
+import { asIronError, type IronError } from '../shared/errors.ts';
 import { agentState } from '../shared/layout.ts';
+import { AGENT_LIMITS } from '../shared/limits.ts';
 import type { Agent } from './agent.ts';
 import { stuckWriteError, undo } from './apply.ts';
 import { loadBinding, removeGrant } from './binding.ts';
@@ -92,6 +94,23 @@ async function isComplete(agent: Agent, { head }: FoundJournal): Promise<boolean
 function reached({ entries }: FoundJournal): number {
   const begun = entries.filter(({ event }) => event === 'intent').map(({ step }) => step);
   return Math.max(0, ...begun);
+}
+
+/** Recovers every device by itself; what fails is told, and left for `ironport-agent recover`. */
+export async function recoverAll(
+  agent: Agent,
+  sysfs: Sysfs,
+  onFailed: (device: string, error: IronError) => void,
+): Promise<void> {
+  if ((await unfinished(agent)).length === 0) return;
+  const waitMs = 1000 * AGENT_LIMITS.enforceWaitSeconds;
+  const recover = async (): Promise<void> => {
+    for (const device of await unfinished(agent))
+      await recoverDevice(agent, sysfs, device).catch((error) =>
+        onFailed(device, asIronError(error)),
+      );
+  };
+  await agent.alone(recover, { waitMs });
 }
 
 /** The addresses with a change that did not end. A journal is read by who needs it: a damaged one hides no other. */

@@ -27,6 +27,7 @@ import {
 import { type Broker, startBroker } from './host/broker.ts';
 import { type Cgroup, makeCgroup } from './host/cgroup.ts';
 import { type Driver, type DriverEnd, type Launch, launch } from './host/launch.ts';
+import { groupName } from './host/left-groups.ts';
 import { libc } from './host/libc.ts';
 import { freeUsers } from './host/users.ts';
 import type { PreparedRun } from './prepare-run.ts';
@@ -124,7 +125,7 @@ export async function startDriver(starting: Starting): Promise<Running> {
     leak: LeakBounds,
   ): Cgroup => {
     const bounds = { memoryBytes, processes };
-    const made = makeCgroup(prepared.cgroup, `ironport-${device}-${of}`, bounds, 'limits');
+    const made = makeCgroup(prepared.cgroup, groupName(device, of), bounds, 'limits');
     groups.push(made);
     parts.push({ of, group: made.path, memoryBytes, leak });
     return made;

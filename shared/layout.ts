@@ -199,6 +199,9 @@ export const agentState = {
   upgradesFolder: 'upgrades',
   /** A device that is on its way from one driver to another. */
   upgrade: (bdf: string): string => `upgrades/${encodePathAsSegment(bdf)}.json`,
+  holdersFolder: 'holders',
+  /** Which process holds a device for the helper. */
+  holder: (bdf: string): string => `holders/${encodePathAsSegment(bdf)}.json`,
   keptFolder: 'kept',
   /** What is to be bound again when the machine starts. */
   kept: (bdf: string): string => `kept/${encodePathAsSegment(bdf)}.json`,
@@ -229,6 +232,7 @@ export const agentState = {
     'virtual-functions',
     'journal',
     'upgrades',
+    'holders',
     'kept',
     'audit',
     'receipts',

@@ -526,6 +526,16 @@ export const WIRE_LIMITS = {
   httpRequest: 8192,
 } as const;
 
+/** The helper, and the processes that hold devices for it. */
+export const HOLDER_LIMITS = {
+  /** Descriptors that it is given when it is started. */
+  passed: 4096,
+  /** One line between the two, in UTF-16 units. */
+  line: 4096,
+  /** How long a holder may take to say what it holds: it is asked once, and does nothing else for long. */
+  answerSeconds: 30,
+} as const;
+
 /** Devices that were taken out of service, and what lets them out. */
 export const QUARANTINE_LIMITS = {
   incident: 65_536,

@@ -60,6 +60,8 @@ function specOf(name: string, summary: string): CommandSpec {
       const keep = context.flag('keep') ? mannerOf(request) : undefined;
       const bound = await bind(agent, sysfs, { ...request, ...(keep && { keep }) });
       if (keep !== undefined) context.ui.stage('declared: it is bound again by `restore`');
+      const { device, grantSha256 } = bound.binding;
+      supervisor?.holds({ device, grantSha256 });
       const say = (data: object): void => supervisor?.say({ ...data, driven: null });
       return await holdAndShow({ ...context, signal }, agent, sysfs, bound, say);
     },

@@ -5,19 +5,23 @@ import type { CommandContext, CommandSpec } from '../../shared/cli/command.ts';
 import { agentState, hostFiles } from '../../shared/layout.ts';
 import { ensurePrivateFolder } from '../../shared/node/folders.ts';
 import { withLock } from '../../shared/node/lock.ts';
+import { adopt, openedOn, takePassed } from '../helper/adopt.ts';
 import { Helper } from '../helper/helper.ts';
 import { Holders } from '../helper/holders.ts';
+import { Keeping, storeOf } from '../helper/keeping.ts';
 import { LogCounter } from '../helper/log-counts.ts';
+import { withoutManager } from '../helper/passed.ts';
 import type { Performing } from '../helper/perform.ts';
 import { Spool } from '../helper/spool.ts';
 import { Verdicts } from '../helper/verdicts.ts';
 import { leaveGroup } from '../host/own-cgroup.ts';
 import { userNamed } from '../host/user-named.ts';
+import { recoverAll } from '../recover.ts';
 import { acceptCommand } from './accept.ts';
 import { applyCommand } from './apply.ts';
 import { listCommand } from './list.ts';
 import { noticeCommand } from './notice.ts';
-import { BACKEND, FLEET_KEYS, openAgent, STATE, SYSFS, TIMEOUTS } from './options.ts';
+import { BACKEND, FLEET_KEYS, openAgent, openSysfs, STATE, SYSFS, TIMEOUTS } from './options.ts';
 import { planCommand } from './plan.ts';
 import { policyAcceptCommand } from './policy.ts';
 import {
@@ -57,7 +61,9 @@ export const helperCommand: CommandSpec = {
     'kernel. Hand-overs, policies and statements are taken from the folder --spool by the names of ' +
     'their entries; roots, keys, policies and the tree are never named by who asks. A driver is bound ' +
     'by the fleet policy that operators signed, and by no other. Ends when it is stopped; devices ' +
-    'that it holds are let go of.',
+    'that it holds are let go of. When it dies and systemd starts it again, with a store of descriptors ' +
+    '(FileDescriptorStoreMax=), the devices that were held are held on, and it takes them over; all else ' +
+    'that was left is ended.',
   options: [
     { flags: '--socket <path>', description: 'where it is asked', required: true },
     { flags: '--spool <dir>', description: 'the folder in which hand-overs lie', required: true },
@@ -75,7 +81,8 @@ export const helperCommand: CommandSpec = {
     },
     {
       flags: '--cgroup <dir>',
-      description: 'a folder of cgroup v2 that is delegated to the agent, for drivers',
+      description:
+        'a folder of cgroup v2 that is delegated to this helper, for its drivers and no others',
       env: 'IRONPORT_AGENT_CGROUP',
     },
     BACKEND,
@@ -93,15 +100,27 @@ export const helperCommand: CommandSpec = {
     const socket = context.need('socket');
     const { ui, signal } = context;
     const cgroup = context.text('cgroup');
+    // Before anything is started that would inherit them.
+    const passed = takePassed(context.env);
     if (cgroup !== undefined) leaveGroup(cgroup, 'helper');
     await ensurePrivateFolder(agent.state);
     const serve = async (): Promise<void> => {
       const verdicts = new Verdicts(agent, (text) => ui.warn(text));
+      const onSaid = (device: string, text: string): void => ui.note(`${device}: ${text}`);
+      const store = storeOf(context.env);
+      const keeping = store && new Keeping(agent, store, onSaid);
       const holders = new Holders({
         program: [process.execPath, ...process.argv.slice(1, 2)],
-        env: context.env,
-        onSaid: (device, text) => ui.note(`${device}: ${text}`),
+        env: withoutManager(context.env),
+        onSaid,
+        keeping,
       });
+      const sysfs = await openSysfs(context);
+      const opened = openedOn(sysfs, agent.proc);
+      await adopt({ agent, passed, keeping, holders, cgroup, opened, onSaid });
+      const failed = (device: string, { message }: Error): void =>
+        ui.warn(`${device}: ${message}; see \`ironport-agent recover\``);
+      await recoverAll(agent, sysfs, failed).catch((error) => failed('recovering', error));
       const doing = performingOf(context, { agent, verdicts, holders });
       const served = await Helper.start({ ...doing, socket, users: new Set(users) });
       ui.stage(`serving at ${socket}, for users ${users.join(', ') || 'nobody'}`);

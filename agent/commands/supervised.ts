@@ -1,8 +1,10 @@
 /** `--supervised FD`: a device is held for another process, for as long as that one is there. */
 
 import { Socket } from 'node:net';
+import process from 'node:process';
 import type { CommandContext, OptionSpec } from '../../shared/cli/command.ts';
 import { IronError } from '../../shared/errors.ts';
+import { answerTo, type HolderSays, onLines } from '../helper/ask-holder.ts';
 
 export const SUPERVISED: OptionSpec = {
   flags: '--supervised <fd>',
@@ -11,6 +13,8 @@ export const SUPERVISED: OptionSpec = {
 };
 
 export interface Supervisor {
+  /** From now on, whoever asks there is answered that this process holds this. */
+  holds(what: Omit<HolderSays, 'pid'>): void;
   /** Says that it is done so far: one line of JSON. */
   say(document: unknown): void;
   /** Aborted when `signal` is, or when nobody is at the other end any more. */
@@ -27,10 +31,18 @@ export function supervisorOf(context: CommandContext): Supervisor | undefined {
     gone.abort(new IronError('E_CANCELLED', 'nobody supervises this any more'));
   socket.on('error', end);
   socket.on('close', end);
-  // Nothing is said from there; its end is what is listened for, and keeps nobody from ending.
-  socket.resume();
+  let held: HolderSays | undefined;
+  // What is said from there is a question, or nothing. Its end is what is listened for; it keeps nobody
+  // from ending.
+  onLines(socket, (line) => {
+    const answer = held && answerTo(line, held);
+    if (answer !== undefined) socket.write(`${answer}\n`);
+  });
   socket.unref();
   return {
+    holds(what) {
+      held = { ...what, pid: process.pid };
+    },
     say: (document) => void socket.write(`${JSON.stringify(document)}\n`),
     orGone: (signal) => AbortSignal.any([signal, gone.signal]),
   };

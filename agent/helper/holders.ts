@@ -1,6 +1,7 @@
 /**
  * Devices that are held: each by a process of its own, `apply --hold`, so that nothing that is asked of the
- * helper delays a brake. A holder lets go when the helper is gone.
+ * helper delays a brake. A holder lets go when nobody has the other end of its socket: when the helper is
+ * gone, and nobody keeps that end for the next one.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -13,7 +14,9 @@ import { Node } from '../../shared/json/decode.ts';
 import { parseJson } from '../../shared/json/read.ts';
 import type { JsonValue } from '../../shared/json/value.ts';
 import { WIRE_LIMITS } from '../../shared/limits.ts';
+import { descriptorOf } from '../host/peer.ts';
 import { type Answer, readError } from '../wire/answer.ts';
+import type { Keeping } from './keeping.ts';
 
 export interface HoldersOptions {
   /** How this very program is started: the runtime and its first arguments. */
@@ -21,6 +24,8 @@ export interface HoldersOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** What a holder says, and how it ended. */
   readonly onSaid: (device: string, text: string) => void;
+  /** Where there is a place for what is to outlive the helper. */
+  readonly keeping?: Keeping | undefined;
   readonly seconds?: number;
 }
 
@@ -29,12 +34,20 @@ export interface Holder {
   readonly pid: number;
 }
 
+/** A process that holds a device, as far as it can be told from here. */
+export interface Held {
+  readonly pid: number | undefined;
+  /** Has it let go of its device, and end. */
+  letGo(): void;
+  readonly closed: Promise<void>;
+}
+
 const FD = 3;
 
 export class Holders {
   readonly #options: HoldersOptions;
   /** By device; a holder is here from its start to its end. */
-  readonly #held = new Map<string, ChildProcess>();
+  readonly #held = new Map<string, Held>();
 
   constructor(options: HoldersOptions) {
     this.#options = options;
@@ -67,7 +80,12 @@ export class Holders {
     // Node gives it no streams where the descriptors of this process are used up.
     if (stream === undefined) return refusal(schema, await ended, '');
     this.#keep(device, child);
-    const [stdout, said] = [textOf(child.stdout), lineOf(stream)];
+    const said = lineOf(stream).then(async (line) => {
+      // Before it is told that it is held: from then on a helper that dies is to change nothing.
+      await this.#keepSocket(device, child.pid, stream);
+      return line;
+    });
+    const stdout = textOf(child.stdout);
     const { seconds = WIRE_LIMITS.holdSeconds } = this.#options;
     const line = await soon<string | number>(1000 * seconds, said, ended);
     if (line === undefined) {
@@ -84,11 +102,30 @@ export class Holders {
 
   /** Lets go of everything; ends when every holder did. */
   async end(): Promise<void> {
-    const gone = [...this.#held.values()].map(
-      (child) => new Promise<void>((resolve) => child.once('close', () => resolve())),
-    );
-    for (const child of this.#held.values()) (child.stdio[FD] as Socket).end();
-    await Promise.all(gone);
+    const held = [...this.#held.values()];
+    for (const one of held) one.letGo();
+    await Promise.all(held.map(({ closed }) => closed));
+    await this.#options.keeping?.settled();
+  }
+
+  /** A holder that an earlier helper started. */
+  adopt(device: string, held: Held): void {
+    const { onSaid } = this.#options;
+    this.#held.set(device, held);
+    held.closed.then(() => {
+      this.#gone(device);
+      onSaid(device, 'its holder ended');
+    });
+  }
+
+  #gone(device: string): void {
+    this.#held.delete(device);
+    this.#options.keeping?.forget(device);
+  }
+
+  async #keepSocket(device: string, pid: number | undefined, stream: Duplex): Promise<void> {
+    const fd = descriptorOf(stream);
+    if (pid !== undefined && fd !== undefined) await this.#options.keeping?.keep(device, pid, fd);
   }
 
   #start(words: readonly string[]): ChildProcess {
@@ -103,11 +140,13 @@ export class Holders {
 
   #keep(device: string, child: ChildProcess): void {
     const { onSaid } = this.#options;
-    this.#held.set(device, child);
+    const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+    const letGo = (): void => void (child.stdio[FD] as Socket).end();
+    this.#held.set(device, { pid: child.pid, letGo, closed });
     if (child.stderr !== null)
       createInterface({ input: child.stderr }).on('line', (text) => onSaid(device, text));
     child.once('close', (status, signal) => {
-      this.#held.delete(device);
+      this.#gone(device);
       onSaid(device, `its holder ended with ${signal ?? `status ${status}`}`);
     });
     child.stdio[FD]?.on('error', () => {});

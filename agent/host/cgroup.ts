@@ -87,7 +87,7 @@ function group(path: string, missing: readonly string[]): Cgroup {
     end() {
       if (isOpen) closeSync(procs);
       isOpen = false;
-      ending ??= end(path).catch((error) => {
+      ending ??= endGroup(path).catch((error) => {
         ending = undefined;
         throw error;
       });
@@ -167,8 +167,11 @@ function swapsTo(swaps: string): boolean {
   }
 }
 
-/** cgroup-v2.rst, cgroup.kill: all of it at once, and also what it is just about to make. */
-async function end(path: string): Promise<void> {
+/**
+ * Ends all processes in the group at `path`, and removes it (cgroup-v2.rst, cgroup.kill: all of it at once,
+ * and also what it is just about to make). `E_IO`.
+ */
+export async function endGroup(path: string): Promise<void> {
   try {
     writeOver(join(path, 'cgroup.kill'), '1');
     const since = performance.now();

@@ -1,6 +1,6 @@
 /**
- * The few calls that Node has no form of: ioctl, mmap, memfd_create, eventfd, and seals. koffi is
- * loaded when the first is needed, so that a host without VFIO never loads native code.
+ * The few calls that Node has no form of: ioctl, mmap, memfd_create, eventfd, seals, sendmsg, pidfd.
+ * koffi is loaded when the first is needed, so that a host without VFIO never loads native code.
  *
  * koffi reads errno on the main thread only: every call here is made there and returns at once.
  */
@@ -8,7 +8,7 @@
 import { closeSync, fchmodSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
-import { type Errno, errnoName } from '../../shared/node/errno.ts';
+import { type Errno, errnoName, isErrno } from '../../shared/node/errno.ts';
 import { LANDLOCK } from '../sandbox/landlock.ts';
 import { SYSCALL } from '../sandbox/syscalls.ts';
 
@@ -36,6 +36,21 @@ export interface Libc {
   isReadable(fd: number): boolean;
   /** A copy, close-on-exec, of what `pid`, a process that may be traced, has at `fd`. */
   takeDescriptor(pid: number, fd: number): number;
+  /** Has `fd` closed in what this process starts. */
+  closeOnExec(fd: number): void;
+  /** A Unix socket for datagrams, close-on-exec. */
+  datagrams(): number;
+  /** Sends what `header`, a struct msghdr, leads to; never waits (`EAGAIN`). */
+  sendMessage(fd: number, header: Uint8Array): void;
+  /** Whether `fd` is one end of a Unix socket for streams. */
+  isStream(fd: number): boolean;
+  /**
+   * A descriptor of a process, close-on-exec, that can be read once the process ended (pidfd_open(2)):
+   * the number can be another's by then, this is not. `ESRCH`.
+   */
+  openProcess(pid: number): number;
+  /** Signals the process of such a descriptor; false when it is gone. */
+  signalProcess(process: number, signal: number): boolean;
   /** Which version of Landlock this kernel has; 0 for none. */
   landlockAbi(): number;
   /** Who is at the other end of a Unix socket, as the kernel noted it when it connected. */
@@ -61,6 +76,17 @@ const EFD_NONBLOCK = 0o4000;
 // include/uapi/asm-generic/socket.h
 const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
+const SO_TYPE = 3;
+const SO_ACCEPTCONN = 30;
+const SO_DOMAIN = 39;
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0o2000000;
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
 const F_ADD_SEALS = 1033;
 const F_GET_SEALS = 1034;
 
@@ -82,17 +108,30 @@ function load(): Libc {
   const munmap = library.func('int munmap(uintptr_t addr, size_t length)');
   const memfd = library.func('int memfd_create(const char *name, unsigned int flags)');
   const fcntl = library.func('int fcntl(int fd, int command, ...)');
-  const syscall = library.func('int64_t syscall(int64_t number, uintptr_t, size_t, uint32_t)');
+  const syscall = library.func(
+    'int64_t syscall(int64_t number, uintptr_t, size_t, uintptr_t, uintptr_t)',
+  );
   const poll = library.func('int poll(void *fds, unsigned long count, int timeout)');
   const pipe2 = library.func('int pipe2(void *ends, int flags)');
   const getsockopt = library.func(
     'int getsockopt(int fd, int level, int name, void *value, void *length)',
   );
   const eventfd = library.func('int eventfd(unsigned int initial, int flags)');
+  const socket = library.func('int socket(int domain, int type, int protocol)');
+  const sendmsg = library.func('int64_t sendmsg(int fd, void *message, int flags)');
 
   const checked = (result: number, syscall: string): number => {
     if (result < 0) throw errnoError(koffi.errno(), syscall);
     return result;
+  };
+  const openProcess = (pid: number): number =>
+    checked(Number(syscall(SYSCALL.pidfd_open, pid, 0, 0, 0)), 'pidfd_open');
+  const option = (fd: number, name: number): number => {
+    const value = Buffer.alloc(4);
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(value.length);
+    checked(getsockopt(fd, SOL_SOCKET, name, value, length), 'getsockopt');
+    return value.readInt32LE();
   };
   return {
     ioctl: (fd, request, argument, what) =>
@@ -139,16 +178,35 @@ function load(): Libc {
     },
     takeDescriptor(pid, fd) {
       // No thread is meant by it, and the child was not waited for: the number is its own.
-      const handle = checked(Number(syscall(SYSCALL.pidfd_open, pid, 0, 0)), 'pidfd_open');
+      const handle = openProcess(pid);
       try {
-        return checked(Number(syscall(SYSCALL.pidfd_getfd, handle, fd, 0)), 'pidfd_getfd');
+        return checked(Number(syscall(SYSCALL.pidfd_getfd, handle, fd, 0, 0)), 'pidfd_getfd');
       } finally {
         closeSync(handle);
       }
     },
+    closeOnExec: (fd) => void checked(fcntl(fd, F_SETFD, 'int', FD_CLOEXEC), 'fcntl F_SETFD'),
+    datagrams: () => checked(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'socket'),
+    sendMessage: (fd, header) =>
+      void checked(Number(sendmsg(fd, header, MSG_DONTWAIT | MSG_NOSIGNAL)), 'sendmsg'),
+    isStream(fd) {
+      try {
+        const [domain, type] = [option(fd, SO_DOMAIN), option(fd, SO_TYPE)];
+        return domain === AF_UNIX && type === SOCK_STREAM && option(fd, SO_ACCEPTCONN) === 0;
+      } catch (error) {
+        if (isErrno(error)) return false;
+        throw error;
+      }
+    },
+    openProcess,
+    signalProcess(process, signal) {
+      if (Number(syscall(SYSCALL.pidfd_send_signal, process, signal, 0, 0)) === 0) return true;
+      if (koffi.errno() === os.constants.errno.ESRCH) return false;
+      throw errnoError(koffi.errno(), 'pidfd_send_signal');
+    },
     // landlock_create_ruleset(2) without a ruleset, and the flag that asks for the version
     landlockAbi: () =>
-      Math.max(0, Number(syscall(SYSCALL.landlock_create_ruleset, 0, 0, LANDLOCK.version))),
+      Math.max(0, Number(syscall(SYSCALL.landlock_create_ruleset, 0, 0, LANDLOCK.version, 0))),
     peer(fd) {
       // unix(7): struct ucred { pid_t pid; uid_t uid; gid_t gid; }
       const value = Buffer.alloc(12);

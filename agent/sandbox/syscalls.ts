@@ -66,6 +66,7 @@ export const SYSCALL = {
   pwritev2: 328,
   statx: 332,
   rseq: 334,
+  pidfd_send_signal: 424,
   pidfd_open: 434,
   clone3: 435,
   close_range: 436,

@@ -7,6 +7,7 @@ import { parseAuditHead } from '../../agent/audit-heads.ts';
 import { parseBinding } from '../../agent/binding.ts';
 import { parseReport } from '../../agent/broker/report.ts';
 import { parseAccepted } from '../../agent/entry.ts';
+import { parseHolderNote } from '../../agent/helper/holder-note.ts';
 import { parseJournal } from '../../agent/journal.ts';
 import { parseKept } from '../../agent/kept.ts';
 import { parseIncident } from '../../agent/quarantine/incident.ts';
@@ -171,6 +172,7 @@ export const TARGETS: readonly Target[] = [
   target('agent/binding.ts#parseBinding', ['policy'], parseBinding),
   target('agent/broker/report.ts#parseReport', ['report'], parseReport),
   target('agent/entry.ts#parseAccepted', ['policy'], parseAccepted),
+  target('agent/helper/holder-note.ts#parseHolderNote', ['incident', 'policy'], parseHolderNote),
   target('agent/kept.ts#parseKept', ['incident', 'policy'], parseKept),
   target('agent/upgrade-note.ts#parseUpgrade', ['incident', 'policy'], parseUpgrade),
   target('agent/quarantine/incident.ts#parseIncident', ['incident'], parseIncident),

@@ -1,7 +1,15 @@
 /** What we ship around the programs: units that systemd takes, and files that name what there is. */
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -31,6 +39,34 @@ t.test('systemd takes the units', { skip }, async (t) => {
     const own = stderr.split('\n').filter((line) => line.includes(name));
     t.same([status, own], [0, []], name);
   }
+});
+
+/** What older ones do not know, and pass over. */
+const SINCE: Readonly<Record<string, number>> = { DelegateSubgroup: 254 };
+
+t.test('systemd takes what is added to the unit of the helper', { skip }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'ironport-drop-in-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const [unit, added] = ['ironport-agent-helper.service', 'ironport-agent-helper-adopt.conf'];
+  const text = readFileSync(join('examples/systemd', unit), 'utf8');
+  writeFileSync(join(folder, unit), text.replaceAll('/usr/bin/ironport-agent', process.execPath));
+  mkdirSync(join(folder, `${unit}.d`));
+  copyFileSync(join('examples/systemd', added), join(folder, `${unit}.d`, 'adopt.conf'));
+  const { stdout } = spawnSync('systemd-analyze', ['--version'], { encoding: 'utf8' });
+  const version = Number(/^systemd ([0-9]+)/.exec(stdout)?.[1]);
+  const unknown = Object.keys(SINCE).filter((name) => version < (SINCE[name] ?? 0));
+  const argv = ['verify', '--man=no', join(folder, unit)];
+  const { status, stderr } = spawnSync('systemd-analyze', argv, { encoding: 'utf8' });
+  const own = stderr
+    .split('\n')
+    .filter((line) => line.includes('adopt.conf') || line.includes(unit))
+    .filter((line) => !unknown.some((name) => line.includes(`'${name}'`)));
+  t.same([status, own], [0, []]);
+  // The helper goes into the group in which systemd starts it.
+  const set = settings(added);
+  t.equal(set.get('DelegateSubgroup'), 'helper');
+  t.ok(settings(unit).has('Delegate'));
+  t.equal(set.get('NotifyAccess'), 'main');
 });
 
 t.test('the service is exposed to little', { skip }, async (t) => {

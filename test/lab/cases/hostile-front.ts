@@ -4,29 +4,23 @@ import { deepEqual, equal, ok } from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
   chownSync,
-  closeSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   readSync,
   rmSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { libc } from '../../../agent/host/libc.ts';
-import { REGION } from '../../../agent/host/uapi.ts';
-import { VfioDevice } from '../../../agent/host/vfio-device.ts';
-import { ask, type Document, must, type Program } from '../../../scripts/demo/support/programs.ts';
+import { ask, type Document, must } from '../../../scripts/demo/support/programs.ts';
 import { systemClock } from '../../../shared/node/clock.ts';
-import { formatInstant } from '../../../shared/time.ts';
-import { Edu, pattern } from '../support/edu.ts';
+import { pattern } from '../support/edu.ts';
+import { engineOf, PAGE, putHostPolicy, putPolicy, roundTrip } from '../support/helped.ts';
 import { HOSTILE, type Tried } from '../support/hostile-front.ts';
 import { makeOperators } from '../support/operators.ts';
-import { POLICY, scene } from '../support/scene.ts';
+import { scene } from '../support/scene.ts';
 import { EDU, stateOf } from '../support/vfio.ts';
 import type { Lab, LabCase } from './case.ts';
 
@@ -38,7 +32,6 @@ const SPOOL = join(PLACE, 'spool');
 const OWN = join(PLACE, 'front');
 const PEOPLE = join(OWN, 'people.sock');
 const FLEET = join(PLACE, 'fleet-keys.json');
-const PAGE = 4096;
 
 /** What was started, and is not to outlive the case. */
 const started = new Set<ChildProcess>();
@@ -77,62 +70,6 @@ function kept(folder: string): Record<string, string> {
   return Object.fromEntries(ours.sort().map((path) => [path, readFileSync(path, 'hex')]));
 }
 
-/** Lets both operators sign what `program` has signed by `policy sign`. */
-async function sign(program: Program, file: string, out: string): Promise<void> {
-  const half = join(PLACE, 'half.json');
-  const words = (from: string, key: string, to: string): string[] => [
-    ...['policy', 'sign', from, '--key', join(PLACE, key), '--out', to],
-  ];
-  await must(program, words(file, 'operator-1.json', half));
-  await must(program, words(half, 'operator-2.json', out));
-}
-
-/** A policy of this version, signed by both, as an entry of the spool. */
-async function putPolicy(version: number): Promise<string> {
-  const expires = formatInstant(systemClock() + 86_400);
-  const policy = { ...JSON.parse(readFileSync(POLICY, 'utf8')), version, expires };
-  const file = join(PLACE, 'policy.json');
-  writeFileSync(file, JSON.stringify(policy));
-  const entry = `policy-${version}.json`;
-  await sign('ironport-agent', file, join(SPOOL, entry));
-  return entry;
-}
-
-/** The rules of a host that has none of its own: with keys of a fleet it takes nothing without some. */
-function hostRules(): string {
-  const file = join(PLACE, 'rules.json');
-  const evidence = { otherwise: 'default', rules: [] };
-  writeFileSync(file, JSON.stringify({ schema: 'ironport.host-policy/v1', version: 1, evidence }));
-  return file;
-}
-
-/** Device and memory as their holder has them, taken from it: the engine of what is asserted. */
-function engineOf(holder: number): { edu: Edu; memory: number; close: () => void } {
-  const fds = readdirSync(`/proc/${holder}/fd`).map(Number);
-  const at = (form: RegExp): number => {
-    const isIt = (fd: number): boolean => form.test(readlinkSync(`/proc/${holder}/fd/${fd}`));
-    const found = fds.find((fd) => existsSync(`/proc/${holder}/fd/${fd}`) && isIt(fd));
-    ok(found !== undefined, `it has ${form}`);
-    return libc().takeDescriptor(holder, found);
-  };
-  const device = at(/^anon_inode:\[vfio-device\]$|^\/dev\/vfio\/devices\/vfio[0-9]+$/);
-  const memory = at(/^\/memfd:ironport-dma/);
-  const edu = new Edu(device, new VfioDevice(device).region(REGION.bar0).offset);
-  return { edu, memory, close: () => [device, memory].forEach(closeSync) };
-}
-
-/** Through the device and back, inside the window at `iova`. */
-async function roundTrip({ edu, memory }: ReturnType<typeof engineOf>, iova: bigint, seed: number) {
-  const bytes = pattern(PAGE, seed);
-  writeSync(memory, bytes, 0, PAGE, 0);
-  writeSync(memory, Buffer.alloc(PAGE), 0, PAGE, PAGE);
-  await edu.take(iova, PAGE);
-  await edu.give(iova + BigInt(PAGE), PAGE);
-  const back = Buffer.alloc(PAGE);
-  readSync(memory, back, 0, PAGE, PAGE);
-  deepEqual(back, bytes, 'every byte moves inside the window');
-}
-
 async function hostile(uid: number, entries: readonly string[]): Promise<Tried[]> {
   const devices = readdirSync('/sys/bus/pci/devices').filter((bdf) => !EDU.includes(bdf as never));
   const about = {
@@ -166,10 +103,9 @@ async function run({ backend, say }: Lab): Promise<void> {
   await makeOperators(PLACE);
   // The agent keeps the floor of the form before this one.
   const version = systemClock();
-  const old = await putPolicy(version);
-  const now = await putPolicy(version + 1);
-  const hostPolicy = join(PLACE, 'host-policy.json');
-  await sign('ironport-client', hostRules(), hostPolicy);
+  const old = await putPolicy(PLACE, version);
+  const now = await putPolicy(PLACE, version + 1);
+  const hostPolicy = await putHostPolicy(PLACE);
   const helper = await start(
     say,
     [
