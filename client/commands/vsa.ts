@@ -23,7 +23,7 @@ export const vsaReplayCommand: CommandSpec = {
   description:
     'Checks that the host signed the summary and that it names these inputs, then runs the whole ' +
     'verification over them, offline, at the time of then. Fails unless the same verdict, rule ' +
-    'by rule, comes out. Of a summary over a map file, each repository that agreed is verified ' +
+    'by rule, comes out; words for it may be others, and are told. Of a summary over a map file, each repository that agreed is verified ' +
     'again, and the map is asked once more.',
   arguments: [{ name: 'file', description: 'the summary that `get-verified --vsa` wrote' }],
   options: [
@@ -53,7 +53,11 @@ export const vsaReplayCommand: CommandSpec = {
         of: await rootsIn(context.text('roots')),
       },
     );
-    const { path, sha256, result, rules, agreement } = replayed;
+    const { path, sha256, result, rules, agreement, reworded } = replayed;
+    if (reworded.length > 0)
+      context.ui.warn(
+        `the summary words ${reworded.join(', ')} otherwise; the verdict is the same. Another version of this program made it, or the host put words into it that are not so`,
+      );
     const verified_at = formatInstant(replayed.time);
     return {
       data: {

@@ -4,10 +4,17 @@ import { toHex } from '../../shared/bytes.ts';
 import type { Crypto } from '../../shared/crypto/crypto.ts';
 import type { PublicKey } from '../../shared/crypto/key.ts';
 import { IronError } from '../../shared/errors.ts';
-import { type Summary, summaryPredicate, verifySummary } from '../../shared/evidence/vsa.ts';
+import {
+  ruleWords,
+  type Summary,
+  summaryPredicate,
+  verifySummary,
+  withoutWords,
+} from '../../shared/evidence/vsa.ts';
 import { canonicalText } from '../../shared/json/canonical.ts';
 import { Node } from '../../shared/json/decode.ts';
 import { parseJson } from '../../shared/json/read.ts';
+import type { JsonValue } from '../../shared/json/value.ts';
 import { SUMMARY_LIMITS } from '../../shared/limits.ts';
 import type { Instant } from '../../shared/time.ts';
 import { INPUT_FIELDS, inputsOf, judgeInputs, policyAgain } from './inputs.ts';
@@ -20,6 +27,8 @@ export interface Replayed {
   readonly time: Instant;
   readonly result: string;
   readonly rules: Summary['verdict'];
+  /** Rules that the summary puts in other words than this program does. */
+  readonly reworded: readonly string[];
   /** Of a map: how many repositories had to say the same, and who did. */
   readonly agreement: Summary['agreement'];
 }
@@ -57,21 +66,26 @@ export function replaySummary(
     });
   }
   const again = judgeAgain(crypto, inputs, digest, roots);
-  const expected = canonicalText(summaryPredicate(again));
+  const expected = summaryPredicate(again);
+  const text = (predicate: JsonValue): string => canonicalText(withoutWords(predicate));
   if (
     signed.subject.sha256 !== again.artifact.sha256 ||
-    canonicalText(signed.predicate.value) !== expected
+    text(signed.predicate.value) !== text(expected)
   ) {
     throw new IronError('E_EVIDENCE', 'judged again, the verdict is another one', {
       why: 'the same inputs do not lead to what the summary says',
-      hint: 'the summary is wrong, or was made by another version of this program',
+      hint: 'do not believe the summary; ask whose host it is, and compare the versions of this program',
       context: { reason: 'disagree' },
     });
   }
   const { path, sha256 } = again.artifact;
   const result = signed.predicate.get('verificationResult').string();
   const { time, verdict: rules, agreement } = again;
-  return { path, sha256, time, result, rules, agreement };
+  const ours = ruleWords(expected);
+  const reworded = ruleWords(signed.predicate.value).flatMap((words, i) =>
+    words === ours[i] ? [] : [rules.rules[i]?.rule ?? String(i)],
+  );
+  return { path, sha256, time, result, rules, reworded, agreement };
 }
 
 function judgeAgain(

@@ -6,8 +6,9 @@
 
 import type { Crypto } from '../crypto/crypto.ts';
 import type { PublicKey } from '../crypto/key.ts';
+import { canonicalText } from '../json/canonical.ts';
 import type { Node } from '../json/decode.ts';
-import { type JsonObject, jsonObject } from '../json/value.ts';
+import { isJsonObject, type JsonObject, type JsonValue, jsonObject } from '../json/value.ts';
 import { formatInstant, type Instant } from '../time.ts';
 import { parseArtifactPath } from '../tuf/names.ts';
 import { type EnvelopeSigner, parseEnvelope, signEnvelope, verifyEnvelope } from './dsse.ts';
@@ -94,6 +95,27 @@ export function summaryPredicate(summary: Summary): JsonObject {
           ] as const,
         ]),
   ]);
+}
+
+/** Each rule of a predicate's verdict in the words of whoever wrote it, one text a rule. */
+export function ruleWords(predicate: JsonValue): string[] {
+  const rules = isJsonObject(predicate) ? predicate.ironshim_rules : undefined;
+  return Array.isArray(rules) ? rules.map((rule) => canonicalText(rule)) : [];
+}
+
+/**
+ * A predicate without the words in which its rules were put. They are this program's, and another version
+ * of it has others for the same verdict.
+ */
+export function withoutWords(predicate: JsonValue): JsonValue {
+  if (!isJsonObject(predicate) || !Array.isArray(predicate.ironshim_rules)) return predicate;
+  const bare = predicate.ironshim_rules.map((rule: JsonValue) => {
+    if (!isJsonObject(rule)) return rule;
+    return jsonObject(
+      Object.entries(rule).filter(([name]) => name !== 'what' && name !== 'evidence'),
+    );
+  });
+  return jsonObject(Object.entries({ ...predicate, ironshim_rules: bare }));
 }
 
 /** The summary as a DSSE envelope. */

@@ -214,12 +214,38 @@ t.test('a summary of the verdict, signed by the host, that is replayed to the sa
   );
   t.equal(documentOf(elsewhere).error.code, 'E_NO_PIN');
 
+  // The words of a verdict are the program's, and change with it; the verdict is what is compared.
+  const hostKey = join(place('store'), 'keys', 'host.json');
+  const said = await readFile(`${vsa}.inputs.json`);
+  const spoken = structuredClone(statement);
+  const ofRules = spoken.predicate.ironshim_rules as { what: string; holds: boolean }[];
+  (ofRules[1] as { what: string }).what = 'in the words of another version';
+  await put('spoken', await forge(spoken, said, hostKey));
+  await put('spoken.inputs.json', said);
+  const older = await bare('vsa', 'replay', place('spoken'), ...key, '--json');
+  t.equal(older.exit, 0, older.stdout);
+  t.match(older.stderr, /warning: the summary words builders otherwise; the verdict is the same/);
+  t.notMatch((await replay()).stderr, /otherwise/);
+  for (const change of [
+    (rules: typeof ofRules) => rules.pop(),
+    (rules: typeof ofRules) => rules.reverse(),
+    (rules: typeof ofRules) => ((rules[0] as { holds: boolean }).holds = false),
+    (rules: typeof ofRules) => rules.push({ what: '', holds: true }),
+  ]) {
+    const lying = structuredClone(statement);
+    change(lying.predicate.ironshim_rules);
+    await put('lying', await forge(lying, said, hostKey));
+    await put('lying.inputs.json', said);
+    const ran = await bare('vsa', 'replay', place('lying'), ...key, '--json');
+    t.match(documentOf(ran).error, { code: 'E_EVIDENCE', context: { reason: 'disagree' } });
+  }
+
   const inputs = `${vsa}.inputs.json`;
   const document = JSON.parse(await readFile(inputs, 'utf8'));
   document.policy.file = Buffer.from(JSON.stringify({ ...POLICY, version: 9 })).toString('base64');
   const lied = utf8(JSON.stringify(document));
   await put('lied.inputs.json', lied);
-  const forged = await forge(statement, lied, join(place('store'), 'keys', 'host.json'));
+  const forged = await forge(statement, lied, hostKey);
   await put('lied', forged);
   const other = await bare('vsa', 'replay', place('lied'), ...key, '--json');
   t.match(documentOf(other).error, { code: 'E_EVIDENCE', context: { reason: 'disagree' } });
