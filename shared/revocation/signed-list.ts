@@ -240,7 +240,7 @@ export function writeList(
 
 function back(reason: ListReason, message: string): IronError {
   return new IronError('E_ROLLBACK', message, {
-    why: 'within an epoch, revocations are never taken back; the operators declare a new epoch for that',
+    why: 'within an epoch, revocations are never taken back; after a theft of the keys that sign them, operators declare a new one (`ironport-repo revocations init --new-epoch`)',
     hint: 'nothing was changed; try another mirror, and tell who runs the repository',
     context: { role: 'revocations', reason },
   });

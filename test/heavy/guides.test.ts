@@ -89,6 +89,9 @@ async function walk(t: Test, page: string, folder: string, url: string): Promise
     let { exit, printed } = await shell.type(line);
     if (line.endsWith('&')) {
       t.ok(await answers(Number(new URL(url).port)), `${line} answers`);
+      // It answers before it says so.
+      for (let tries = 0; tries < 300 && !shown.every((one) => says(shell.printed, one)); tries++)
+        await sleep(100);
       printed = shell.printed;
     }
     if (!t.equal(exit, expectedExit(step), line, { printed })) return;

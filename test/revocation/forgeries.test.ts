@@ -6,6 +6,7 @@ import { utf8 } from '../../shared/bytes.ts';
 import { buildEvidenceKeys } from '../../shared/evidence/keys.ts';
 import { buildStatement } from '../../shared/evidence/statement.ts';
 import { revocations as place } from '../../shared/layout.ts';
+import { REVOCATION_LIMITS } from '../../shared/limits.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
 import type { RevocationList } from '../../shared/revocation/list.ts';
 import { listPayload } from '../../shared/revocation/signed-list.ts';
@@ -393,6 +394,35 @@ t.test('epochs: declared by the operators, counted up', async (t) => {
     'who never saw one is told',
   );
 });
+
+t.test(
+  'a stolen team with the highest numbers there are locks hosts until a new epoch',
+  async (t) => {
+    const host = await repository();
+    const last = REVOCATION_LIMITS.number;
+    await publishList(host, testList(last, floor('acme/edu', last)));
+    await t.rejects(verify(host), { code: 'E_REVOKED', context: { reason: 'generation' } });
+    // No number is left to follow it, and none that is lower is taken, whatever it says.
+    await publishList(host, testList(1));
+    await t.rejects(verify(host), {
+      code: 'E_ROLLBACK',
+      why: /revocations init --new-epoch/,
+      context: { reason: 'older' },
+    });
+    const { sim } = host;
+    const news = [testKey('new 1'), testKey('new 2')];
+    const others = { ...TRUST, keys: news.map(({ key }) => key) };
+    nameTeam(sim, others);
+    listIt(sim, await signList(testList(1), { trust: others, signers: news }));
+    sim.publish('targets', place.role);
+    await t.rejects(verify(host), { code: 'E_ROLLBACK' }, 'another team alone does not help');
+    const begun = { ...others, epoch: 2 };
+    nameTeam(sim, begun);
+    listIt(sim, await signList({ ...testList(1), epoch: 2 }, { trust: begun, signers: news }));
+    sim.publish('targets', place.role);
+    t.ok(await verify(host), 'a new epoch does');
+  },
+);
 
 t.test('rotated online keys drop what an online key signs, and no revocation', async (t) => {
   const host = await repository();
