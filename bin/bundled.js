@@ -18,6 +18,7 @@ const PROGRAMS = {
 const WORKSHOP = {
   'workshop-conformance': 'test/conformance/main.ts',
   'workshop-bench': 'bench/client/ours.ts',
+  'workshop-evidence': 'bench/evidence/verify.ts',
 };
 
 /** `client` is `dist/bundle/client.cjs`. */

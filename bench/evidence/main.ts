@@ -37,7 +37,7 @@ interface Measured {
   readonly bar: Bar;
 }
 
-const VERIFY = fileURLToPath(new URL('./verify.ts', import.meta.url));
+const VERIFY = fileURLToPath(new URL('./verify.cjs', import.meta.url));
 
 const options = benchOptions([], [], 5);
 const folder = mkdtempSync(join(tmpdir(), 'ironport-bench-evidence-'));

@@ -1,6 +1,6 @@
 /**
  * Verifies the evidence in a file, one artifact after the other, and says how long that took without
- * the start of the process and the reading: `node verify.ts FILE`.
+ * the start of the process and the reading: `node verify.cjs FILE`, from a bundle as programs are.
  */
 
 import { readFileSync } from 'node:fs';
@@ -14,21 +14,24 @@ import { parseCeiling } from '../../shared/manifest/ceiling.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import type { Written } from './evidence.ts';
 
-const { spki, all } = deserialize(readFileSync(process.argv[2] as string)) as Written;
-const evidenceKeys = { active: [keyFromSpki('ed25519', spki)], retired: [] };
-const customs = all.map(({ custom }) => JSON.parse(custom) as JsonValue);
+export function main([file = '']: readonly string[]): number {
+  const { spki, all } = deserialize(readFileSync(file)) as Written;
+  const evidenceKeys = { active: [keyFromSpki('ed25519', spki)], retired: [] };
+  const customs = all.map(({ custom }) => JSON.parse(custom) as JsonValue);
 
-const [began, cpu] = [performance.now(), process.cpuUsage()];
-let packages = 0;
-for (const [i, { artifact, sidecars }] of all.entries()) {
-  const custom = new Node(customs[i] as JsonValue, 'custom.ironport');
-  const evidence = verifyEvidence(crypto, { artifact, custom, sidecars, evidenceKeys });
-  parseCeiling(evidence.ceiling);
-  const asked = { crypto, evidence, vendorKeys: evidenceKeys, now: 1_900_000_000 };
-  judgePolicy(undefined, { ...asked, sha256: artifact.sha256, length: artifact.length });
-  packages += evidence.sbom.packages.length;
+  const [began, cpu] = [performance.now(), process.cpuUsage()];
+  let packages = 0;
+  for (const [i, { artifact, sidecars }] of all.entries()) {
+    const custom = new Node(customs[i] as JsonValue, 'custom.ironport');
+    const evidence = verifyEvidence(crypto, { artifact, custom, sidecars, evidenceKeys });
+    parseCeiling(evidence.ceiling);
+    const asked = { crypto, evidence, vendorKeys: evidenceKeys, now: 1_900_000_000 };
+    judgePolicy(undefined, { ...asked, sha256: artifact.sha256, length: artifact.length });
+    packages += evidence.sbom.packages.length;
+  }
+  const seconds = (performance.now() - began) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  const cpuSeconds = (user + system) / 1e6;
+  process.stdout.write(JSON.stringify({ seconds, cpuSeconds, artifacts: all.length, packages }));
+  return 0;
 }
-const seconds = (performance.now() - began) / 1000;
-const { user, system } = process.cpuUsage(cpu);
-const cpuSeconds = (user + system) / 1e6;
-process.stdout.write(JSON.stringify({ seconds, cpuSeconds, artifacts: all.length, packages }));
