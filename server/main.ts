@@ -9,6 +9,7 @@ import { drill } from './commands/drill.ts';
 import { fsck } from './commands/fsck.ts';
 import { holdAdd, holdList, holdRemove } from './commands/hold.ts';
 import { importRepository } from './commands/import.ts';
+import { mend } from './commands/mend.ts';
 import { pendingDrop, pendingList, pendingShow, pendingSign } from './commands/pending.ts';
 import { restore } from './commands/restore.ts';
 import { retentionCollect, retentionShow } from './commands/retention.ts';
@@ -30,7 +31,7 @@ export const program: ProgramSpec = {
     ...[reviewRequire, reviewListCommand, reviewShow],
     ...[reviewApprove, reviewReject, reviewSubmit],
     ...[retentionShow, retentionCollect, holdAdd, holdList, holdRemove],
-    ...[status, fsck, check, backup, restore, importRepository, drill],
+    ...[status, fsck, mend, check, backup, restore, importRepository, drill],
     ...operatorCommands,
   ],
 };

@@ -351,7 +351,10 @@ async function operatorsWork(scene: Scene): Promise<void> {
   await repo('fsck', ...dir);
   const copied = join(scene.folder, 'repo.backup');
   await repo('backup', ...dir, '--out', copied);
-  await repo('restore', '--in', copied, '--dir', join(scene.folder, 'restored'));
+  const again = join(scene.folder, 'restored');
+  await repo('restore', '--in', copied, '--dir', again);
+  await rm(join(again, 'tree', 'metadata', '1.snapshot.json'));
+  await repo('mend', '--from', copied, '--dir', again);
   await takesOver(scene, repo);
   await repo('check', scene.service?.url ?? '', '--lead-hours', '48');
   const all = ['root-1', 'root-2', 'targets'].flatMap((name) => ['--key', key(scene, name)]);
