@@ -15,6 +15,7 @@ import { parseArtifactPath } from '../shared/tuf/names.ts';
 import { publishedBranch, rolesWords, type SignedBranch, sendRoles, signChange } from './branch.ts';
 import { isComplete, leaveWaiting, type Waiting } from './co-sign.ts';
 import { type Attested, attestArtifact, type Claim, measureArtifact } from './evidence.ts';
+import { evidenceSigner } from './evidence-signer.ts';
 import { handIn, type Published } from './hand-in.ts';
 import { type IndexFile, indexFile, loadIndex, rememberIndex } from './product-index.ts';
 import type { Base } from './rebase/base.ts';
@@ -52,22 +53,24 @@ export async function publishClaims(
   floors: ReadonlyMap<string, number> = new Map(),
 ): Promise<Outcome> {
   const { context, signers, dir } = session;
-  const evidenceSigner = await signers.one('evidence');
+  // Whatever is published: without a key for evidence nothing is measured.
+  await signers.one('evidence');
   const measured: FileMeta[] = [];
   for (const claim of claims) measured.push(await measureArtifact(context, claim.file));
   context.ui.stage('verifying the published state from the pinned root');
   const base = await verifiedBase(session);
   await isOwnWork(session, base);
+  const signer = await evidenceSigner(session, base);
   const made: Made[] = [];
   for (const [i, claim] of claims.entries())
-    made.push(await make(claim, measured[i] as FileMeta, evidenceSigner));
+    made.push(await make(claim, measured[i] as FileMeta, signer));
   const branch = publishedBranch(session, base);
   const entries = entriesOf(made);
   const indexes = await nextIndexes(session, branch, made, released);
   for (const { file } of indexes) entries.set(file.path, file.entry);
   const signed = await signChange(session, branch, {
     entries,
-    evidenceKeys: [evidenceSigner.key],
+    evidenceKeys: [signer.key],
     floors,
     expires: systemClock() + LIFETIMES.vendor,
   });

@@ -5,6 +5,7 @@ import { IronError } from '../../shared/errors.ts';
 import { parseEvidenceKeys } from '../../shared/evidence/keys.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { keyId } from '../../shared/tuf/key.ts';
+import { evidenceSigner, forgetRetired } from '../evidence-signer.ts';
 import { publishChange } from '../own-change.ts';
 import type { Base } from '../rebase/base.ts';
 import {
@@ -32,24 +33,28 @@ export const retireKey: CommandSpec = {
 };
 
 async function retire(session: Session): Promise<CommandResult> {
-  const { context, signers } = session;
+  const { context } = session;
   const [text = ''] = context.args;
   if (!/^[0-9a-f]{8,64}$/.test(text)) {
     throw new IronError('E_USAGE', `not the id of a key: ${JSON.stringify(text.slice(0, 70))}`, {
       hint: 'nothing was signed; 8 to 64 digits, as `ironport-repo key show` prints them',
     });
   }
-  const signer = await signers.one('evidence');
   context.ui.stage('verifying the published state from the pinned root');
   const base = await verifiedBase(session);
   await isOwnWork(session, base);
   const retired = findKey(base, text);
+  const signer = await evidenceSigner(session, base, retired);
   const [keyid, now] = [keyId(crypto, retired), keyId(crypto, signer.key)];
-  return publishChange(session, base, {
+  const result = await publishChange(session, base, {
     change: { evidenceKeys: [signer.key], retired: [retired] },
     facts: { keyid, signs_now: now },
     text: `the key ${keyid.slice(0, 12)} is retired; ${now.slice(0, 12)} signs evidence`,
   });
+  // One that waits for signatures is not retired yet.
+  if ((result.data as { readonly published?: boolean }).published === true)
+    await forgetRetired(session, retired);
+  return result;
 }
 
 /** The active key whose id begins so: exactly one. */

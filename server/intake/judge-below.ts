@@ -119,8 +119,10 @@ export async function judgeBelow(
     for (const name of failed) short.add(`${kind.prefix}: ${name}`);
     roles.push(found.role);
     const { file } = found.subject;
-    const before = await examination.branch.reached(role);
-    if (file.delegations !== undefined && !complete(role, file, before)) return [];
+    if (file.delegations !== undefined) {
+      const before = await examination.branch.reached(role);
+      if (!complete(role, file, before)) return [];
+    }
     if (seen.size <= BIN_LIMITS.moved) continue;
     judgements.add(judge(kind.prefix, () => refuseMoving()));
     return [];

@@ -1,7 +1,7 @@
 // A vendor exchanges its evidence key: what stood before stays good, here and for other people's tools.
 
 import { mkdtempSync, rmSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -84,4 +84,37 @@ t.test('what is retired signs nothing new', async (t) => {
   const { error } = await build('1.2.0');
   t.equal(error?.code, 'E_KEY');
   t.match(error?.message, /the evidence key of this folder is retired/);
+});
+
+t.test('of several evidence keys in a folder the one that is not retired signs', async (t) => {
+  const config = () => readFile(scene.at('acme', 'vendor.json'), 'utf8').then(JSON.parse);
+  // The folder names the key that was retired first, for what was asked above.
+  const standing = ((await config()).keys.evidence[0] as string).replace(/\d+/, '2');
+  const [now = ''] = (await listed()).active;
+  await cp(scene.at('acme'), scene.at('other'), { recursive: true });
+  const made = await vendor('rotate-keys', '--dir', scene.at('acme'), '--list', 'evidence');
+  const [{ file, keyid }] = made.data.keys;
+  await cp(scene.at('acme', file), scene.at('other', file));
+  for (const folder of ['acme', 'other']) {
+    const path = scene.at(folder, 'vendor.json');
+    const { keys, ...rest } = JSON.parse(await readFile(path, 'utf8'));
+    const both = { ...keys, evidence: [standing, file] };
+    await writeFile(path, JSON.stringify({ ...rest, keys: both }), { mode: 0o600 });
+  }
+  const gone = await vendor('retire-key', now, ...to);
+  t.match(gone.data, { published: true, keyid: now, signs_now: keyid });
+  t.match(gone.stderr, `vendor.json names ${standing} no longer`);
+  t.strictSame((await config()).keys.evidence, [file], 'and what is retired is named no longer');
+  t.match((await listed()).active, [keyid]);
+  t.equal((await build('7.0.0')).exit, 0);
+  await isGood(t, '7.0.0');
+
+  // The other folder names both still, the retired one first.
+  await writeFile(scene.at('edu.js'), 'the driver, 7.1.0');
+  const other = scene
+    .publishing('edu.js', '7.1.0')
+    .map((word) => (word === scene.at('acme') ? scene.at('other') : word));
+  const published = await ironport(...other);
+  t.equal(published.exit, 0, published.stdout);
+  t.match(published.stderr, 'which is retired: it signs nothing new');
 });
