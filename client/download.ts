@@ -5,6 +5,7 @@
  */
 
 import { createHash } from 'node:crypto';
+import { access, constants } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { IronError, isIronError } from '../shared/errors.ts';
 import { store as layout } from '../shared/layout.ts';
@@ -49,12 +50,25 @@ export async function downloadTarget(options: DownloadOptions): Promise<Download
       return 'downloaded';
     });
   if (lockFolder === undefined) return act();
+  const lock = { waitMs: 3_600_000, purpose: `downloading ${out}` };
+  const place = await lockFor(lockFolder, out);
+  return withLock(place, act, signal === undefined ? lock : { ...lock, signal });
+}
+
+/**
+ * The lock of everybody who writes to `out`. Where the store is read-only it lies beside `out`, and
+ * stays: a store that cannot be written to is still good for all that it can verify.
+ */
+async function lockFor(lockFolder: string, out: string): Promise<string> {
   const folder = join(lockFolder, layout.downloads);
+  const isWritable = await access(lockFolder, constants.W_OK).then(
+    () => true,
+    (error) => error?.code === 'ENOENT',
+  );
+  if (!isWritable) return join(dirname(resolve(out)), '.ironport-lock');
   await ensureCacheFolder(folder);
   // So many locks and no more: a lock file cannot be removed while others may wait for it.
-  const place = createHash('sha256').update(resolve(out)).digest('hex').slice(0, 3);
-  const lock = { waitMs: 3_600_000, purpose: `downloading ${out}` };
-  return withLock(join(folder, place), act, signal === undefined ? lock : { ...lock, signal });
+  return join(folder, createHash('sha256').update(resolve(out)).digest('hex').slice(0, 3));
 }
 
 /** Whether `out` is the target already. */

@@ -2,7 +2,7 @@
 
 import { fromUtf8, toHex } from '../shared/bytes.ts';
 import type { Crypto } from '../shared/crypto/crypto.ts';
-import { IronError } from '../shared/errors.ts';
+import { IronError, isIronError } from '../shared/errors.ts';
 import { parseBundle } from '../shared/evidence/bundle.ts';
 import {
   type Envelope as DsseEnvelope,
@@ -55,7 +55,7 @@ function read(crypto: Crypto, bytes: Uint8Array): [kind: string, facts: Facts] {
   if (lines.length > 1 && lines[0]?.startsWith('{') && lines[0].endsWith('}')) {
     return ['in-toto bundle', parseBundle(bytes).flatMap(bundleLine)];
   }
-  const value = parseJson(bytes, { length: INSPECT_LIMIT });
+  const value = readJson(bytes);
   if (!isJsonObject(value)) throw unknown();
   if ('signed' in value) return readMetadata(bytes, value);
   if ('payloadType' in value) return ['DSSE envelope', dsseFacts(parseDsse(bytes))];
@@ -78,9 +78,23 @@ const KEY_KINDS: Readonly<Record<string, readonly [kind: string, half: string]>>
   'ironport.key-reference/v1': ['key reference', 'elsewhere: the file says where'],
 };
 
+function readJson(bytes: Uint8Array): JsonValue {
+  try {
+    return parseJson(bytes, { length: INSPECT_LIMIT });
+  } catch (error) {
+    if (!isIronError(error, 'E_JSON')) throw error;
+    const { code, message, context } = error;
+    const why = 'no file of a kind that is known here is like that';
+    throw new IronError(code, message, { why, hint: KNOWN, cause: error, context });
+  }
+}
+
+const KNOWN =
+  'TUF metadata, DSSE envelopes, in-toto, Sigstore and our bundles, SPDX, key files and hand-over records are known';
+
 function unknown(): IronError {
   return new IronError('E_SCHEMA', 'not a file of a kind that is known here', {
-    hint: 'TUF metadata, DSSE envelopes, in-toto, Sigstore and our bundles, SPDX, key files and hand-over records are',
+    hint: KNOWN,
   });
 }
 

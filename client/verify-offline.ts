@@ -158,12 +158,22 @@ async function verifyBytes(
 ): Promise<void> {
   const measured = await hashFile(place);
   const target = targetFile(artifact.entry, true);
-  // Of the digests that were signed, the one that is measured here; it is always among them.
-  verifyMeasured(
-    { ...target, hashes: new Map([['sha256', file.sha256]]) },
-    measured.length,
-    new Map([['sha256', measured.sha256]]),
-  );
+  try {
+    // Of the digests that were signed, the one that is measured here; it is always among them.
+    verifyMeasured(
+      { ...target, hashes: new Map([['sha256', file.sha256]]) },
+      measured.length,
+      new Map([['sha256', measured.sha256]]),
+    );
+  } catch (error) {
+    if (!isIronError(error, 'E_LENGTH', 'E_HASH')) throw error;
+    // It was not fetched just now: no mirror is to blame.
+    throw new IronError(error.code, `${place} is not ${file.path}: ${error.message}`, {
+      hint: 'nothing was changed; it is another file, another version of it, or was altered: bring it anew with get-verified',
+      cause: error,
+      context: { ...error.context, file: place },
+    });
+  }
   checks.push({
     rule: 'TUF 5.7.2',
     what: `the bytes have the length and SHA-256 that were signed: ${measured.length} bytes`,

@@ -5,6 +5,7 @@ import { formatBytes } from '../../shared/cli/table.ts';
 import { IronError } from '../../shared/errors.ts';
 import { formatInstant } from '../../shared/time.ts';
 import { createBundle } from '../bundle/create.ts';
+import { demandOutFile } from '../out-file.ts';
 import { MAP_FILE } from './map-options.ts';
 import { argument, LIMIT_RATE, MIRROR, OFFLINE, REPOSITORY, ROOT, withPinned } from './options.ts';
 
@@ -33,6 +34,7 @@ export const bundleCreateCommand: CommandSpec = {
     if (context.text('map') !== undefined) throw ofOneRepository();
     return withPinned(context, async (repository) => {
       const out = argument(context, 0, 'OUT');
+      await demandOutFile(out, 'drivers.bundle');
       let progress: Progress | undefined;
       const { index, length, sha256 } = await createBundle({
         repository,

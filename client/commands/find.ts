@@ -20,7 +20,7 @@ import {
   refuseRoots,
   withMapped,
 } from './map-options.ts';
-import { MIRROR, REPOSITORY, ROOT, withPinned } from './options.ts';
+import { MIRROR, OFFLINE, REPOSITORY, ROOT, withPinned } from './options.ts';
 
 export const findCommand: CommandSpec = {
   name: 'find',
@@ -31,7 +31,16 @@ export const findCommand: CommandSpec = {
     "the host's policy, the channel, or a rollout that did not reach this host. Nothing is " +
     'downloaded but metadata and indexes. With --map, only what enough repositories agree on is an ' +
     'answer; on what they contradict one another is said, and the exit status is then 14.',
-  options: [...REPOSITORY, MIRROR, ROOT, { ...DEVICE, required: true }, SYSFS, ...HOST, ...MAP],
+  options: [
+    ...REPOSITORY,
+    MIRROR,
+    ROOT,
+    ...OFFLINE,
+    { ...DEVICE, required: true },
+    SYSFS,
+    ...HOST,
+    ...MAP,
+  ],
   examples: [
     'ironport-client 127.0.0.1:8080 find --device 0000:00:05.0',
     'ironport-client 127.0.0.1:8080 find --device PCI:0x1234:0x11e8 --product-policy products.json --json',

@@ -8,7 +8,7 @@ import type {
   CommandSpec,
   Progress,
 } from '../../shared/cli/command.ts';
-import { IronError } from '../../shared/errors.ts';
+import { IronError, isIronError } from '../../shared/errors.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import type { Agreement } from '../../shared/verify/agreement.ts';
 import type { GetOptions, Gotten, Wanted } from '../repository.ts';
@@ -62,7 +62,7 @@ async function getAll(
   const folder = argument(context, 0, 'FOLDER');
   const wanted = placed(folder, context.rest);
   const policy = (await hostPolicy(context))?.policy;
-  await onPath(folder, () => mkdir(folder, { recursive: true }));
+  await makeFolder(folder);
   let progress: Progress | undefined;
   const gotten = await from.getAllVerified(wanted, {
     policy,
@@ -96,6 +96,19 @@ async function getAll(
       })
       .join('\n'),
   };
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await onPath(folder, () => mkdir(folder, { recursive: true }));
+  } catch (error) {
+    if (!isIronError(error, 'E_IO') || error.context.errno !== 'EEXIST') throw error;
+    throw new IronError('E_EXISTS', `${folder} is not a folder`, {
+      hint: 'nothing was done; FOLDER comes before the names: `get-all FOLDER NAME…`',
+      cause: error,
+      context: { path: folder },
+    });
+  }
 }
 
 /** Where each goes. Two that would be one file are refused before anything is asked for. */

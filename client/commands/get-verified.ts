@@ -6,6 +6,7 @@ import type {
   CommandSpec,
   Progress,
 } from '../../shared/cli/command.ts';
+import { demandOutFile } from '../out-file.ts';
 import { hostSigner, writeMapSummary, writeSummary } from '../vsa/write.ts';
 import { choiceData, choiceText, DEVICE, HOST, SYSFS, verifyNamed } from './host-options.ts';
 import { agreementData, agreementText, MAP, refuseRoots, withMapped } from './map-options.ts';
@@ -76,6 +77,7 @@ function fromOne(context: CommandContext): Promise<CommandResult> {
   refuseRoots(context);
   return withPinned(context, async (repository) => {
     const [name, out] = [argument(context, 0, 'NAME'), argument(context, 1, 'OUT')];
+    await demandOutFile(out, name);
     let progress: Progress | undefined;
     const loaded = await hostPolicy(context);
     const { verified, choice } = await verifyNamed(context, repository, name, loaded?.policy);
@@ -122,6 +124,7 @@ function fromOne(context: CommandContext): Promise<CommandResult> {
 function fromMap(context: CommandContext): Promise<CommandResult> {
   const [name, out] = [argument(context, 0, 'NAME'), argument(context, 1, 'OUT')];
   return withMapped(context, async (mapped, map) => {
+    await demandOutFile(out, name);
     let progress: Progress | undefined;
     const loaded = await hostPolicy(context);
     const { verified, choice } = await verifyNamed(context, mapped, name, loaded?.policy);

@@ -2,6 +2,7 @@
 
 import type { CommandSpec } from '../../shared/cli/command.ts';
 import { downloadTarget } from '../download.ts';
+import { demandOutFile } from '../out-file.ts';
 import { locateUnverified } from '../unverified.ts';
 import { argument, LIMIT_RATE, REPOSITORY, withRepository } from './options.ts';
 
@@ -21,6 +22,7 @@ export const getCommand: CommandSpec = {
   run: (context) =>
     withRepository(context, async (repository) => {
       const [name, out] = [argument(context, 0, 'NAME'), argument(context, 1, 'OUT')];
+      await demandOutFile(out, name);
       context.ui.warn('UNVERIFIED: no signature is checked; do not run what this downloads');
       const { fetcher, crypto, store } = repository;
       const target = await locateUnverified(crypto, fetcher, name, context.signal);

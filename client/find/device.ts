@@ -8,6 +8,9 @@ import { readFileCapped } from '../../shared/node/files.ts';
 import type { KnownDevice } from '../../shared/product/choose.ts';
 import { quoted } from '../../shared/tuf/names.ts';
 
+/** The size that sysfs gives every attribute, however short it is (Linux, filesystems/sysfs). */
+const PAGE = 4096;
+
 const IDS = /^PCI:0x([0-9a-f]{4}):0x([0-9a-f]{4})(?::0x([0-9a-f]{4}):0x([0-9a-f]{4}))?$/;
 
 /**
@@ -37,7 +40,7 @@ async function readSysfs(bdf: string, sysfs: string): Promise<KnownDevice> {
   const id = async (name: string, digits: number): Promise<number> => {
     // The address was parsed: it is one segment of a path and leads nowhere else.
     const path = join(sysfs, 'bus', 'pci', 'devices', bdf, name);
-    const text = fromUtf8(await readFileCapped(path, 64)).trim();
+    const text = fromUtf8(await readFileCapped(path, PAGE)).trim();
     if (new RegExp(`^0x[0-9a-f]{${digits}}$`).test(text)) return Number(text);
     throw new IronError('E_SCHEMA', `${path} is not an id of ${digits} digits`, {
       context: { path },

@@ -70,9 +70,16 @@ function locate(program: ProgramSpec, argv: readonly string[]): Located {
   const words = operands.slice(used).map((operand) => operand.word);
   const named = longestMatch(program, words);
   used += named?.name.split(' ').length ?? 0;
+  const byDefault = commandNamed(program, program.addressDefault);
+  // A word that it does not take was meant for the name of a command.
+  const takesWords = words.length === 0 || (byDefault?.arguments ?? []).length > 0;
   const isDefault =
-    named === undefined && address !== undefined && !flags.has('--help') && !flags.has('--version');
-  const command = named ?? (isDefault ? commandNamed(program, program.addressDefault) : undefined);
+    named === undefined &&
+    address !== undefined &&
+    takesWords &&
+    !flags.has('--help') &&
+    !flags.has('--version');
+  const command = named ?? (isDefault ? byDefault : undefined);
   const taken = new Set(operands.slice(0, used).map((operand) => operand.index));
   return {
     command,
@@ -257,6 +264,12 @@ async function noCommand(program: ProgramSpec, found: Located): Promise<unknown>
   if (verbs.length > 0 && verb === undefined) {
     return new IronError('E_USAGE', `${noun} needs a verb`, {
       hint: `one of: ${verbs.join(', ')}`,
+    });
+  }
+  if (program.takesAddress === true && found.address === undefined && /[/.]/.test(noun)) {
+    return new IronError('E_USAGE', `unknown command '${noun}'`, {
+      why: 'a first word is an address when it has a ":" in it',
+      hint: `write HOST:PORT, https://… or file:///… first, or name it with --repository; \`${program.name} --help\` lists the commands`,
     });
   }
   const { Command } = await import('commander');

@@ -31,11 +31,11 @@ export function errnoName(number: number): string | undefined {
 const MEANING: Readonly<Record<string, readonly [what: string, hint?: string]>> = {
   EACCES: ['permission denied', 'check who owns it and its mode'],
   EPERM: ['the operation is not permitted', 'check who owns it and its mode'],
-  EROFS: ['the file system is mounted read-only'],
-  EISDIR: ['it is a folder'],
-  ENOTDIR: ['a part of the path is not a folder'],
-  ENOENT: ['it does not exist'],
-  EEXIST: ['it exists already'],
+  EROFS: ['the file system is mounted read-only', 'choose a place that can be written to'],
+  EISDIR: ['it is a folder', 'name a file'],
+  ENOTDIR: ['a part of the path is not a folder', 'check the path'],
+  ENOENT: ['it, or the folder that it is to be in, does not exist', 'check the path'],
+  EEXIST: ['something stands there already', 'choose another name, or move it away'],
   ELOOP: ['it is a symbolic link where none is followed'],
   ENAMETOOLONG: ['the name is too long for the file system'],
   EMFILE: ['too many files are open', 'raise the limit: `ulimit -n`'],
@@ -47,6 +47,7 @@ const MEANING: Readonly<Record<string, readonly [what: string, hint?: string]>> 
   ECONNRESET: ['the other side broke off'],
   ENOTFOUND: ['the host name is not known'],
   ETIMEDOUT: ['the other side did not answer in time'],
+  EPROTO: ['the other side speaks another protocol', 'check whether it is http:// or https://'],
 };
 
 /**

@@ -70,7 +70,11 @@ export async function onPath<T>(path: string, act: () => Promise<T>, ifMissing?:
   } catch (error) {
     if (error instanceof IronError || !isErrno(error)) throw error;
     if (error.code === 'ENOENT' && ifMissing !== undefined) {
-      throw new IronError(ifMissing, `${path} does not exist`, { cause: error, context: { path } });
+      throw new IronError(ifMissing, `${path} does not exist`, {
+        hint: 'check the path',
+        cause: error,
+        context: { path },
+      });
     }
     throw fromErrno(error, path);
   }
