@@ -1,6 +1,7 @@
 /** `ironport-client inspect FILE|URL|-`. */
 
 import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { CommandContext, CommandSpec } from '../../shared/cli/command.ts';
 import { formatBytes, table } from '../../shared/cli/table.ts';
 import { IronError } from '../../shared/errors.ts';
@@ -21,7 +22,9 @@ export const inspectCommand: CommandSpec = {
   description:
     'TUF metadata, DSSE, in-toto, Sigstore, SPDX, bundles, hand-over records, and of key files ' +
     'the public part. Nothing is verified: it shows what the file says, true or not.',
-  arguments: [{ name: 'file', description: 'a file, an http(s) URL, or - for standard input' }],
+  arguments: [
+    { name: 'file', description: 'a file, a file or http(s) URL, or - for standard input' },
+  ],
   examples: [
     'ironport-client inspect root.json',
     'ironport-client inspect http://127.0.0.1:8080/metadata/timestamp.json',
@@ -29,7 +32,7 @@ export const inspectCommand: CommandSpec = {
   ],
   schema: 'ironport-client/inspect/v1',
   async run(context) {
-    const place = argument(context, 0, 'FILE');
+    const place = localPlace(argument(context, 0, 'FILE'));
     const { kind, length, sha256, facts } =
       (await inspectBundle(place)) ?? inspect(platformCrypto, await load(context, place));
     return {
@@ -42,6 +45,19 @@ export const inspectCommand: CommandSpec = {
     };
   },
 };
+
+/** The path of a file URL, and anything else as it is. `E_USAGE` on one of another machine. */
+function localPlace(place: string): string {
+  if (!/^file:/i.test(place)) return place;
+  try {
+    return fileURLToPath(place);
+  } catch (cause) {
+    throw new IronError('E_USAGE', `not the URL of a file here: ${JSON.stringify(place)}`, {
+      hint: 'write file:///PATH, or the path itself',
+      cause,
+    });
+  }
+}
 
 /** A bundle can be larger than what is read into memory: of it only the index is. */
 async function inspectBundle(place: string): Promise<Inspection | undefined> {

@@ -43,6 +43,10 @@ export async function withMapped<T>(
 ): Promise<T> {
   if (context.address !== undefined)
     throw notTogether('an address', 'leave the address out: the map has those of all of them');
+  const named = context.text('repository');
+  // The variable may be set for every command of this host; a flag beside --map is somebody's mistake.
+  if (named !== undefined && named !== context.env.IRONPORT_REPOSITORY)
+    throw notTogether('--repository', 'leave it out: the map has the addresses of all of them');
   if (context.has('root') && context.text('root') !== undefined)
     throw notTogether(
       '--root',

@@ -51,9 +51,11 @@ export async function withWatchList<T>(
   context: CommandContext,
   act: (watched: readonly WatchedRepository[]) => Promise<T>,
 ): Promise<T> {
-  if (context.address !== undefined) {
-    throw new IronError('E_USAGE', 'an address and --watch-list', {
-      hint: 'leave the address out: the list has those of all of them',
+  const named = context.text('repository');
+  const isNamed = named !== undefined && named !== context.env.IRONPORT_REPOSITORY;
+  if (context.address !== undefined || isNamed || context.text('root') !== undefined) {
+    throw new IronError('E_USAGE', 'an address or --root, and --watch-list', {
+      hint: 'leave it out: the list has the addresses of all of them, and --roots DIR a root for each',
     });
   }
   const every = parseEvery(context.need('every'));

@@ -21,9 +21,14 @@ export class StoredFetcher implements Fetcher {
   }
 
   async fetchFile(path: string, maxLength: number): Promise<Uint8Array | undefined> {
-    const role = parseMetadataPath(path)?.role;
-    // Roots are replayed by the workflow itself; a newer one than the stored is not known here.
-    if (role === undefined || role === 'root') return undefined;
+    const { role, version } = parseMetadataPath(path) ?? {};
+    if (role === 'root') return this.#demandNoneMissing(version ?? 0);
+    if (role === undefined) {
+      // A list that is here and cannot be read is not one that the repository does not have.
+      const unreadable = this.#store.unreadableList;
+      if (unreadable !== undefined) throw ofNoUse('the stored list of revocations', unreadable);
+      return undefined;
+    }
     const bytes = await this.#store.read(role);
     if (bytes === undefined) {
       const unreadable = this.#store.unreadable(role);
@@ -35,6 +40,22 @@ export class StoredFetcher implements Fetcher {
       });
     }
     return bytes.length > maxLength ? undefined : bytes;
+  }
+
+  /**
+   * Roots are replayed by the workflow itself, and a newer one than the stored is not known here. One
+   * that was trusted before and is asked for is gone from this machine: no repository is cutting the
+   * chain short.
+   */
+  async #demandNoneMissing(version: number): Promise<undefined> {
+    if (version > (await this.#store.floors()).root) return undefined;
+    const unreadable = this.#store.unreadableRoot(version);
+    if (unreadable !== undefined) throw ofNoUse(`the stored root ${version}`, unreadable);
+    throw new IronError('E_STORE', `root ${version} was trusted here, and is gone from the store`, {
+      why: 'without it what later roots signed cannot be verified',
+      hint: 'nothing was changed; with the network the next run fetches it again, from the pinned root on',
+      context: { version },
+    });
   }
 
   async openFile(

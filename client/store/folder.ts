@@ -264,6 +264,16 @@ export class FolderStore implements Store {
     return this.#unreadable.get(layout.metadata(role));
   }
 
+  /** Likewise of the list of revocations. */
+  get unreadableList(): IronError | undefined {
+    return this.#unreadable.get(layout.revocations);
+  }
+
+  /** Likewise of a root that was trusted before. */
+  unreadableRoot(version: number): IronError | undefined {
+    return this.#unreadable.get(layout.rootHistory(version));
+  }
+
   /** A cached file; one that is no file of a sane size counts as absent, and will be replaced. */
   async #readCached(path: string, cap: number): Promise<Uint8Array | undefined> {
     try {
@@ -273,7 +283,8 @@ export class FolderStore implements Store {
     } catch (error) {
       if (!isReplaceable(error)) throw error;
       // Once for each time that it is found, however often it is looked for.
-      if (!this.#unreadable.has(path)) this.#options.onUnreadable?.(this.#at(path), error);
+      if (this.#unreadable.get(path)?.message !== error.message)
+        this.#options.onUnreadable?.(this.#at(path), error);
       this.#unreadable.set(path, error);
       return undefined;
     }

@@ -185,6 +185,7 @@ export async function openRegular(path: string, options: ReadOptions = {}): Prom
     if (!found.isFile()) {
       throw new IronError('E_IO', `${path} is not a regular file`, {
         why: `it is ${kindOf(found)}`,
+        hint: 'name a file',
         context: { path, kind: kindOf(found) },
       });
     }

@@ -410,6 +410,7 @@ t.test('what makes no sense beside a map is refused, for each command', async (t
     ['watch', '--once'],
   ]) {
     t.equal((await run(url, ...argv)).exit, 2, `${argv[0]} with an address`);
+    t.equal((await run(...argv, '--repository', url)).exit, 2, `${argv[0]} with --repository`);
     const alone = [url, ...argv, '--roots', place('roots')];
     t.match((await runInProcess(program, alone)).stderr, /--roots is for --map/, String(argv[0]));
     const hostile = [...argv, '--map', place('hostile.json')];

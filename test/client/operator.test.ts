@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import t, { type Test } from 'tap';
 import { readDevice } from '../../client/find/device.ts';
 import { program } from '../../client/main.ts';
@@ -93,6 +94,10 @@ t.test('what is not there, or is no such file, comes with a word of what to do',
   const { url, run, place } = await scene(t);
   refused(t, await run(url, 'verify', place('none'), '--as', EDU), 4, /check the path/);
   refused(t, await run('inspect', place('none')), 4);
+  const file = pathToFileURL(place('root.json')).href;
+  t.match((await run('inspect', file)).stdout, /TUF root/, 'a file URL is a URL, too');
+  for (const url of ['file://elsewhere/x', 'file:///a%2Fb', 'file:'])
+    refused(t, await run('inspect', url), url === 'file:' ? 6 : 2);
   await writeFile(place('words'), 'hello');
   refused(t, await run('inspect', place('words')), 9, /TUF metadata/);
   refused(

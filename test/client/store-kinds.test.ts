@@ -112,6 +112,14 @@ const paths = found
   .map((entry) => join(entry.parentPath, entry.name).slice(template.length + 1))
   .sort();
 
+/** One of each folder whose files are all of one kind and are read in the same way. */
+const ALIKE = ['targets/', 'evidence/'];
+const cached = paths.filter((path, i) => {
+  const folder = ALIKE.find((one) => path.startsWith(one));
+  const isFirst = folder === undefined || paths.findIndex((one) => one.startsWith(folder)) === i;
+  return isFirst && !['floors.json', 'pinned-root.json'].includes(path);
+});
+
 const TRUST = ['floors.json', 'pinned-root.json'];
 
 t.test('the survey has every kind of file that is kept', async (t) => {
@@ -167,7 +175,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
   });
 
   t.test(`${kind} in the place of what is a cache`, async (t) => {
-    for (const path of paths.filter((one) => !TRUST.includes(one))) {
+    for (const path of cached) {
       const one = await scene();
       const whole = await readFile(one.at(path));
       await rm(one.at(path));
@@ -230,6 +238,24 @@ for (const [kind, make] of Object.entries(KINDS)) {
     }
   });
 }
+
+t.test('offline, what is gone or unreadable here is no fault of a repository', async (t) => {
+  for (const [path, gone] of [
+    ['roots/2.json', 'E_STORE'],
+    ['metadata/timestamp.json', 'E_NOT_FOUND'],
+    ['metadata/acme.json', 'E_NOT_FOUND'],
+    ['revocations.json', 'E_REVOCATIONS_MISSING'],
+  ] as const) {
+    const one = await scene();
+    await rm(one.at(path));
+    await t.rejects(work(one, false), { code: gone }, `${path} is gone`);
+    await mkdir(one.at(path));
+    const why = { code: 'E_STORE', message: /is of no use/, hint: /doctor --repair/ };
+    await t.rejects(work(one, false), why, `${path} is a folder`);
+    await work(one, true);
+    await work(one, false);
+  }
+});
 
 t.test('something else in the place of the folders of the cache', async (t) => {
   const folders = [...new Set(paths.map(dirname))].filter((path) => path !== '.');

@@ -243,6 +243,11 @@ t.test('a list that is none is refused before anybody is asked', async (t) => {
   const asked = [...served.values()].map(({ log }) => log.length);
   await writeFile(place('list.json'), '{}');
   t.equal((await watch('list')).error.code, 'E_CONFIG');
+  for (const more of [
+    ['--repository', 'http://127.0.0.1:9'],
+    ['--root', place('roots', 'fleet.json')],
+  ])
+    t.equal((await watch('list', ...more)).error.code, 'E_USAGE', more[0] ?? '');
   t.equal((await watch('map', '--watch-list', place('list.json'))).error.code, 'E_USAGE');
   t.equal(
     (await watch('map', '--every', '10d', '--map', place('none.json'))).error.code,
