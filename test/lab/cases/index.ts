@@ -11,12 +11,14 @@ import { levels } from './levels.ts';
 import { machine } from './machine.ts';
 import { quarantines, tombs } from './quarantine.ts';
 import { refusals } from './refusals.ts';
+import { declared, restored } from './restore.ts';
 import { directRuns } from './run-direct.ts';
 import { leakingRuns } from './run-leak.ts';
 import { refusedRuns } from './run-refused.ts';
 import { runs } from './runs.ts';
 import { sriov } from './sriov.ts';
 import { steps } from './steps.ts';
+import { upgrades } from './upgrade.ts';
 import { watching } from './watching.ts';
 import { wholeWay } from './whole-way.ts';
 import { windows } from './windows.ts';
@@ -31,6 +33,7 @@ export const CASES: readonly LabCase[] = [
   ...refusedRuns,
   ...leakingRuns,
   ...directRuns,
+  ...upgrades,
   ...sriov,
   ...brakeFigures,
   ...hostileFronts,
@@ -41,7 +44,9 @@ export const CASES: readonly LabCase[] = [
   ...refusals,
   ...guide,
   ...tombs,
+  declared,
   ...crashes,
+  restored,
 ];
 
 export interface CaseForm {

@@ -9,6 +9,7 @@ import type { Running } from '../../../agent/running.ts';
 import { must } from '../../../scripts/demo/support/programs.ts';
 import { elf } from '../../agent/elf.ts';
 import { PAUSE } from '../../agent/hostile.ts';
+import { type Driven, drive } from '../support/driven.ts';
 import { BUSY } from '../support/drivers.ts';
 import { driverProcesses, groups, nothingLeft, said } from '../support/held.ts';
 import { GROUPS, runOn, runPolicy } from '../support/run.ts';
@@ -16,38 +17,18 @@ import { scene } from '../support/scene.ts';
 import { EDU, giveToVfio, stateOf, takeFromVfio } from '../support/vfio.ts';
 import type { Backend, Lab, LabCase } from './case.ts';
 
-interface Applied {
-  readonly status: number | null;
-  readonly data: { driven: Record<string, unknown> & { output: string } };
-}
-
 /** `ironport-agent apply --hold --run`, to its end. */
-async function applyRun(
-  { backend, say }: Lab,
+export async function applyRun(
+  lab: Lab,
   name: string,
   program: 'node' | 'static',
   onLine: (line: string) => void = () => {},
-): Promise<Applied> {
-  const child = spawn(
-    process.execPath,
-    [
-      ...['/bin/ironport-agent.js', 'apply', name, '--state', scene().state, '--device', EDU[0]],
-      ...['--policy', runPolicy(program), '--write-timeout', '200', '--settle-timeout', '60'],
-      ...['--hold', '--run', '--cgroup', GROUPS, '--backend', backend, '--json'],
-    ],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  );
-  let stdout = '';
-  child.stdout.on('data', (data) => (stdout += data));
-  child.stderr.on('data', (data) => {
-    say(String(data).trimEnd());
-    onLine(String(data));
-  });
-  const status = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  if (stdout === '') return { status, data: { driven: { output: '' } } };
-  const { ok: isGood, data, error } = JSON.parse(stdout);
-  if (!isGood) throw new Error(`${error.code}: ${error.message} (${error.why})`);
-  return { status, data };
+): Promise<Driven> {
+  const policy = runPolicy(program);
+  const ran = await drive(lab, ['apply', name], { state: scene().state, policy, onLine });
+  const { error } = ran;
+  if (error !== undefined) throw new Error(`${error.code}: ${error.message} (${error.why})`);
+  return ran;
 }
 
 async function drives(lab: Lab, name: string, program: 'node' | 'static'): Promise<void> {

@@ -53,15 +53,21 @@ export const wholeWay: readonly LabCase[] = [
         const folder = join(made.folder, 'handed-over');
         await must('ironport-client', [url, 'handoff', artifact, folder, ...clientArgs(made)]);
         await must('ironport-agent', ['accept', folder, ...agentArgs(made)]);
-        let staticName: string | undefined;
-        if (existsSync(STATIC_DRIVER)) {
-          staticName = await publish(made, STATIC_DRIVER, '1.0.1');
-          const second = join(made.folder, 'handed-over-static');
-          await must('ironport-client', [url, 'handoff', staticName, second, ...clientArgs(made)]);
-          await must('ironport-agent', ['accept', second, ...agentArgs(made)]);
-        }
+        const isStatic = existsSync(STATIC_DRIVER);
+        const next = await publish(made, isStatic ? STATIC_DRIVER : DRIVER, '1.0.1');
+        const second = join(made.folder, 'handed-over-next');
+        await must('ironport-client', [url, 'handoff', next, second, ...clientArgs(made)]);
+        await must('ironport-agent', ['accept', second, ...agentArgs(made)]);
+        const staticName = isStatic ? next : undefined;
         const root = join(made.operator, 'signed', '1.root.json');
-        keepScene({ state: made.agent, name: artifact, staticName, handedOver: folder, root });
+        keepScene({
+          state: made.agent,
+          name: artifact,
+          staticName,
+          next,
+          handedOver: folder,
+          root,
+        });
       } finally {
         await made.service?.stop();
       }

@@ -35,8 +35,16 @@ export function runtimeFiles(): string[] {
 
 const named = (path: string) => ({ path, sha256: sha256(readFileSync(path)) });
 
+/** What runs drivers of which namespaces: the first that fits counts. */
+export type Programs = readonly (readonly [namespace: string, program: 'node' | 'static'])[];
+
 /** The example's fleet policy, with leave to run its drivers by `program`; returns its path. */
 export function runPolicy(program: 'node' | 'static'): string {
+  return writePolicy(`/tmp/policy-${program}.json`, [['acme', program]]);
+}
+
+/** The same into a file, by namespaces. */
+export function writePolicy(path: string, programs: Programs): string {
   const policy = JSON.parse(readFileSync(POLICY, 'utf8'));
   policy.run = {
     users: USERS,
@@ -48,9 +56,11 @@ export function runPolicy(program: 'node' | 'static'): string {
     ],
   };
   const run = { memory_bytes: '0x10000000', processes: 32, accesses_per_second: 100_000 };
-  for (const entry of policy.allow) entry.run = { program, ...run };
-  const path = `/tmp/policy-${program}.json`;
-  writeFileSync(path, JSON.stringify(policy));
+  const [entry] = policy.allow;
+  policy.allow = programs.map(([namespace, program]) => ({
+    ...{ ...entry, namespace, run: { program, ...run } },
+  }));
+  writeFileSync(path, JSON.stringify(policy), { flush: true });
   return path;
 }
 
@@ -121,6 +131,17 @@ export async function runOn(
   leak?: LeakBounds,
 ): Promise<Confined> {
   const prepared = prepare(source, grant.mode, leak);
+  return await runPrepared(backend, prepared, record, device, grant);
+}
+
+/** The same of one that was opened and sealed by now, which is closed. */
+export async function runPrepared(
+  backend: Backend,
+  prepared: PreparedRun,
+  record: (event: AuditEvent) => void,
+  device: string = EDU[0],
+  grant: RunGrant = EDU_GRANT,
+): Promise<Confined> {
   const sysfs = await Sysfs.open('/sys');
   try {
     return await confine({

@@ -16,6 +16,8 @@ export interface Accepted {
   readonly name: string;
   /** Of the same as a static program; absent where there was no compiler to make it. */
   readonly staticName?: string | undefined;
+  /** Another version of the driver: the static program, or where there is none the same again. */
+  readonly next: string;
   /** The hand-over that it was accepted from, and the root that was pinned for it. */
   readonly handedOver: string;
   readonly root: string;
