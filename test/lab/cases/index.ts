@@ -18,6 +18,7 @@ import { refusedRuns } from './run-refused.ts';
 import { runs } from './runs.ts';
 import { sriov } from './sriov.ts';
 import { steps } from './steps.ts';
+import { swapped } from './swapped.ts';
 import { upgrades } from './upgrade.ts';
 import { watching } from './watching.ts';
 import { wholeWay } from './whole-way.ts';
@@ -33,6 +34,7 @@ export const CASES: readonly LabCase[] = [
   ...refusedRuns,
   ...leakingRuns,
   ...directRuns,
+  ...swapped,
   ...upgrades,
   ...sriov,
   ...brakeFigures,
