@@ -111,6 +111,30 @@ export const FAULTS: readonly Fault[] = [
       },
     ],
   },
+  {
+    name: 'unmeasured-program',
+    title: 'what is sealed is run, whatever it is',
+    caughtBy: 'swapped',
+    edits: [
+      {
+        file: 'agent/host/sealed.ts',
+        from: "requireDigest(fd, expected, 'the program');",
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'soft-kills',
+    title: 'a driver that takes too much is ended, and not held for whoever wants to look at it',
+    caughtBy: 'level-soft',
+    edits: [
+      {
+        file: 'agent/hold.ts',
+        from: "if (level === 'soft') await holdFrozen(holding, log, end);",
+        to: '',
+      },
+    ],
+  },
 ];
 
 /** Makes the fault's edits; a source that changed so that one does not fit is an error. */
