@@ -19,6 +19,8 @@ import { readFileCapped } from '../../shared/node/files.ts';
 import { productOfIndex } from '../../shared/product/index-file.ts';
 import type { ProductPolicy } from '../../shared/product/product-policy.ts';
 import { parseArtifactPath } from '../../shared/tuf/names.ts';
+import type { TargetEntry } from '../../shared/tuf/targets.ts';
+import { isSameTarget } from '../../shared/verify/agreement.ts';
 import type { TrustedMetadata } from '../../shared/verify/trusted.ts';
 import type { Source } from '../fetch/source.ts';
 import { localSource, writeHandoff } from '../handoff/write.ts';
@@ -46,9 +48,14 @@ export interface Policies {
   readonly host?: HostPolicy | undefined;
   /** About versions. */
   readonly product?: ProductPolicy | undefined;
-  /** What more must hold of an artifact before its record is renewed; throws what speaks against it. */
-  readonly agreed?: ((path: string) => Promise<unknown>) | undefined;
+  /**
+   * What others give an artifact that must be the same before its record is renewed; throws what speaks
+   * against it.
+   */
+  readonly agreed?: ((path: string) => Promise<{ readonly target: Listed }>) | undefined;
 }
+
+type Listed = Pick<TargetEntry, 'length' | 'hashes'>;
 
 export interface Turn {
   readonly trusted: TrustedMetadata;
@@ -132,8 +139,10 @@ async function renew(
 ): Promise<Pick<Watched, 'state' | 'error'>> {
   const { path } = held.artifact;
   try {
-    await policies.agreed?.(path);
+    const agreed = await policies.agreed?.(path);
     const verified = await repository.verify(path, { policy: policies.host });
+    // The others may agree on something else than this one lists, and outvote it.
+    if (agreed !== undefined && !isSameTarget(agreed.target, verified.target)) throw outvoted(path);
     await repository.fromMirrors((mirror) => verifyRenewal(mirror, verified, policies.product));
     await verified.keep();
     const { roots, roles } = verified.updater.files;
@@ -162,6 +171,14 @@ async function renew(
     await onPath(place, () => rm(place, { recursive: true, force: true }));
     return { state: 'withdrawn', error };
   }
+}
+
+function outvoted(path: string): IronError {
+  return new IronError('E_NOT_AGREED', `the map agrees on another ${path} than is listed here`, {
+    why: 'its length or hashes are other ones than enough repositories of the map give it',
+    hint: 'nothing was changed; ask those who run the repositories which of them is right',
+    context: { path },
+  });
 }
 
 async function noticeOf(

@@ -48,11 +48,19 @@ export async function watchAll(
       const done = await turned(one);
       signal.throwIfAborted();
       onTurn(done);
-      await setTimeout(jittered(one.every, random()) * 1000, undefined, { signal });
+      await pause(jittered(one.every, random()) * 1000, signal);
     }
   };
   // Nothing but the signal ends one of them, and that ends all.
   return (await Promise.all(watched.map(goOn)))[0] as never;
+}
+
+/** A timer of more than this fires at once (Node: `setTimeout`): a year between turns would be none. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  for (let left = ms; left >= 0; left -= LONGEST_TIMER_MS)
+    await setTimeout(Math.min(left, LONGEST_TIMER_MS), undefined, { signal });
 }
 
 /** Between nine and eleven tenths: hosts that started together do not ask together for ever. */

@@ -111,6 +111,14 @@ export function isContradicted(words: ReadonlyMap<string, Word>): boolean {
   return forms.size > 1;
 }
 
+/** Whether two listings are of the same bytes, as agreements count: length and hashes (TAP 4). */
+export function isSameTarget(
+  a: Pick<TargetEntry, 'length' | 'hashes'>,
+  b: Pick<TargetEntry, 'length' | 'hashes'>,
+): boolean {
+  return formOf(a) === formOf(b);
+}
+
 /** One text for one length and one set of hashes. */
 function formOf({ length, hashes }: Pick<TargetEntry, 'length' | 'hashes'>): string {
   return [length, ...[...hashes].map(([name, digest]) => `${name}:${digest}`).sort()].join(' ');

@@ -11,7 +11,7 @@ import { type Turned, watchAll } from '../../client/watch/several.ts';
 import { utf8 } from '../../shared/bytes.ts';
 import { IronError } from '../../shared/errors.ts';
 import { systemClock } from '../../shared/node/clock.ts';
-import { addVendor } from '../support/artifact.ts';
+import { addArtifact, addVendor } from '../support/artifact.ts';
 import { TODAY } from '../support/clock.ts';
 import { addProduct } from '../support/product.ts';
 import { documentOf, runInProcess } from '../support/program.ts';
@@ -28,14 +28,16 @@ async function withdraw(sim: Simulator): Promise<void> {
   sim.publish('acme');
 }
 
-/** Two repositories with the same product, and a hand-over of each. */
-async function scene(t: Test, { threshold = 2 } = {}) {
-  const folder = t.testdir({ roots: {}, store: {}, handoff: { vendors: {}, fleet: {} } });
+/** Repositories with the same product, and a hand-over of each. */
+async function scene(t: Test, { threshold = 2, withLab = false } = {}) {
+  const folder = t.testdir({ roots: {}, store: {}, handoff: { vendors: {}, fleet: {}, lab: {} } });
   const place = (...names: string[]): string => join(folder, ...names);
   const sims = {
     vendors: new Simulator(systemClock(), 'v'),
     fleet: new Simulator(systemClock(), 'f'),
+    ...(withLab ? { lab: new Simulator(systemClock(), 'l') } : {}),
   };
+  if (!withLab) await rm(place('handoff', 'lab'), { recursive: true });
   const served = new Map<string, Served>();
   for (const [name, sim] of Object.entries(sims)) {
     addVendor(sim, 'acme');
@@ -161,6 +163,24 @@ for (const by of ['map', 'list'] as const) {
   });
 }
 
+t.test('by a map: one that is outvoted renews nothing of what it alone lists', async (t) => {
+  const { watch, sims, place } = await scene(t, { withLab: true });
+  await watch('map');
+  const record = place('handoff', 'lab', 'edu', 'record.json');
+  const before = await readFile(record);
+  const lab = sims.lab as Simulator;
+  await addArtifact(lab, PATH, utf8('something else\n'));
+  for (const sim of Object.values(sims)) sim.publish('acme');
+  const { data, exit } = await watch('map');
+  t.equal(exit, 14);
+  t.match(data.repositories, [
+    { name: 'vendors', watched: [{ state: 'renewed' }, {}] },
+    { name: 'fleet', watched: [{ state: 'renewed' }, {}] },
+    { name: 'lab', watched: [{ name: 'edu', state: 'failed', code: 'E_NOT_AGREED' }, {}] },
+  ]);
+  t.strictSame(await readFile(record), before, 'its record is left as it was');
+});
+
 t.test(
   'what lies beside the folders of the repositories is not passed over in silence',
   async (t) => {
@@ -179,7 +199,7 @@ t.test(
 t.test('each at its own pace, until it is stopped', async (t) => {
   const stop = new AbortController();
   const seen: Turned[] = [];
-  const counts = { fast: 0, slow: 0, broken: 0 };
+  const counts = { fast: 0, slow: 0, yearly: 0, broken: 0 };
   const turn = (name: keyof typeof counts) => async (): Promise<never> => {
     counts[name]++;
     throw new IronError(name === 'broken' ? 'E_NETWORK' : 'E_NOTHING_TO_DO', name);
@@ -188,6 +208,7 @@ t.test('each at its own pace, until it is stopped', async (t) => {
     [
       { name: 'fast', every: 0, turn: turn('fast') },
       { name: 'slow', every: 100_000, turn: turn('slow') },
+      { name: 'yearly', every: 365 * 86_400, turn: turn('yearly') },
       { name: 'broken', every: 0, turn: turn('broken') },
     ],
     {
@@ -201,6 +222,7 @@ t.test('each at its own pace, until it is stopped', async (t) => {
   );
   await t.rejects(ended);
   t.equal(counts.slow, 1, 'it waits its own time');
+  t.equal(counts.yearly, 1, 'also one that is longer than a timer of Node can be');
   t.ok(seen.some(({ name, error }) => name === 'broken' && error?.code === 'E_NETWORK'));
 });
 

@@ -66,6 +66,16 @@ t.test('what grows faster is not begun, by whichever way it grows', async (t) =>
       150,
     ],
     ['looking for it in what they made', `${P} in ${P}.map(p, ${P}.map(q, q))`, 500],
+    [
+      'what they made, as a member of a map',
+      `{"a": ${P}.map(p, ${P})}.a == {"a": ${P}.map(p, ${P})}.a`,
+      1000,
+    ],
+    [
+      'the same by a choice between maps',
+      `(artifact.generation == 1 ? {"a": ${P}.map(p, ${P})} : {"a": []}).a == ${P}.map(p, ${P})`,
+      1000,
+    ],
     ['comparing by a variable', `${P}.map(p, ${P}).all(x, x == ${P})`, 1000],
     ['filtered first', `${P}.filter(p, true).all(a, ${P}.filter(q, true).all(b, a == b))`, 1000],
   ] as const) {

@@ -123,7 +123,9 @@ function valuesOf(tree: Tree, scope: Scope): number {
     case 'name':
     case 'member': {
       const found = factsAt(tree, scope);
-      return found === undefined ? scope.values : largest(found, (one) => measure(one).values);
+      if (found !== undefined) return largest(found, (one) => measure(one).values);
+      // A member of what the expression made can be all of it.
+      return Math.max(scope.values, tree.kind === 'member' ? valuesOf(tree.of, scope) : 0);
     }
     case 'loop': {
       if (tree.macro === 'filter') return valuesOf(tree.over, scope);
