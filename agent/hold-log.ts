@@ -50,12 +50,14 @@ export class HoldLog {
     this.#holding = holding;
   }
 
-  /** Stops the device; a failure is told, and holds up nothing. */
-  brake(): void {
+  /** Stops the device; a failure is told, and holds up nothing. False when not all of it was seen to stop. */
+  brake(): boolean {
     try {
       this.#holding.confined.brake();
+      return true;
     } catch (error) {
       this.lost('the brake met a failure, and went on', error);
+      return false;
     }
   }
 
@@ -111,6 +113,16 @@ export class HoldLog {
     const { named } = this.#holding;
     if (named !== undefined)
       this.#alone('not in quarantine', () => this.#enterBy(event, named, level), 'now');
+  }
+
+  /** It was to be softly in quarantine, and what drives it did not stand still: it is ended instead. */
+  notStopped(): void {
+    const { agent, named } = this.#holding;
+    if (named === undefined) return;
+    const { device, sysfs } = named;
+    const enter = (): Promise<unknown> =>
+      enterQuarantine(agent, sysfs, { device, level: 'hard', reason: 'its brake met a failure' });
+    this.#alone('not in quarantine', enter, 'now');
   }
 
   async #enterBy(

@@ -54,12 +54,14 @@ export async function hold(holding: Holding): Promise<HoldEnd> {
     .catch((error) => giveUp(holding, log, error))
     // Also where the end came before anybody began to watch.
     .finally(() => holding.watched?.baseline.close());
-  log.brake();
+  const isStopped = log.brake();
   if (end.why === 'device-error') log.write({ event: 'device-error', device });
   else if (end.why === 'watched') log.seen(end.event);
   log.quarantine(end);
   const level = reached(holding, end);
-  if (level === 'soft') await holdFrozen(holding, log, end);
+  // What was not seen to stop is not kept: frozen is what it is not.
+  if (level === 'soft' && isStopped) await holdFrozen(holding, log, end);
+  else if (level === 'soft') log.notStopped();
   const undone = await confined.end();
   const driver = await running?.end();
   if (running !== undefined && driver !== undefined)

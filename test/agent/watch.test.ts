@@ -17,6 +17,7 @@ import type { Confined } from '../../agent/confine.ts';
 import { type HoldEnd, hold } from '../../agent/hold.ts';
 import { libc } from '../../agent/host/libc.ts';
 import { Sysfs } from '../../agent/host/sysfs.ts';
+import { enterQuarantine } from '../../agent/quarantine/enter.ts';
 import { loadIncidents } from '../../agent/quarantine/store.ts';
 import { aerIncrease, parseAerCounters } from '../../agent/watch/aer.ts';
 import { isAnswering, isUnanswering } from '../../agent/watch/answering.ts';
@@ -35,6 +36,7 @@ import {
 import { pathEvents, readPath, standingEvents, wayUp } from '../../agent/watch/path.ts';
 import { watchDevice } from '../../agent/watch/watch.ts';
 import { utf8 } from '../../shared/bytes.ts';
+import { IronError } from '../../shared/errors.ts';
 import { containmentFor, SEVERITIES } from '../../shared/manifest/containment.ts';
 import type { DeviceName } from '../../shared/manifest/quarantine.ts';
 import { apply, BDF, NAME, refused, type Scene, scene } from './support.ts';
@@ -419,6 +421,8 @@ async function holdOnce(
     readonly stop?: AbortController;
     readonly calls?: string[];
     readonly onFrozen?: (why: string) => void;
+    /** What the brake cannot do. */
+    readonly broken?: string;
   },
 ): Promise<{ agent: Agent; end: HoldEnd; calls: string[] }> {
   const agent = new Agent({ state: place.state });
@@ -431,7 +435,10 @@ async function holdOnce(
     vfio: {
       readConfig: (at: number, length: number) => readAsVfio(words.now, at, length),
     },
-    brake: () => void calls.push('brake'),
+    brake() {
+      calls.push('brake');
+      if (parts.broken !== undefined) throw new IronError('E_IO', parts.broken);
+    },
     end: async () => {
       calls.push('end');
       return [];
@@ -447,7 +454,8 @@ async function holdOnce(
     onLost: (text) => lost.push(text),
   });
   closeSync(request);
-  if (lost.length > 0) throw new Error(lost.join('; '));
+  const isTold = parts.broken !== undefined && lost.shift()?.endsWith(parts.broken) === true;
+  if (lost.length > 0 || isTold !== (parts.broken !== undefined)) throw new Error(lost.join('; '));
   return { agent, end, calls };
 }
 
@@ -559,6 +567,29 @@ t.test(
     refused(t, await apply(place), 'E_QUARANTINED', 'nor bound anew');
   },
 );
+
+t.test('what was not seen to stand still is ended, and not held on as if it did', async (t) => {
+  for (const isAsked of [false, true]) {
+    const place = await scene(t);
+    await apply(place);
+    if (isAsked) {
+      const agent = new Agent({ state: place.state });
+      const sysfs = await Sysfs.open(place.sysfs);
+      const entering = { device: DEVICE, level: 'soft', reason: 'somebody asks' } as const;
+      await agent.alone(() => enterQuarantine(agent, sysfs, entering));
+    }
+    const { agent, end, calls } = await holdOnce(place, {
+      ...(isAsked ? {} : { running: STORMING }),
+      broken: 'the driver was not seen to be frozen',
+      onFrozen: () => t.fail('nothing is frozen'),
+    });
+    t.equal(end.why, isAsked ? 'quarantined' : 'interrupt-storm');
+    t.strictSame(calls, ['brake', 'end'], 'nobody had to ask');
+    t.match(await loadIncidents(agent), [
+      { level: 'hard', again: { reason: 'its brake met a failure' } },
+    ]);
+  }
+});
 
 t.test('a device that does something while it is frozen goes further', async (t) => {
   const place = await scene(t);
