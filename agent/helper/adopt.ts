@@ -101,7 +101,7 @@ export async function adopt(adopting: Adopting): Promise<Adoption> {
     ...wrong.map((one) => ({ why: 'answer', ...one }) as const),
   ];
   await Promise.all(refused.map((one) => refuse(adopting, one, one.note && holders.get(one.note))));
-  for (const device of damaged) await removeNote(agent, device);
+  await Promise.all(damaged.map((device) => forget(adopting, device)));
   const kept = new Set(adopted.map(({ device }) => device));
   const left = await endLeft(adopting, kept);
 
@@ -211,7 +211,15 @@ async function refuse(
     // It may still hold the device: what was written down is what a later helper ends it by.
     return;
   }
-  await removeNote(agent, note.device);
+  await forget({ agent, onSaid }, note.device);
+}
+
+/** A note that stays is told of and judged again by a later helper, which ends nobody else by it. */
+async function forget(
+  { agent, onSaid }: Pick<Adopting, 'agent' | 'onSaid'>,
+  device: string,
+): Promise<void> {
+  await removeNote(agent, device).catch((error) => onSaid(device, asIronError(error).message));
 }
 
 /** shutdown(2): whoever is at the other end hears it, whatever copies somebody else keeps. */

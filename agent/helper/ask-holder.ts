@@ -19,28 +19,26 @@ export interface HolderSays {
 
 const WHO = /^[0-9a-f]{32}$/;
 
-/** What is said, or undefined: nothing came in time, or what came was no answer to this question. */
+/**
+ * What is said, or undefined: nothing came in time, or what came was no answer. An answer to another
+ * question is passed over: a helper that died after it had asked left it unread.
+ */
 export async function askHolder(
   socket: Socket,
   random: Random,
   seconds: number = HOLDER_LIMITS.answerSeconds,
 ): Promise<HolderSays | undefined> {
   const who = toHex(random(16));
-  const line = firstLine(socket, seconds);
+  const answer = firstAnswer(socket, who, seconds);
   socket.write(`${JSON.stringify({ who })}\n`);
-  const text = await line;
-  try {
-    return text === undefined ? undefined : parseAnswer(text, who);
-  } catch {
-    return undefined;
-  }
+  return await answer;
 }
 
-function parseAnswer(text: string, who: string): HolderSays | undefined {
+function parseAnswer(text: string): HolderSays & { readonly who: string } {
   const node = new Node(parseJson(utf8(text), { length: HOLDER_LIMITS.line }), 'answer');
   node.only('who', 'device', 'grant_sha256', 'process');
-  if (node.get('who').string() !== who) return undefined;
   return {
+    who: node.get('who').matching(WHO, 'a number'),
     device: node.get('device').string(),
     grantSha256: node.get('grant_sha256').string(),
     pid: node.get('process').integer(1),
@@ -77,19 +75,30 @@ export function onLines(socket: Socket, then: (line: string) => void): () => voi
   return () => void socket.off('data', take);
 }
 
-function firstLine(socket: Socket, seconds: number): Promise<string | undefined> {
+function firstAnswer(
+  socket: Socket,
+  who: string,
+  seconds: number,
+): Promise<HolderSays | undefined> {
   return new Promise((resolve) => {
-    const finish = (line?: string): void => {
+    const finish = (says?: HolderSays): void => {
       clearTimeout(timer);
       stop();
       socket.off('end', ended).off('close', ended).off('error', ended);
       // What else is said is for nobody; without a reader its end would not be heard.
       socket.resume();
-      resolve(line);
+      resolve(says);
     };
     const ended = (): void => finish();
     const timer = setTimeout(ended, 1000 * seconds);
-    const stop = onLines(socket, finish);
+    const stop = onLines(socket, (line) => {
+      try {
+        const { who: asked, ...says } = parseAnswer(line);
+        if (asked === who) finish(says);
+      } catch {
+        finish();
+      }
+    });
     socket.once('end', ended).once('close', ended).once('error', ended);
   });
 }

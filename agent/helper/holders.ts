@@ -82,7 +82,7 @@ export class Holders {
     this.#keep(device, child);
     const said = lineOf(stream).then(async (line) => {
       // Before it is told that it is held: from then on a helper that dies is to change nothing.
-      await this.#keepSocket(device, child.pid, stream);
+      await this.#keepSocket(device, child, stream);
       return line;
     });
     const stdout = textOf(child.stdout);
@@ -123,9 +123,10 @@ export class Holders {
     this.#options.keeping?.forget(device);
   }
 
-  async #keepSocket(device: string, pid: number | undefined, stream: Duplex): Promise<void> {
-    const fd = descriptorOf(stream);
-    if (pid !== undefined && fd !== undefined) await this.#options.keeping?.keep(device, pid, fd);
+  async #keepSocket(device: string, child: ChildProcess, stream: Duplex): Promise<void> {
+    const socket = (): number | undefined =>
+      child.exitCode === null && child.signalCode === null ? descriptorOf(stream) : undefined;
+    if (child.pid !== undefined) await this.#options.keeping?.keep(device, child.pid, socket);
   }
 
   #start(words: readonly string[]): ChildProcess {

@@ -10,7 +10,7 @@ import { domainOf, type Passed } from './passed.ts';
 export type NotAdopted =
   /** A descriptor by a name that the helper gives to none. */
   | 'name'
-  /** Two by one name, or one by two. */
+  /** Two descriptors or notes by one name, or one by two. */
   | 'doubled'
   /** A descriptor about which nothing was written down. */
   | 'no-note'
@@ -75,6 +75,7 @@ export function judgePassed(
   const count = <T>(values: readonly T[], wanted: T): number =>
     values.filter((value) => value === wanted).length;
   const [names, inodes] = [passed.map(({ name }) => name), passed.map(({ inode }) => inode)];
+  // Of two notes by one number the other one is judged below.
   const known = new Map(notes.map((facts) => [facts.note.domain, facts]));
   for (const { fd, name, inode, isStream } of passed) {
     const domain = domainOf(name);
@@ -94,10 +95,11 @@ export function judgePassed(
         ...(facts && { note: facts.note }),
       });
   }
-  for (const facts of notes) {
-    const { note } = facts;
-    if (passed.some(({ name }) => domainOf(name) === note.domain)) continue;
-    refused.push({ why: note.boot === boot ? 'missing' : 'boot', note });
+  const judged = new Set([...candidates, ...refused].map(({ note }) => note));
+  for (const { note } of notes) {
+    if (judged.has(note)) continue;
+    const missing = known.get(note.domain)?.note === note ? 'missing' : 'doubled';
+    refused.push({ why: note.boot === boot ? missing : 'boot', note });
   }
   return { candidates, refused };
 }

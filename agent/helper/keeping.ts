@@ -60,8 +60,12 @@ export class Keeping {
     this.#onLost = onLost;
   }
 
-  /** Keeps the socket `fd` to the process `pid`, which holds `device`. Resolves when it was tried. */
-  keep(device: string, pid: number, fd: number): Promise<void> {
+  /**
+   * Keeps the socket to the process `pid`, which holds `device`. Resolves when it was tried. `socket` is asked
+   * when all else is known, since its number is another's once it is closed: undefined when it is, or when the
+   * process ended, whose number may be another's too.
+   */
+  keep(device: string, pid: number, socket: () => number | undefined): Promise<void> {
     return this.#inTurn(device, async () => {
       const agent = this.#agent;
       const binding = await loadBinding(agent, device);
@@ -69,9 +73,12 @@ export class Keeping {
       if (binding === undefined || process === undefined) return;
       const { domain, grantSha256 } = binding;
       const boot = await readBootId(agent.proc);
+      if (socket() === undefined) return;
       // First the note: a descriptor without one is believed by nobody.
       await storeNote(agent, { device, domain, grantSha256, boot, process });
-      this.#keepAs(device, domain, fd);
+      const fd = socket();
+      if (fd === undefined) await removeNote(agent, device);
+      else this.#keepAs(device, domain, fd);
     });
   }
 

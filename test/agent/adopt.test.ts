@@ -1,7 +1,17 @@
 /** A helper that dies, a manager that keeps descriptors, and the helper that comes after. */
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -9,11 +19,12 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { Agent } from '../../agent/agent.ts';
 import { storeBinding } from '../../agent/binding.ts';
+import { DescriptorStore, Keeping } from '../../agent/helper/keeping.ts';
 import { readBootId } from '../../agent/host/host-facts.ts';
 import { libc } from '../../agent/host/libc.ts';
 import { notify } from '../../agent/host/notify.ts';
 import { processName } from '../../agent/host/process.ts';
-import { type Kept, PlayedStore } from './played-store.ts';
+import { hasNews, type Kept, PlayedStore } from './played-store.ts';
 
 const [FIRST, SECOND] = ['0000:00:05.0', '0000:00:06.0'] as const;
 const program = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -157,6 +168,57 @@ t.test('a holder goes on when the helper is killed, and the next one takes it ov
   t.same(readdirSync(join(agent.state, 'holders')), []);
 });
 
+t.test('an answer that an earlier helper left unread is passed over', async (t) => {
+  const { store, start, kill } = await play(t);
+  const pid = holderOf(await start([FIRST]));
+  await kill();
+  // A helper that died when it had asked.
+  const [kept] = store.kept as [Kept];
+  writeSync(kept.fd, `{"who":"${'0'.repeat(32)}"}\n`);
+  while (!hasNews(kept.fd)) await setTimeout(10);
+  const second = await start();
+  t.same(outcome(second), { adopted: [FIRST], refused: [] });
+  t.equal(holderOf(second), pid);
+});
+
+t.test('a note that cannot be removed keeps no other from being taken over', async (t) => {
+  const { start, kill, agent } = await play(t);
+  const pid = holderOf(await start([FIRST]));
+  await kill();
+  const folder = join(agent.state, 'holders', `${encodeURIComponent(SECOND)}.json`);
+  mkdirSync(folder);
+  const second = await start();
+  t.same(outcome(second), { adopted: [FIRST], refused: [] });
+  t.equal(holderOf(second), pid);
+  const told = second.filter(({ device }) => device === SECOND);
+  t.match(told, [{ text: /failed: it is a folder/ }], 'and is told of');
+});
+
+t.test(
+  'a socket that was closed before its turn is not kept by what has its number now',
+  async (t) => {
+    const { agent, store } = await play(t);
+    store.anybody = true;
+    const lost: string[] = [];
+    const keeping = new Keeping(agent, new DescriptorStore(store.socket), (_, text) =>
+      lost.push(text),
+    );
+    const open = openSync('/dev/null', 'r');
+    let asked = 0;
+    // Open when its note is written, and not any more after that.
+    await keeping.keep(FIRST, process.pid, () => (asked++ === 0 ? open : undefined));
+    await keeping.keep(SECOND, process.pid, () => undefined);
+    store.take();
+    t.same(store.names(), []);
+    t.same(readdirSync(join(agent.state, 'holders')), [], 'and no note is left');
+    await keeping.keep(SECOND, process.pid, () => open);
+    store.take();
+    t.same(store.names(), ['holder-8'], 'control: what is open is kept');
+    t.same(lost, []);
+    closeSync(open);
+  },
+);
+
 t.test('a holder that ends is forgotten', async (t) => {
   const { store, start, kill, agent } = await play(t);
   await start([FIRST]);
@@ -229,6 +291,12 @@ const WRONG: Readonly<
         { name: 'holder-07', fd: one.fd },
         { name: 'holder-9', fd: two.fd },
       ];
+    },
+  },
+  'two notes by one number': {
+    why: ['binding', 'doubled', 'no-note'],
+    wrong({ change }) {
+      change(SECOND, { domain: 7 });
     },
   },
   'another boot': {
