@@ -47,13 +47,19 @@ const LOCK = 'node:sqlite';
 const SILENT_LOCK = 24;
 const FETCHERS = ['client', ...Object.keys(WORKSHOP)];
 
+// What the client can be told to do, by the first word; the last of them where an address stands alone.
+const CLIENT_COMMANDS = [
+  ...['init', 'refresh', 'find', 'get', 'get-verified', 'get-all', 'handoff', 'verify', 'status'],
+  ...['bundle', 'watch', 'inspect', 'doctor', 'env', 'policy', 'vsa', 'index'],
+];
+
 /**
  * Runs `main(argv)` of a program and makes its result the exit code.
  * @param {string} name of a bundle
- * @param {string} [command] by which its compiled code is kept apart; the first argument
+ * @param {string} [command] by which its compiled code is kept apart
  * @returns {Promise<void>}
  */
-async function launch(name, command = process.argv[2]) {
+async function launch(name, command = commandIn(process.argv.slice(2))) {
   if (!isNewEnough(process.versions.node)) {
     respawn();
     return;
@@ -71,6 +77,14 @@ async function launch(name, command = process.argv[2]) {
   const exit = await exports.main(process.argv.slice(2));
   process.exitCode = exit;
   if (exit === 0) keep();
+}
+
+// The word of the command, also after an address (shared/cli/parse.ts). What stands there and is no
+// command is the name of a product: each would keep a cache of its own.
+function commandIn([first, second]) {
+  if (first === undefined || first.startsWith('-') || !first.includes(':')) return first;
+  if (second === undefined || second.startsWith('-')) return undefined;
+  return CLIENT_COMMANDS.includes(second) ? second : CLIENT_COMMANDS.at(-1);
 }
 
 function flagsFor(fetches, command) {
@@ -158,4 +172,4 @@ function giveUp(why) {
   process.exitCode = 1;
 }
 
-module.exports = { launch };
+module.exports = { launch, CLIENT_COMMANDS };

@@ -6,9 +6,17 @@
 import { asIronError, type IronError, isIronError } from '../../shared/errors.ts';
 import { indexPath } from '../../shared/layout.ts';
 import { wasWithdrawn } from '../../shared/product/change-index.ts';
-import type { IndexEntry, ProductIndex } from '../../shared/product/index-file.ts';
+import {
+  type IndexEntry,
+  type ProductIndex,
+  productOfIndex,
+} from '../../shared/product/index-file.ts';
 import type { MapFile } from '../../shared/tuf/map-file.ts';
+import { vendorOfRole } from '../../shared/tuf/names.ts';
+import { patternMatcher } from '../../shared/tuf/path-pattern.ts';
 import { keyIdentities } from '../../shared/tuf/role.ts';
+import type { Targets } from '../../shared/tuf/targets.ts';
+import { parseVendors } from '../../shared/tuf/vendors.ts';
 import { type Agreement, agree, type Word } from '../../shared/verify/agreement.ts';
 import type { FoundTarget } from '../../shared/verify/workflow.ts';
 import type { Host } from '../find/resolve.ts';
@@ -24,6 +32,8 @@ export interface Catalog {
   readonly rootKeys: ReadonlySet<string>;
   /** What its own indexes withdrew. */
   readonly withdrawn: ReadonlyMap<string, IndexEntry>;
+  /** Why it is not known whether it lists a path that is not among `targets`; undefined when it is. */
+  readonly unknown: (path: string) => IronError | undefined;
 }
 
 /** What became of one path: an agreement, or why there is none. `words` has all who were asked. */
@@ -124,8 +134,7 @@ export class Catalogs {
       const { length, hashes } = found.entry;
       return { kind: 'listed', entry: { length, hashes }, rootKeys: catalog.rootKeys };
     }
-    // Of what a role that could not be read lists, nothing is known: that is not its not being there.
-    const [[, unknown] = []] = catalog.failed;
+    const unknown = catalog.unknown(path);
     return unknown === undefined ? { kind: 'absent' } : { kind: 'failed', error: unknown };
   }
 }
@@ -140,11 +149,41 @@ export async function readCatalog(
   const withdrawn = indexes.flatMap(({ entries }) =>
     entries.filter((entry) => entry.withdrawn !== undefined),
   );
+  const targets = new Map(list.targets.map((found) => [found.entry.path, found]));
+  const top = (await updater.trusted()).targets('targets');
   return {
-    targets: new Map(list.targets.map((found) => [found.entry.path, found])),
+    ...{
+      targets,
+      unknown: unknownBy(top, failed),
+    },
     indexes: new Map(indexes.map((one) => [indexPath(one.vendor, one.product), one])),
     failed,
     rootKeys: keyIdentities(root.keys, root.roles.root),
     withdrawn: new Map(withdrawn.map((entry) => [entry.path, entry])),
+  };
+}
+
+/**
+ * Of what a role that could not be read lists, nothing is known: that is not its not being there; nor of
+ * what an index withdrew. But what one vendor broke says nothing of the paths of others.
+ */
+function unknownBy(
+  top: Targets | undefined,
+  failed: ReadonlyMap<string, IronError>,
+): Catalog['unknown'] {
+  const vendors = top === undefined ? undefined : parseVendors(top.envelope.signed);
+  const roles = new Map(top?.delegations?.roles.map((role) => [role.name, role]));
+  const patternsOf = (name: string): readonly string[] | undefined => {
+    const index = productOfIndex(name);
+    if (index !== undefined) return [`${index}/*/*`];
+    const vendor = vendorOfRole(name);
+    // Below a vendor's role names begin with its own; where others name roles, one may be below any.
+    const top = roles.get(name) ?? (vendors?.has(vendor) === true ? roles.get(vendor) : undefined);
+    return top !== undefined && 'paths' in top.scope ? top.scope.paths : undefined;
+  };
+  const broken = [...failed].map(([name, error]) => ({ patterns: patternsOf(name), error }));
+  return (path) => {
+    const matches = patternMatcher(path);
+    return broken.find(({ patterns }) => patterns?.some(matches) !== false)?.error;
   };
 }

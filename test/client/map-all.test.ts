@@ -226,6 +226,28 @@ t.test('silence is no word: of a role that cannot be read nothing is known', asy
   t.match(stderr, /fleet: acme/);
 });
 
+t.test('what one vendor let expire says nothing of the drivers of another', async (t) => {
+  const sims = await three();
+  for (const sim of [sims.fleet, sims.lab]) {
+    sim.role('acme').targets = {};
+    addVendor(sim, 'beta');
+    sim.role('beta').expires = sim.expiry(-1);
+    sim.publish('targets', 'acme', 'beta');
+  }
+  const { json, pinned, place } = await scene(t, sims, { paths: ['*/*/*/*'], terminating: false });
+  const map = JSON.parse(await readFile(place('map.json'), 'utf8'));
+  const [first] = map.mapping;
+  map.mapping.push({ ...first, repositories: ['vendors'], threshold: 1 });
+  await writeFile(place('map.json'), JSON.stringify(map));
+  const { data, exit } = await json('index', ...pinned);
+  t.equal(exit, 0);
+  t.match(data.failed, [{ role: 'fleet: beta' }, { role: 'lab: beta' }]);
+  t.match(data.targets, [{ path: EDU, agreement: { agreed: ['vendors'] } }]);
+  // As who asks for the one file is answered.
+  const got = await json('get-verified', EDU, place('edu.js'));
+  t.equal(got.exit, 0, got.stderr);
+});
+
 t.test('find answers with what enough of them offer alike', async (t) => {
   const newer = [{ version: '1.0.0' }, { version: '1.1.0' }];
   const sims = {

@@ -19,10 +19,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { program } from '../../client/main.ts';
 
 const CHECKOUT = fileURLToPath(new URL('../..', import.meta.url));
 const require = createRequire(import.meta.url);
 const { bundle } = await import(new URL('../../scripts/bundle.mjs', import.meta.url).href);
+const { CLIENT_COMMANDS }: { readonly CLIENT_COMMANDS: readonly string[] } =
+  require('../../bin/launch.js');
 const bundled: {
   readonly isFresh: (root: string, name: string) => boolean;
   readonly PROGRAMS: Readonly<Record<string, string>>;
@@ -176,6 +179,28 @@ t.test(
     );
   },
 );
+
+t.test('the command after an address is the one whose code is kept', async (t) => {
+  const words = program.commands.map(({ name }) => name.split(' ')[0] as string);
+  t.same([...CLIENT_COMMANDS].sort(), [...new Set(words)].sort());
+  t.equal(CLIENT_COMMANDS.at(-1), program.addressDefault);
+
+  const root = checkout(t);
+  await bundle(root, 'client', 'client/main.ts');
+  for (const args of [
+    ['127.0.0.1:8080', 'get-verified', 'well'],
+    ['https://drivers.example', 'acme', 'well'],
+    ['https://drivers.example', 'other', 'well'],
+    ['https://drivers.example', '--json', 'well'],
+  ])
+    t.equal(command(root, args).status, 0);
+  const kept = ['client-get-verified', 'client-index', 'client'];
+  t.same(
+    codeFiles(root).sort(),
+    kept.map((name) => `${name}-${process.version}-${process.arch}.code`).sort(),
+    'one of the command, one of all that products are listed by, one of what is neither',
+  );
+});
 
 t.test('a cache that is not whole, or of another bundle, counts for none', async (t) => {
   const root = checkout(t);
