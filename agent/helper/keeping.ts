@@ -74,11 +74,12 @@ export class Keeping {
       const { domain, grantSha256 } = binding;
       const boot = await readBootId(agent.proc);
       if (socket() === undefined) return;
+      this.#names.set(device, holderName(domain));
       // First the note: a descriptor without one is believed by nobody.
       await storeNote(agent, { device, domain, grantSha256, boot, process });
       const fd = socket();
       if (fd === undefined) await removeNote(agent, device);
-      else this.#keepAs(device, domain, fd);
+      else this.#store.keep(holderName(domain), fd);
     });
   }
 
@@ -87,18 +88,17 @@ export class Keeping {
     this.#names.set(device, holderName(domain));
   }
 
-  #keepAs(device: string, domain: number, fd: number): void {
-    this.#store.keep(holderName(domain), fd);
-    this.#names.set(device, holderName(domain));
-  }
-
-  /** Its holder ended. */
+  /**
+   * Its holder ended. One that was never kept has no note: what there is then is about another process, which
+   * an earlier helper could not end.
+   */
   forget(device: string): Promise<void> {
     return this.#inTurn(device, async () => {
       const name = this.#names.get(device);
+      if (name === undefined) return;
       this.#names.delete(device);
       await removeNote(this.#agent, device);
-      if (name !== undefined) this.#store.drop(name);
+      this.#store.drop(name);
     });
   }
 

@@ -219,6 +219,29 @@ t.test(
   },
 );
 
+t.test('a holder that was never kept takes no note away, and is no news', async (t) => {
+  const { agent, store } = await play(t);
+  store.anybody = true;
+  const lost: string[] = [];
+  const make = (): Keeping =>
+    new Keeping(agent, new DescriptorStore(store.socket), (_, text) => lost.push(text));
+  const notes = (): string[] => readdirSync(join(agent.state, 'holders'));
+  await make().forget(FIRST);
+  t.same(lost, [], 'where nothing was ever written down');
+  const open = openSync('/dev/null', 'r');
+  const before = make();
+  await before.keep(FIRST, process.pid, () => open);
+  // The helper after it could not end that process: whoever asks for the device meanwhile is refused.
+  await make().forget(FIRST);
+  t.equal(notes().length, 1, 'by which a later helper ends it');
+  await before.forget(FIRST);
+  t.same(notes(), [], 'control: its own is taken away');
+  store.take();
+  t.same(store.names(), []);
+  t.same(lost, []);
+  closeSync(open);
+});
+
 t.test('a holder that ends is forgotten', async (t) => {
   const { store, start, kill, agent } = await play(t);
   await start([FIRST]);
