@@ -17,6 +17,7 @@ import { promptFiles } from '../../shared/node/prompt-files.ts';
 import type { RevocationList } from '../../shared/revocation/list.ts';
 import type { Instant } from '../../shared/time.ts';
 import { BranchWalk } from '../../shared/tuf/branch-walk.ts';
+import { formatMetadata, withFields } from '../../shared/tuf/build.ts';
 import { isBinName, rolesBelow, tooManyNested } from '../../shared/tuf/nested.ts';
 import { parseTargets, type TargetEntry, type Targets } from '../../shared/tuf/targets.ts';
 import type { BlobIndex } from '../db/blob-index.ts';
@@ -157,8 +158,8 @@ export async function examine(
 }
 
 /**
- * Roles that were submitted and may delegate, by name: those that do with what they say, the others with
- * nothing. What cannot be read is told when it is judged.
+ * Roles that were submitted and may delegate, by name: those that do with what they delegate, the others
+ * with nothing. What cannot be read is told when it is judged, and that they are too many as well.
  */
 async function plannedRoles(
   shelves: Shelves,
@@ -167,15 +168,28 @@ async function plannedRoles(
 ): Promise<Map<string, Targets | undefined>> {
   const planned = new Map<string, Targets | undefined>();
   if (own !== undefined) planned.set(vendor, own);
-  for (const one of below.filter(({ role }) => !isBinName(role))) {
+  const nested = below.filter(({ role }) => !isBinName(role));
+  if (nested.length > NESTED_LIMITS.roles) return planned;
+  /** One upload can be handed in under many names: it is read once. */
+  const read = new Map<string, Targets | undefined>();
+  for (const one of nested) {
     try {
-      const file = parseTargets(await readRoleBlob(shelves, vendor, one), one.role);
-      planned.set(one.role, file.delegations === undefined ? undefined : file);
+      if (!read.has(one.sha256))
+        read.set(one.sha256, delegating(await readRoleBlob(shelves, vendor, one), one.role));
+      planned.set(one.role, read.get(one.sha256));
     } catch (error) {
       if (!isIronError(error) || !isFinding(error)) throw error;
     }
   }
   return planned;
+}
+
+/** A role without what it lists, which need not be in memory for all of them; undefined when it delegates nothing. */
+function delegating(bytes: Uint8Array, role: string): Targets | undefined {
+  const file = parseTargets(bytes, role);
+  if (file.delegations === undefined) return undefined;
+  const { tree, signatures } = file.envelope;
+  return parseTargets(formatMetadata(withFields(tree, { targets: {} }), signatures), role);
 }
 
 async function isMoved(

@@ -4,7 +4,7 @@
  */
 
 import { IronError } from '../../shared/errors.ts';
-import { BIN_LIMITS } from '../../shared/limits.ts';
+import { BIN_LIMITS, NESTED_LIMITS } from '../../shared/limits.ts';
 import type { DelegatedRole } from '../../shared/tuf/delegations.ts';
 import {
   delegatesAlike,
@@ -13,6 +13,7 @@ import {
   keysBelow,
   parentRole,
   rolesBelow,
+  tooManyNested,
 } from '../../shared/tuf/nested.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
 import { type Check, judge, type Subject, some } from './check.ts';
@@ -155,6 +156,9 @@ function demandOwnBelow({ submission: { vendor, below = [] }, own }: Examination
     throw new IronError('E_DELEGATION', `${vendor} delegates to no role of its own`, {
       hint: 'nothing was changed; `ironport split` divides it into bins, `ironport nest` nests a role',
     });
+  const nested = below.filter(({ role }) => !isBinName(role)).length;
+  if (nested > NESTED_LIMITS.roles)
+    throw tooManyNested(vendor, `${nested} nested roles`, NESTED_LIMITS.roles);
   if (names.size !== below.length) throw new IronError('E_SCHEMA', `a ${one} was submitted twice`);
   const foreign = [...names].find((role) => {
     const isRight = parentRole(role) === vendor;

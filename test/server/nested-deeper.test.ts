@@ -2,16 +2,20 @@
 
 import t from 'tap';
 import { Expiries } from '../../server/storage/expiries.ts';
+import { BATCH_TYPE, formatBatch } from '../../shared/api/blob-batch.ts';
+import { SUBMISSION_SCHEMA, submissionReply } from '../../shared/api/upload.ts';
+import { utf8 } from '../../shared/bytes.ts';
 import { Node } from '../../shared/json/decode.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
+import { api } from '../../shared/layout.ts';
 import { NESTED_LIMITS } from '../../shared/limits.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { succinctTree } from '../../shared/tuf/build.ts';
 import { binFor, parseDelegations } from '../../shared/tuf/delegations.ts';
 import { testKey } from '../support/keys.ts';
 import type { TestArtifact } from '../support/repository.ts';
-import { ACME, asked, type Nested, nestedIn, WIFI } from './nesting.ts';
-import { running } from './support.ts';
+import { ACME, asked, type Nested, nestedIn, sha256, WIFI } from './nesting.ts';
+import { call, running } from './support.ts';
 
 const AX: Nested = { name: 'acme.wifi.ax', paths: ['acme/wifi-ax*/*/*'], signers: [testKey('ax')] };
 const USB: Nested = {
@@ -354,4 +358,30 @@ t.test('the number of nested roles is that of the whole branch', async (t) => {
     'E_QUOTA by nested: number',
   );
   t.same(it.failures, []);
+});
+
+t.test('more nested roles than one may have are refused before they are read', async (t) => {
+  const it = await running(t);
+  const { own, below, submit, findings } = asked(it);
+  t.equal(await submit(await own(1, [], [WIFI]), await below(WIFI, 1, [])), 'published');
+  // One upload under many names, in the list that is long because bins are many.
+  const [, bytes] = await below(WIFI, 2, [], { delegations: nestedIn([AX]) });
+  const body = formatBatch([{ sha256: sha256(bytes), bytes }]);
+  const headers = await it.caller.headers('POST', api.blobs, { 'content-type': BATCH_TYPE }, body);
+  t.equal((await call(it.caller.url, 'POST', api.blobs, headers, body)).status, 200);
+  const bins = Array.from({ length: NESTED_LIMITS.roles + 1 }, (_, i) => ({
+    role: `acme.wifi.n${i}`,
+    sha256: sha256(bytes),
+  }));
+  const document = { schema: SUBMISSION_SCHEMA, role: 'acme', bins };
+  const answer = await it.caller.send('POST', api.submissions, utf8(JSON.stringify(document)));
+  const { id } = submissionReply.parse(JSON.parse(answer.body.toString()));
+  const { state, error, verdicts } = await it.caller.ended(id);
+  t.match({ state, error, verdicts }, { state: 'refused', error: { code: 'E_QUOTA' } });
+  t.strictSame(
+    verdicts.map(({ check, ok }) => [check, ok]),
+    [['nested', false]],
+    'and nothing else was looked at',
+  );
+  t.same(await findings(), []);
 });
