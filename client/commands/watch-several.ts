@@ -11,7 +11,7 @@ import { mappedFolder } from '../map/mapped.ts';
 import { loadRootFile, openRepository } from '../open-repository.ts';
 import type { Repository } from '../repository.ts';
 import { type Policies, turn } from '../watch/cycle.ts';
-import { type ListedRepository, parseEvery, parseWatchList } from '../watch/list-file.ts';
+import { type ListedRepository, parseEvery, parseWatchList, placed } from '../watch/list-file.ts';
 import type { WatchedRepository } from '../watch/several.ts';
 import { loadProductPolicy } from './host-options.ts';
 import { withMapped } from './map-options.ts';
@@ -64,10 +64,16 @@ export async function withWatchList<T>(
     context,
     list.filter(({ handoff }) => handoff === undefined).map(({ name }) => name),
   );
+  const [stores, handoffs] = [context.text('store'), context.text('handoff')];
+  const all = placed(list, {
+    store: stores === undefined ? undefined : (name) => mappedFolder(stores, name),
+    handoff: handoffs === undefined ? undefined : (name) => join(handoffs, name),
+  });
   const opened: Repository[] = [];
   try {
     const watched: WatchedRepository[] = [];
-    for (const one of list) {
+    for (const [at, one] of all.entries()) {
+      const own = list[at]?.handoff;
       const repository = await openListed(context, one);
       opened.push(repository);
       await pinFrom(context, repository, one.name);
@@ -75,11 +81,7 @@ export async function withWatchList<T>(
         name: one.name,
         every: one.every ?? every,
         turn: async () =>
-          turn(
-            repository,
-            one.handoff ?? (await folderOf(context, one.name)),
-            await loadPolicies(context),
-          ),
+          turn(repository, own ?? (await folderOf(context, one.name)), await loadPolicies(context)),
       });
     }
     return await act(watched);
@@ -97,12 +99,11 @@ export async function loadPolicies(context: CommandContext): Promise<Policies> {
 }
 
 function openListed(context: CommandContext, one: ListedRepository): Promise<Repository> {
-  const base = context.text('store');
   const [address, ...mirrors] = one.addresses;
   const prefixed = (say: (text: string) => void) => (text: string) => say(`${one.name}: ${text}`);
   return openRepository({
     ...{ address, mirrors, env: context.env, signal: context.signal },
-    store: one.store ?? (base === undefined ? undefined : mappedFolder(base, one.name)),
+    store: one.store,
     onNotice: prefixed((text) => context.ui.warn(text)),
     onMirrorLeft: prefixed((text) => context.ui.note(text)),
   });

@@ -58,8 +58,28 @@ function read(node: Node): ListedRepository[] {
   const entries = node.get('repositories').entries(MAP_LIMITS.repositories);
   if (entries.length === 0) throw node.get('repositories').error('at least one is expected');
   const listed = entries.map(([name, value]) => readOne(parseRepositoryName(name), value));
-  for (const field of ['store', 'handoff'] as const) demandApart(node, listed, field);
+  for (const field of ['store', 'handoff'] as const) demandApart(listed, field);
   return listed;
+}
+
+/** Where those go that name no folder of their own: below a folder of all of them, by their names. */
+export interface Bases {
+  readonly store: ((name: string) => string) | undefined;
+  readonly handoff: ((name: string) => string) | undefined;
+}
+
+/** The list with every folder in it that is known. `E_CONFIG` when two have the same one. */
+export function placed(
+  listed: readonly ListedRepository[],
+  { store, handoff }: Bases,
+): readonly ListedRepository[] {
+  const all = listed.map((one) => ({
+    ...one,
+    store: one.store ?? store?.(one.name),
+    handoff: one.handoff ?? handoff?.(one.name),
+  }));
+  for (const field of ['store', 'handoff'] as const) demandApart(all, field);
+  return all;
 }
 
 function readOne(name: string, node: Node): ListedRepository {
@@ -88,18 +108,17 @@ function text(node: Node, what: string): string {
 }
 
 /** Two that share a folder would each undo what the other does. */
-function demandApart(
-  node: Node,
-  listed: readonly ListedRepository[],
-  field: 'store' | 'handoff',
-): void {
+function demandApart(listed: readonly ListedRepository[], field: 'store' | 'handoff'): void {
   const seen = new Map<string, string>();
   for (const one of listed) {
     if (one[field] === undefined) continue;
     const place = resolve(one[field]);
     const other = seen.get(place);
     if (other !== undefined)
-      throw node.error(`${one.name} and ${other} have the same ${field}: ${place}`);
+      throw new IronError('E_CONFIG', `${one.name} and ${other} have the same ${field}: ${place}`, {
+        why: 'each would undo what the other does',
+        hint: 'nothing was changed; give each repository of the list a folder of its own',
+      });
     seen.set(place, one.name);
   }
 }

@@ -263,6 +263,16 @@ t.test('a list that is none is refused before anybody is asked', async (t) => {
 
   const { place, watch, served } = await scene(t);
   const asked = [...served.values()].map(({ log }) => log.length);
+  for (const [field, of] of [
+    ['handoff', place('handoff', 'b')],
+    ['store', place('store', 'repositories', 'b')],
+  ] as const) {
+    // The one says which folder, which is the other's by its name.
+    const shared = listed({ a: { ...one, [field]: of }, b: one });
+    await writeFile(place('list.json'), shared);
+    const { error } = await watch('list');
+    t.match(error, { code: 'E_CONFIG', message: new RegExp(`b and a have the same ${field}`) });
+  }
   await writeFile(place('list.json'), '{}');
   t.equal((await watch('list')).error.code, 'E_CONFIG');
   for (const more of [
