@@ -89,6 +89,22 @@ t.test('what grows faster is not begun, by whichever way it grows', async (t) =>
   }
 });
 
+t.test('looking for one long text in another counts by their lengths', async (t) => {
+  const { holds } = compileExpression(`${P}.all(p, !p.name.contains(p.version))`);
+  const version = `${'a'.repeat(1024)}b${'a'.repeat(1023)}`;
+  const package_ = { name: 'a'.repeat(4096), version };
+  const long = (count: number): JsonObject => ({
+    ...facts(0),
+    sbom: { packages: Array(count).fill(package_) },
+  });
+  t.throws(() => holds(long(1000)), { code: 'E_POLICY', context: { reason: 'expression-cost' } });
+  t.ok(holds(long(10)));
+  t.ok(compileExpression(`${P}.all(p, !p.name.contains("left-pad"))`).holds(long(5000)));
+  t.ok(
+    compileExpression(`${P}.all(p, !p.name.lowerAscii().contains("left-pad"))`).holds(facts(5000)),
+  );
+});
+
 t.test('the variable of a loop is what it goes over, whatever its name is', async (t) => {
   const named = `${P}.all(artifact, artifact.name.startsWith("package-")) && artifact.vendor == "acme"`;
   t.ok(compileExpression(named).holds(facts(3)));

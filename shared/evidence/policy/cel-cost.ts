@@ -10,7 +10,8 @@ import { POLICY_LIMITS } from '../../limits.ts';
 
 /** Our copy of an expression's tree: what the evaluator does to its own is its business. */
 export type Tree =
-  | { readonly kind: 'literal' }
+  /** Of a text its length; of anything else 0. */
+  | { readonly kind: 'literal'; readonly length: number }
   | { readonly kind: 'name'; readonly name: string }
   | { readonly kind: 'member'; readonly of: Tree; readonly name: string }
   | { readonly kind: 'compare'; readonly isIn: boolean; readonly parts: readonly Tree[] }
@@ -19,7 +20,7 @@ export type Tree =
   | { readonly kind: 'sum'; readonly parts: readonly Tree[] }
   | { readonly kind: 'list'; readonly parts: readonly Tree[] }
   /** Yields one value that is neither list nor map. */
-  | { readonly kind: 'scalar'; readonly parts: readonly Tree[] }
+  | { readonly kind: 'scalar'; readonly parts: readonly Tree[]; readonly isSearch?: boolean }
   | { readonly kind: 'other'; readonly parts: readonly Tree[] };
 
 interface Loop {
@@ -38,7 +39,12 @@ interface Scope {
   /** Bounds of what nothing is known of: values in it, and entries of one list. */
   readonly values: number;
   readonly items: number;
+  /** And characters of one text. */
+  readonly text: number;
 }
+
+/** Characters that are compared in the time of one step. */
+const CHARACTERS_IN_STEP = 4096;
 
 /** At most so many steps. `E_POLICY` (expression-cost) for a text that is too long to be shown. */
 export function stepsOf(tree: Tree, facts: JsonObject): number {
@@ -46,7 +52,8 @@ export function stepsOf(tree: Tree, facts: JsonObject): number {
   // Each `+`, all of which stand outside of loops, can add the longest once more.
   const times = 1 + sumsIn(tree);
   const items = Math.max(longest, POLICY_LIMITS.expressionNodes) * times;
-  return steps(tree, { facts, variables: new Map(), values: values * times, items });
+  const text = Math.max(POLICY_LIMITS.text, POLICY_LIMITS.expression) * times;
+  return steps(tree, { facts, variables: new Map(), values: values * times, items, text });
 }
 
 /** What a plain path such as `sbom.packages` leads to. */
@@ -78,8 +85,24 @@ function steps(tree: Tree, scope: Scope): number {
         steps(tree.over, scope) + itemsOf(tree.over, scope) * all(tree.body, within(tree, scope))
       );
     default:
-      return all(tree.parts);
+      return all(tree.parts) + searchOf(tree, scope);
   }
+}
+
+/** A text is looked for at each character of the other, and may differ at the last of its own. */
+function searchOf(tree: Tree, scope: Scope): number {
+  if (tree.kind !== 'scalar' || tree.isSearch !== true) return 0;
+  const [text, wanted] = tree.parts as [Tree, Tree];
+  return Math.ceil((textOf(text, scope) * textOf(wanted, scope)) / CHARACTERS_IN_STEP);
+}
+
+/** Characters of the text that a tree yields. */
+function textOf(tree: Tree, scope: Scope): number {
+  if (tree.kind === 'literal') return tree.length;
+  if (tree.kind === 'sum') return tree.parts.reduce((sum, one) => sum + textOf(one, scope), 0);
+  const found = factsAt(tree, scope);
+  if (found === undefined) return scope.text;
+  return largest(found, (value) => (typeof value === 'string' ? value.length : 1));
 }
 
 /** What holds in the body of a loop. */

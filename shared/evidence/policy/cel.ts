@@ -83,7 +83,8 @@ function nodesIn(args: unknown): AstNode[] {
 
 function copy(node: AstNode, inLoop: boolean): Tree {
   const { op, args } = node;
-  if (op === 'value') return { kind: 'literal' };
+  if (op === 'value')
+    return { kind: 'literal', length: typeof args === 'string' ? args.length : 0 };
   if (op === 'id') return { kind: 'name', name: String(args) };
   const all = (nodes: readonly AstNode[], loop = inLoop): Tree[] =>
     nodes.map((one) => copy(one, loop));
@@ -102,7 +103,7 @@ function copy(node: AstNode, inLoop: boolean): Tree {
       };
     }
     if (!known.has(name)) throw unusable(`the function ${name} is not available`);
-    return { kind: 'scalar', parts: all(nodes) };
+    return { kind: 'scalar', parts: all(nodes), isSearch: name === 'contains' };
   }
   if (!OPERATORS.has(op)) throw unusable(`the operator ${op} is not available`);
   // One after another, loops that double what they are given would make any amount of it.
