@@ -4,6 +4,7 @@
 // a test starts, for the coverage that this project does not ask for, and the programs under test
 // paid for it: the whole suite took half as long again (measured: 372 s, and 243 s without).
 import { spawn } from 'node:child_process';
+import { relative } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
@@ -21,7 +22,10 @@ const KEPT = 64 * 1024 * 1024;
 
 /** What is asked a second time: no more of a run, since many that fail do not fail by chance. */
 const AGAIN_FILES = 2;
-/** What these find by chance (a kill, a fault, a power cut at a random instant) is what they are for. */
+/**
+ * What these find by chance (a kill, a fault, a power cut at a random instant) is what they are for.
+ * By their names in the checkout, whatever the checkout itself is called.
+ */
 const NEVER_AGAIN = /kill|crash|fault|power|disk|processes|store|attack|fuzz/;
 
 /**
@@ -61,7 +65,7 @@ async function askAgain(all) {
   if (failed.length > AGAIN_FILES) return [];
   const unsteady = [];
   for (const one of failed) {
-    if (NEVER_AGAIN.test(one.file)) continue;
+    if (NEVER_AGAIN.test(relative('', one.file))) continue;
     console.log(`again, alone: ${one.file}`);
     const found = await runFile(one.file);
     if (found.failed > 0) {
