@@ -1,5 +1,6 @@
 /** Every case of the lab, in the order in which it runs. */
 
+import { adoptions } from './adopt.ts';
 import { brakeFigures } from './brake-figures.ts';
 import { brakeByFaults } from './brake-figures-fault.ts';
 import { BACKENDS, type Backend, type KernelKind, type LabCase } from './case.ts';
@@ -39,6 +40,7 @@ export const CASES: readonly LabCase[] = [
   ...sriov,
   ...brakeFigures,
   ...hostileFronts,
+  ...adoptions,
   ...brakeByFaults,
   ...watching,
   ...levels,
