@@ -10,7 +10,7 @@ import { runFiles } from './test/run-files.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 // Slow, or in want of a machine of their own: these run when a filter names them. .ci/run does.
-const HEAVY_FOLDERS = ['test/lab/', 'test/heavy/', 'test/e2e-heavy/', 'test/crash-heavy/'];
+const HEAVY_FOLDERS = ['test/heavy/', 'test/e2e-heavy/', 'test/crash-heavy/'];
 const NOT_TESTS = ['test/vectors/', 'test/support/'];
 
 /** @type {readonly {name: string, script: string, args: string[]}[]} */

@@ -130,8 +130,8 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'agent/hold.ts',
-        from: "if (level === 'soft') await holdFrozen(holding, log, end);",
-        to: '',
+        from: "if (level === 'soft' && isStopped) await holdFrozen(holding, log, end);",
+        to: "if (level === 'soft' && isStopped) {}",
       },
     ],
   },
