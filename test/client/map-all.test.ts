@@ -2,7 +2,6 @@
 
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { program } from '../../client/main.ts';
 import { gravest } from '../../client/map/worst.ts';
@@ -13,8 +12,9 @@ import { addArtifact, addVendor, EDU } from '../support/artifact.ts';
 import { TODAY } from '../support/clock.ts';
 import { addProduct, type Release } from '../support/product.ts';
 import { documentOf, runInProcess } from '../support/program.ts';
-import { type Served, serve } from '../support/serve.ts';
+import type { Served } from '../support/serve.ts';
 import { Simulator } from '../support/simulator.ts';
+import { mapOf } from './map-support.ts';
 
 const DEVICE = ['--device', 'PCI:0x1234:0x11e8'];
 const bad = { at: TODAY, reason: 'loses writes' };
@@ -28,28 +28,7 @@ async function product(name: string, releases: readonly Release[]): Promise<Simu
 }
 
 async function scene(t: Test, sims: Readonly<Record<string, Simulator>>, change: object = {}) {
-  const folder = t.testdir({ store: {}, roots: {} });
-  const place = (...names: string[]): string => join(folder, ...names);
-  const served = new Map<string, Served>();
-  for (const [name, sim] of Object.entries(sims)) {
-    const one = await serve(sim);
-    served.set(name, one);
-    t.teardown(() => one.close());
-    await writeFile(place('roots', `${name}.json`), sim.roots.get(1) as Uint8Array);
-  }
-  const map = {
-    repositories: Object.fromEntries([...served].map(([name, { url }]) => [name, [url]])),
-    mapping: [
-      {
-        paths: ['acme/*/*/*'],
-        repositories: Object.keys(sims),
-        threshold: 2,
-        terminating: true,
-        ...change,
-      },
-    ],
-  };
-  await writeFile(place('map.json'), JSON.stringify(map));
+  const { folder, place, served } = await mapOf(t, sims, change);
   const args = ['--map', place('map.json'), '--store', place('store')];
   const run = (...argv: string[]) => runInProcess(program, [...argv, ...args], { HOME: folder });
   return {

@@ -2,7 +2,6 @@
 
 import { existsSync, readdirSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { isIronError, openMapped, parseMapFile } from '../../client/index.ts';
 import { program } from '../../client/main.ts';
@@ -13,8 +12,9 @@ import { TODAY } from '../support/clock.ts';
 import { addProduct } from '../support/product.ts';
 import { documentOf, runInProcess } from '../support/program.ts';
 import { addRevocations, testList } from '../support/revocations.ts';
-import { type Served, serve } from '../support/serve.ts';
+import type { Served } from '../support/serve.ts';
 import { digest, Simulator } from '../support/simulator.ts';
+import { mapOf } from './map-support.ts';
 
 const DRIVER = utf8('driver');
 
@@ -27,28 +27,7 @@ async function repository(name: string, bytes: Uint8Array | null = DRIVER): Prom
 }
 
 async function scene(t: Test, sims: Readonly<Record<string, Simulator>>, change: object = {}) {
-  const folder = t.testdir({ store: {}, roots: {} });
-  const place = (...names: string[]): string => join(folder, ...names);
-  const served = new Map<string, Served>();
-  for (const [name, sim] of Object.entries(sims)) {
-    const one = await serve(sim);
-    served.set(name, one);
-    t.teardown(() => one.close());
-    await writeFile(place('roots', `${name}.json`), sim.roots.get(1) as Uint8Array);
-  }
-  const map = {
-    repositories: Object.fromEntries([...served].map(([name, { url }]) => [name, [url]])),
-    mapping: [
-      {
-        paths: ['acme/*/*/*'],
-        repositories: Object.keys(sims),
-        threshold: 2,
-        terminating: true,
-        ...change,
-      },
-    ],
-  };
-  await writeFile(place('map.json'), JSON.stringify(map));
+  const { folder, map, place, served } = await mapOf(t, sims, change);
   const args = ['--map', place('map.json'), '--roots', place('roots'), '--store', place('store')];
   return {
     ...{ map, place, served },
