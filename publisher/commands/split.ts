@@ -14,6 +14,7 @@ import { keyIdentities } from '../../shared/tuf/role.ts';
 import type { Targets } from '../../shared/tuf/targets.ts';
 import { apart, publishedBranch, sendRoles } from '../branch.ts';
 import { countOf, isComplete, leaveWaiting, waitingData, waitingText } from '../co-sign.ts';
+import { fittingBits } from '../fitting-bins.ts';
 import { handIn, signRole } from '../hand-in.ts';
 import type { Base } from '../rebase/base.ts';
 import { loadBelow } from '../rebase/below.ts';
@@ -38,9 +39,13 @@ export const split: CommandSpec = {
   summary:
     'divide the own role, or a nested one, into hash bins, so that a publication costs the same at any size',
   description:
-    'With N bins (TAP 15) a publication signs and sends the bins that change and nothing else. N is a power of two; about a hundred targets a bin are good. N of 1 puts everything back into one file. Bins of an earlier number stay in the snapshot for ever. With the number that there is, the bins are signed anew by the keys that are here, once after an exchange of keys. What other keys must sign, too, waits at the service (`ironport pending`), up to 512 files together.',
+    'With N bins (TAP 15) a publication signs and sends the bins that change and nothing else. N is a power of two; --targets chooses it by how large the role will become, so that snapshot and bins together are short. N of 1 puts everything back into one file. Bins of an earlier number stay in the snapshot for ever. With the number that there is, the bins are signed anew by the keys that are here, once after an exchange of keys. What other keys must sign, too, waits at the service (`ironport pending`), up to 512 files together.',
   options: [
-    { flags: '--bins <n>', description: 'how many bins: 1, 2, 4 … 16384', required: true },
+    { flags: '--bins <n>', description: 'how many bins: 1, 2, 4 … 16384' },
+    {
+      flags: '--targets <n>',
+      description: 'in place of --bins: as many as suit a role of that many targets',
+    },
     { flags: '--role <name>', description: 'a nested role, in place of the own one: VENDOR.NAME' },
     REPOSITORY_OPTION,
     DIR_OPTION,
@@ -48,7 +53,10 @@ export const split: CommandSpec = {
     { flags: '--adopt', description: 'divide what is published although it was not signed here' },
     PASSPHRASE_OPTION,
   ],
-  examples: ['ironport split --bins 256 --repository http://127.0.0.1:8080 --dir acme'],
+  examples: [
+    'ironport split --bins 256 --repository http://127.0.0.1:8080 --dir acme',
+    'ironport split --targets 100000 --repository http://127.0.0.1:8080 --dir acme',
+  ],
   schema: 'ironport/split/v1',
   run: (context) => withSession(context, splitRole),
 };
@@ -56,7 +64,7 @@ export const split: CommandSpec = {
 async function splitRole(session: Session): Promise<CommandResult> {
   const { context, config, dir } = session;
   const { vendor } = config;
-  const bits = bitsOf(context.need('bins'));
+  const bits = wantedBits(context.text('bins'), context.text('targets'));
   const it = await toDivide(session);
   const { name, file, base } = it;
   const nested = file.delegations?.roles ?? [];
@@ -173,11 +181,21 @@ function haveKeysOf({ keys }: ToDivide, bins: SuccinctRoles, here: readonly Publ
   );
 }
 
-/** The length of the bins' numbers. `E_USAGE`. */
-function bitsOf(text: string): number {
-  const bits = Math.log2(Number(text));
-  if (/^\d{1,6}$/.test(text) && Number.isInteger(bits) && bits <= BIN_LIMITS.bits) return bits;
-  throw new IronError('E_USAGE', `not a number of bins: ${text}`, {
+/** The length of the bins' numbers, given as --bins or by way of --targets. `E_USAGE`. */
+function wantedBits(bins: string | undefined, targets: string | undefined): number {
+  if (bins === undefined && targets !== undefined) {
+    if (/^\d{1,10}$/.test(targets)) return fittingBits(Number(targets));
+    throw new IronError('E_USAGE', `not a number of targets: ${targets}`, {
+      hint: 'nothing was signed; give how many the role will list, such as 100000',
+    });
+  }
+  if (bins === undefined || targets !== undefined)
+    throw new IronError('E_USAGE', 'how many bins is said once, by --bins or by --targets', {
+      hint: 'nothing was signed; --targets 100000 chooses what suits so many',
+    });
+  const bits = Math.log2(Number(bins));
+  if (/^\d{1,6}$/.test(bins) && Number.isInteger(bits) && bits <= BIN_LIMITS.bits) return bits;
+  throw new IronError('E_USAGE', `not a number of bins: ${bins}`, {
     hint: `nothing was signed; give a power of two, at most ${2 ** BIN_LIMITS.bits}`,
   });
 }

@@ -65,7 +65,7 @@ t.test('split: every entry goes into its bin, and the own role lists none', asyn
   const own = parseTargets(await metadata('2.acme.json'), 'acme');
   t.same(own.paths(), []);
   t.match(own.delegations?.succinct, { bitLength: 2, namePrefix: 'acme.b2' });
-  const listed = (await snapshot()).roles;
+  const { version, roles: listed } = await snapshot();
   t.same(
     ['0', '1', '2', '3'].map((bin) => listed.get(`acme.b2-${bin}`)?.version),
     [1, 1, 1, 1],
@@ -75,6 +75,14 @@ t.test('split: every entry goes into its bin, and the own role lists none', asyn
   t.equal((await ironport('split', '--bins', '4', ...at())).error?.code, 'E_NOTHING_TO_DO');
   for (const bins of ['3', '0', '32768', 'x'])
     t.equal((await ironport('split', '--bins', bins, ...at())).error?.code, 'E_USAGE', bins);
+  for (const said of [
+    [],
+    ['--targets', '-1'],
+    ['--targets', 'x'],
+    ['--bins', '4', '--targets', '9'],
+  ])
+    t.equal((await ironport('split', ...said, ...at())).error?.code, 'E_USAGE', said.join(' '));
+  t.equal((await snapshot()).version, version, 'none of these changed anything');
 });
 
 t.test('a publication touches the bins of its paths and nothing else', async (t) => {
@@ -206,9 +214,12 @@ t.test('a line of a list states what the options of publish do', async (t) => {
 t.test('divided again and put together: roles stay in the snapshot', async (t) => {
   t.match((await vendor('split', '--bins', '8', ...at())).data, { bins: 8, targets: 78 });
   t.equal(await verify('acme/edu/1.0.0/driver.bin'), 'ok');
+  t.match((await vendor('split', '--targets', '30', ...at())).data, { bins: 16, targets: 78 });
+  t.equal(await verify('acme/many/1.0.0/many-11.bin'), 'ok');
+  t.equal((await ironport('split', '--targets', '30', ...at())).error?.code, 'E_NOTHING_TO_DO');
   t.match((await vendor('split', '--bins', '1', ...at())).data, { bins: 1, targets: 78 });
   const listed = (await snapshot()).roles;
-  for (const role of ['acme.b2-3', 'acme.b3-7']) t.ok(listed.has(role), role);
+  for (const role of ['acme.b2-3', 'acme.b3-7', 'acme.b4-f']) t.ok(listed.has(role), role);
   t.equal(await verify('acme/many/1.0.0/many-3.bin'), 'ok');
   const before = listed.get('acme.b2-3')?.version as number;
   await vendor('split', '--bins', '4', ...at());
