@@ -1,6 +1,6 @@
 /** What can be known and opened of a driver before its device is touched. */
 
-import { closeSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { IronError } from '../shared/errors.ts';
 import { acceptedFile, agentState } from '../shared/layout.ts';
 import type { DeviceIdentity } from '../shared/manifest/device.ts';
@@ -15,7 +15,7 @@ import {
 import type { Agent } from './agent.ts';
 import type { Accepted } from './entry.ts';
 import type { Runtime } from './host/launch.ts';
-import { openMeasured, sealProgram } from './host/sealed.ts';
+import { openMeasured, openRegularSync, sealProgram } from './host/sealed.ts';
 
 /** A driver that could be started; `close` when it was, or will not be. */
 export interface PreparedRun {
@@ -33,7 +33,8 @@ export interface PreparedRun {
 
 /**
  * Opens and measures what runs. `E_POLICY` when the fleet's policy runs no such driver, `E_HASH` when
- * the artifact or a file of its runtime is not what was named, `E_IO` when it cannot be read.
+ * the artifact or a file of its runtime is not what was named, `E_NOT_FOUND` when it is not there, `E_IO`
+ * when it is no file or cannot be read.
  */
 export function prepareRun(
   agent: Agent,
@@ -69,7 +70,7 @@ export function prepareRun(
   };
   try {
     const place = `${agentState.accepted(artifact.path)}/${acceptedFile.artifact}`;
-    const source = openSync(agent.place(place), 'r');
+    const source = openRegularSync(agent.place(place));
     opened.push(source);
     const program = sealProgram(source, artifact);
     opened.push(program);

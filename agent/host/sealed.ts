@@ -4,8 +4,10 @@
  */
 
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { IronError } from '../../shared/errors.ts';
+import { fromErrno, isErrno } from '../../shared/node/errno.ts';
+import { kindOf } from '../../shared/node/files.ts';
 import { libc, SEALS } from './libc.ts';
 
 export interface Measured {
@@ -38,15 +40,34 @@ export function sealProgram(source: number, expected: Measured): number {
 
 /** A file that stays where it is: opened once, compared, and used by its descriptor from then on. */
 export function openMeasured(path: string, sha256: string): number {
-  const fd = openSync(path, 'r');
+  const fd = openRegularSync(path);
   try {
-    if (!fstatSync(fd).isFile()) throw new IronError('E_IO', `${path} is not a file`);
     requireDigest(fd, { sha256 }, path);
     return fd;
   } catch (error) {
     closeSync(fd);
     throw error;
   }
+}
+
+/** A descriptor of a regular file, for reading. `E_NOT_FOUND`; `E_IO` when it is anything else. */
+export function openRegularSync(path: string): number {
+  let fd: number;
+  try {
+    // Without O_NONBLOCK a pipe that nobody writes to would hold up the agent, and every brake.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if (!isErrno(error)) throw error;
+    throw fromErrno(error, path, error.code === 'ENOENT' ? 'E_NOT_FOUND' : undefined);
+  }
+  const found = fstatSync(fd);
+  if (found.isFile()) return fd;
+  closeSync(fd);
+  throw new IronError('E_IO', `${path} is not a regular file`, {
+    why: `it is ${kindOf(found)}`,
+    hint: 'nothing was run; accept the driver again, or correct the path in the fleet policy',
+    context: { path, kind: kindOf(found) },
+  });
 }
 
 /** Up to one byte more than `length`, so that what is longer is seen to be. */

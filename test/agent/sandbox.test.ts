@@ -1,5 +1,6 @@
 /** The filter as a kernel would run it, over every call; the launcher's calls; what is looked at. */
 
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   closeSync,
@@ -348,5 +349,12 @@ t.test('the bytes that run are the bytes that were measured', async (t) => {
     t.throws(() => seal(other), { code: 'E_HASH' }, `${other.length} bytes`);
   t.throws(() => seal(bytes, { ...expected, length: bytes.length - 1 }), { code: 'E_HASH' });
   t.throws(() => seal(bytes, { ...expected, length: bytes.length + 1 }), { code: 'E_HASH' });
-  t.throws(() => openMeasured(folder, expected.sha256), /not a file/);
+  t.throws(() => openMeasured(folder, expected.sha256), {
+    code: 'E_IO',
+    message: /not a regular file/,
+  });
+  t.throws(() => openMeasured(join(folder, 'none'), expected.sha256), { code: 'E_NOT_FOUND' });
+  const pipe = join(folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  t.throws(() => openMeasured(pipe, expected.sha256), { code: 'E_IO', why: 'it is a pipe' });
 });

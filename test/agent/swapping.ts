@@ -2,7 +2,7 @@
 
 import { equal } from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cpSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export type SwapKind = 'file' | 'link' | 'folder link';
@@ -16,6 +16,19 @@ export interface Swapping {
   readonly evil: Uint8Array;
   /** An empty folder on the same file system. */
   readonly aside: string;
+}
+
+/**
+ * What a path leads to at this moment, to somebody who does not ask what it is. `undefined` when that
+ * is no file: the kernel may follow a link that is being taken away as an empty one, to its folder.
+ */
+export function lookAt(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EISDIR') return undefined;
+    throw error;
+  }
 }
 
 /** In a process of its own: says that it began when both were there once. */
