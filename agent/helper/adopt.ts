@@ -8,7 +8,7 @@ import { closeSync, fstatSync, readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import process from 'node:process';
-import { asIronError } from '../../shared/errors.ts';
+import { asIronError, type IronError } from '../../shared/errors.ts';
 import { AGENT_LIMITS } from '../../shared/limits.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 import type { Agent } from '../agent.ts';
@@ -18,6 +18,7 @@ import { findHolders } from '../host/holders.ts';
 import { readBootId } from '../host/host-facts.ts';
 import { endGroupsIn, type LeftGroup } from '../host/left-groups.ts';
 import { libc } from '../host/libc.ts';
+import { descriptorOf } from '../host/peer.ts';
 import { type OtherProcess, openProcess } from '../host/process.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import { askHolder } from './ask-holder.ts';
@@ -87,12 +88,12 @@ export async function adopt(adopting: Adopting): Promise<Adoption> {
   const boot = await readBootId(agent.proc);
   const looked = await Promise.all(notes.map((note) => lookAt(adopting, note, boot)));
   const facts = looked.map((one) => one.facts);
-  const holders = new Map(looked.map(({ facts: { note }, holder }) => [note, holder]));
+  const found = new Map(looked.map((one) => [one.facts.note, one]));
   const own = { boot, user: process.getuid?.() ?? 0 };
   const judged = judgePassed(passed.map(factsOf), facts, own);
 
   const isIt = await Promise.all(
-    judged.candidates.map((one) => takeOver(adopting, one, holders.get(one.note))),
+    judged.candidates.map((one) => takeOver(adopting, one, found.get(one.note)?.holder)),
   );
   const adopted = judged.candidates.filter((_, i) => isIt[i] === true).map(({ note }) => note);
   const wrong = judged.candidates.filter((_, i) => isIt[i] !== true);
@@ -100,7 +101,7 @@ export async function adopt(adopting: Adopting): Promise<Adoption> {
     ...judged.refused,
     ...wrong.map((one) => ({ why: 'answer', ...one }) as const),
   ];
-  await Promise.all(refused.map((one) => refuse(adopting, one, one.note && holders.get(one.note))));
+  await Promise.all(refused.map((one) => refuse(adopting, one, one.note && found.get(one.note))));
   await Promise.all(damaged.map((device) => forget(adopting, device)));
   const kept = new Set(adopted.map(({ device }) => device));
   const left = await endLeft(adopting, kept);
@@ -135,7 +136,7 @@ async function takeOver(
     says.device !== device ||
     says.grantSha256 !== grantSha256
   ) {
-    await bidFarewell(socket);
+    bidFarewell(socket);
     return false;
   }
   keeping?.takeOver(device, domain);
@@ -150,8 +151,10 @@ async function takeOver(
 
 interface Looked {
   readonly facts: NoteFacts;
-  /** The very one that was written down. */
+  /** The very one that was written down; undefined when it is gone, */
   readonly holder: OtherProcess | undefined;
+  /** or may be there, and cannot be got hold of. */
+  readonly error: IronError | undefined;
 }
 
 async function lookAt(
@@ -159,14 +162,20 @@ async function lookAt(
   note: HolderNote,
   boot: string,
 ): Promise<Looked> {
-  // A number of another boot is anybody's.
-  const holder = note.boot === boot ? await openProcess(note.process) : undefined;
+  let holder: OtherProcess | undefined;
+  let error: IronError | undefined;
+  try {
+    // A number of another boot is anybody's.
+    if (note.boot === boot) holder = await openProcess(note.process);
+  } catch (thrown) {
+    error = asIronError(thrown);
+  }
   const binding = await loadBinding(agent, note.device).catch(() => undefined);
   const seen = holder && {
     user: userOf(holder.pid, agent.proc),
     holdsDevice: (await opened(note.device)).includes(holder.pid),
   };
-  return { facts: { note, binding, process: seen }, holder };
+  return { facts: { note, binding, process: seen }, holder, error };
 }
 
 /** proc_pid_status(5), the effective one; -1 when it is gone. */
@@ -194,18 +203,19 @@ function factsOf({ fd, name }: Passed): PassedFacts {
 async function refuse(
   { agent, keeping, onSaid, seconds }: Adopting,
   { why, passed, note }: Refused,
-  holder: OtherProcess | undefined,
+  found: Looked | undefined,
 ): Promise<void> {
   const device = note?.device ?? passed?.name ?? '';
   onSaid(device, `not taken over: ${why}`);
   if (passed !== undefined) {
     // Who answered wrongly has heard it by now, and its descriptor is closed.
-    if (why !== 'answer') await letGoOf(passed.fd);
+    if (why !== 'answer') letGoOf(passed.fd);
     keeping?.drop(passed.name);
   }
   if (note === undefined) return;
   try {
-    await holder?.end(seconds);
+    if (found?.error !== undefined) throw found.error;
+    await found?.holder?.end(seconds);
   } catch (error) {
     onSaid(device, asIronError(error).message);
     // It may still hold the device: what was written down is what a later helper ends it by.
@@ -222,21 +232,20 @@ async function forget(
   await removeNote(agent, device).catch((error) => onSaid(device, asIronError(error).message));
 }
 
-/** shutdown(2): whoever is at the other end hears it, whatever copies somebody else keeps. */
-async function bidFarewell(socket: Socket): Promise<void> {
-  await new Promise<void>((resolve) => socket.once('close', resolve).end(() => resolve()));
+/**
+ * Whoever is at the other end hears that nobody is here, whatever copies somebody else keeps. Node would
+ * first wait until all that was written is taken, which who never reads does not do.
+ */
+function bidFarewell(socket: Socket): void {
+  const fd = descriptorOf(socket);
+  if (fd !== undefined) libc().endWriting(fd);
   socket.destroy();
 }
 
-async function letGoOf(fd: number): Promise<void> {
+function letGoOf(fd: number): void {
   if (fd < 0) return;
-  if (!libc().isStream(fd)) {
-    closeSync(fd);
-    return;
-  }
-  const socket = new Socket({ fd, readable: true, writable: true });
-  socket.on('error', () => {});
-  await bidFarewell(socket);
+  if (libc().isStream(fd)) libc().endWriting(fd);
+  closeSync(fd);
 }
 
 function adoptedEvent({ device, domain, process: { pid } }: HolderNote): AuditEvent {

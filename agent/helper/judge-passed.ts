@@ -24,7 +24,7 @@ export type NotAdopted =
   | 'missing'
   /** The descriptor is no socket to anybody. */
   | 'kind'
-  /** The process is gone, or it is another one, or another user's. */
+  /** The process is gone, or it is another one, or another user's, or not to be got hold of. */
   | 'process'
   /** It does not have the device open. */
   | 'device'

@@ -42,6 +42,11 @@ export interface Libc {
   datagrams(): number;
   /** Sends what `header`, a struct msghdr, leads to; never waits (`EAGAIN`). */
   sendMessage(fd: number, header: Uint8Array): void;
+  /**
+   * Tells the other end of a socket that nothing more comes (shutdown(2), SHUT_WR), by whatever copy of
+   * it; waits for nothing, and is no news where the other end is gone.
+   */
+  endWriting(fd: number): void;
   /** Whether `fd` is one end of a Unix socket for streams. */
   isStream(fd: number): boolean;
   /**
@@ -85,6 +90,7 @@ const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
+const SHUT_WR = 1;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 const F_ADD_SEALS = 1033;
@@ -119,6 +125,7 @@ function load(): Libc {
   const eventfd = library.func('int eventfd(unsigned int initial, int flags)');
   const socket = library.func('int socket(int domain, int type, int protocol)');
   const sendmsg = library.func('int64_t sendmsg(int fd, void *message, int flags)');
+  const shutdown = library.func('int shutdown(int fd, int how)');
 
   const checked = (result: number, syscall: string): number => {
     if (result < 0) throw errnoError(koffi.errno(), syscall);
@@ -189,6 +196,10 @@ function load(): Libc {
     datagrams: () => checked(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'socket'),
     sendMessage: (fd, header) =>
       void checked(Number(sendmsg(fd, header, MSG_DONTWAIT | MSG_NOSIGNAL)), 'sendmsg'),
+    endWriting(fd) {
+      if (shutdown(fd, SHUT_WR) === 0 || koffi.errno() === os.constants.errno.ENOTCONN) return;
+      throw errnoError(koffi.errno(), 'shutdown');
+    },
     isStream(fd) {
       try {
         const [domain, type] = [option(fd, SO_DOMAIN), option(fd, SO_TYPE)];

@@ -3,7 +3,7 @@
 import { closeSync } from 'node:fs';
 import os from 'node:os';
 import { AGENT_LIMITS } from '../../shared/limits.ts';
-import { isErrno } from '../../shared/node/errno.ts';
+import { fromErrno, isErrno } from '../../shared/node/errno.ts';
 import { notEnded } from './cgroup.ts';
 import { libc } from './libc.ts';
 import { readProc } from './proc.ts';
@@ -36,7 +36,10 @@ export async function processName(pid: number, proc = '/proc'): Promise<ProcessN
   return started !== undefined && /^[0-9]+$/.test(started) ? { pid, started } : undefined;
 }
 
-/** The very process of that name, or undefined when it is gone. */
+/**
+ * The very process of that name, or undefined when it is gone. `E_IO` where that cannot be told: it may be
+ * there still.
+ */
 export async function openProcess({
   pid,
   started,
@@ -45,9 +48,13 @@ export async function openProcess({
   try {
     fd = libc().openProcess(pid);
   } catch (error) {
-    // ESRCH: none; EINVAL: the number is that of a thread.
-    if (isErrno(error)) return undefined;
-    throw error;
+    if (!isErrno(error)) throw error;
+    // pidfd_open(2): only this says that there is none of that number.
+    if (error.code === 'ESRCH') return undefined;
+    // A thread of another has the number now, which is refused in words that differ between kernels.
+    const now = await processName(pid);
+    if (now !== undefined && now.started !== started) return undefined;
+    throw fromErrno(error);
   }
   // After it was opened: from then on the number cannot become another's unseen.
   if ((await processName(pid))?.started === started && !libc().isReadable(fd))

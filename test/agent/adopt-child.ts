@@ -10,8 +10,12 @@ import { adopt, takePassed } from '../../agent/helper/adopt.ts';
 import { Holders } from '../../agent/helper/holders.ts';
 import { Keeping, storeOf } from '../../agent/helper/keeping.ts';
 import { withoutManager } from '../../agent/helper/passed.ts';
+import { SYSCALL } from '../../agent/sandbox/syscalls.ts';
+import { refuseCall } from './refuse-call.ts';
 
 const [, , state = '', holder = '', ...devices] = process.argv;
+const { IRONPORT_TEST_REFUSES: refuses, IRONPORT_TEST_SECONDS: seconds } = process.env;
+if (refuses === 'pidfd_open') refuseCall(SYSCALL.pidfd_open);
 const agent = new Agent({ state });
 const passed = takePassed(process.env);
 const say = (what: object): void => void process.stdout.write(`${JSON.stringify(what)}\n`);
@@ -31,6 +35,7 @@ const isOpen = process.env.IRONPORT_TEST_OPENED !== 'none';
 const { adopted, refused } = await adopt({
   ...{ agent, passed, keeping, holders, onSaid },
   opened: isOpen ? async () => everything : opened,
+  ...(seconds === undefined ? {} : { seconds: Number(seconds) }),
 });
 say({ adopted, refused: refused.map(({ why }) => why) });
 for (const device of devices) {

@@ -194,6 +194,46 @@ t.test('a note that cannot be removed keeps no other from being taken over', asy
   t.match(told, [{ text: /failed: it is a folder/ }], 'and is told of');
 });
 
+t.test('a process that the kernel does not let us have is not taken for gone', async (t) => {
+  const { store, start, kill, agent } = await play(t);
+  const pid = holderOf(await start([FIRST]));
+  await kill();
+  const notes = (): string[] => readdirSync(join(agent.state, 'holders'));
+  const second = await start([], { IRONPORT_TEST_REFUSES: 'pidfd_open' });
+  t.match(outcome(second), { adopted: [], refused: ['process'] });
+  t.match(
+    second.filter(({ device }) => device === FIRST),
+    [{ text: /not taken over/ }, { text: /pidfd_open.*not permitted/ }],
+    'told of',
+  );
+  t.equal(notes().length, 1, 'and a later helper can end it by its note');
+  // It hears that nobody is here all the same.
+  await untilGone(pid);
+  t.same(store.names(), []);
+  await kill();
+  t.match(outcome(await start()), { adopted: [], refused: ['missing'] });
+  t.same(notes(), [], 'which is gone by then');
+});
+
+t.test('one that reads nothing holds nobody up', async (t) => {
+  const { store, start, kill } = await play(t);
+  const pid = holderOf(await start([FIRST]));
+  await kill();
+  process.kill(pid, 'SIGSTOP');
+  const [kept] = store.kept as [Kept];
+  t.throws(
+    () => {
+      for (;;) writeSync(kept.fd, Buffer.alloc(65_536));
+    },
+    { code: 'EAGAIN' },
+    'no more can be said to it',
+  );
+  const second = await start([], { IRONPORT_TEST_SECONDS: '1' });
+  t.same(outcome(second), { adopted: [], refused: ['answer'] });
+  await untilGone(pid);
+  t.same(store.names(), []);
+});
+
 t.test(
   'a socket that was closed before its turn is not kept by what has its number now',
   async (t) => {
