@@ -4,10 +4,12 @@ import { AGENT_LIMITS, BROKER_LIMITS } from '../shared/limits.ts';
 import type { Grant } from '../shared/manifest/grant.ts';
 import type { AuditEvent } from './audit.ts';
 import { msixRegisters } from './broker/msix.ts';
+import { BROKER_FD } from './broker/serve.ts';
 import { brokerTask } from './broker/task.ts';
 import type { DrivenParts } from './confine.ts';
 import { directWindows } from './direct/task.ts';
 import type { DriverEnd } from './host/launch.ts';
+import type { OutOfMemory } from './host/out-of-memory.ts';
 import { requireListenable } from './host/refused-calls.ts';
 import type { PreparedRun } from './prepare-run.ts';
 import type { Heard } from './quarantine/watch-store.ts';
@@ -87,7 +89,14 @@ function startedEvent(device: string, prepared: PreparedRun, running: Running): 
     process: driver.pid,
     user,
     mode: broker === undefined ? 'direct' : 'brokered',
-    broker: broker === undefined ? null : { process: broker.pid, user: brokerUser ?? null },
+    broker:
+      broker === undefined
+        ? null
+        : {
+            process: broker.pid,
+            user: brokerUser ?? null,
+            descriptors: Object.entries(BROKER_FD).map(([what, fd]) => `${fd}: ${what}`),
+          },
     status: LOOKED_AT.map((name) => `${name} ${driver.status.get(name) ?? ''}`),
     descriptors: descriptors.map(({ fd, what }) => `${fd}: ${what}`),
   };
@@ -112,12 +121,18 @@ export type Over =
   | { readonly why: 'watched'; readonly event: WatchEvent }
   | RunEnd;
 
+/** Of whom it was that ended: a driver whose broker was ended so did nothing about it. */
+export function outOfMemoryOf(over: Over, driver: DriverEnd | undefined): OutOfMemory | undefined {
+  return (over.why === 'broker-ended' ? over.end : driver)?.outOfMemory;
+}
+
 export function endedEvent(
   device: string,
   running: Pick<Running, 'accesses' | 'interrupts' | 'output'>,
   over: Over,
-  { status, signal }: DriverEnd,
+  driver: DriverEnd,
 ): AuditEvent {
+  const { status, signal } = driver;
   return {
     event: 'driver-ended',
     device,
@@ -125,6 +140,7 @@ export function endedEvent(
     vector: over.why === 'interrupt-storm' ? over.vector : null,
     status,
     signal,
+    out_of_memory: outOfMemoryOf(over, driver) ?? null,
     accesses: Object.fromEntries(running.accesses),
     interrupts: running.interrupts().map(({ irqCalls, missed }) => ({ passed: irqCalls, missed })),
     output: cutText(running.output(), AGENT_LIMITS.driverOutputAudited),

@@ -83,13 +83,13 @@ export class HoldLog {
     this.#alone('not in quarantine', enter, 'now');
   }
 
-  /** The driver crashed: too often, and the device goes into quarantine. */
-  crash(): void {
+  /** The driver crashed, as `how` says: too often, and the device goes into quarantine. */
+  crash(how: string): void {
     const { agent, named } = this.#holding;
     if (named === undefined) return;
     const { device, sysfs } = named;
     const note = async (): Promise<void> => {
-      if (!(await noteCrash(agent, device.path))) return;
+      if (!(await noteCrash(agent, device.path, how))) return;
       const event: WatchEvent = { kind: 'crash-loop', what: 'its driver crashes again and again' };
       await this.#enterBy(event, { device, sysfs });
     };

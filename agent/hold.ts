@@ -5,11 +5,12 @@ import type { DeviceName } from '../shared/manifest/quarantine.ts';
 import { fromErrno, isErrno } from '../shared/node/errno.ts';
 import type { Agent } from './agent.ts';
 import type { Confined } from './confine.ts';
-import { endedEvent, type Over, refusedEvent } from './drive.ts';
+import { endedEvent, type Over, outOfMemoryOf, refusedEvent } from './drive.ts';
 import { type End, first, type Listen } from './first-end.ts';
 import { eventOf, HoldLog, reached } from './hold-log.ts';
 import type { DriverEnd } from './host/launch.ts';
 import { libc } from './host/libc.ts';
+import { type OutOfMemory, outOfMemoryText } from './host/out-of-memory.ts';
 import type { Sysfs } from './host/sysfs.ts';
 import { type Heard, watchQuarantine } from './quarantine/watch-store.ts';
 import type { RunPart } from './running.ts';
@@ -23,6 +24,8 @@ export interface HoldEnd {
   /** What was given back, in words. */
   readonly undone: readonly string[];
   readonly driver: DriverEnd | undefined;
+  /** When the kernel ended driver or broker, whichever ended first, for want of memory. */
+  readonly outOfMemory?: OutOfMemory;
 }
 
 export interface Holding {
@@ -66,11 +69,28 @@ export async function hold(holding: Holding): Promise<HoldEnd> {
   const driver = await running?.end();
   if (running !== undefined && driver !== undefined)
     log.write(endedEvent(device, running, end, driver));
+  const outOfMemory = outOfMemoryOf(end, driver);
+  if (outOfMemory !== undefined) log.seen(outOfMemoryEvent(end, outOfMemory));
   log.letGo(end);
   if (level !== undefined) log.afterReset();
-  if (isCrash(end, driver)) log.crash();
+  if (isCrash(end, driver)) log.crash(crashText(end, driver));
   await log.written;
-  return { why: end.why, undone, driver };
+  return { why: end.why, undone, driver, ...(outOfMemory && { outOfMemory }) };
+}
+
+function outOfMemoryEvent({ why }: Over, outOfMemory: OutOfMemory): WatchEvent {
+  const whose = why === 'broker-ended' ? 'broker' : 'driver';
+  const what = `the kernel ended the ${whose}: ${outOfMemoryText(outOfMemory)}`;
+  return { kind: 'out-of-memory', what };
+}
+
+/** How it ended, for whoever asks what became of it. */
+function crashText(over: Over, driver: DriverEnd | undefined): string {
+  const isBroker = over.why === 'broker-ended';
+  const end = isBroker ? over.end : driver;
+  const how = end?.signal == null ? `status ${end?.status ?? 'unknown'}` : `by ${end.signal}`;
+  const why = end?.outOfMemory === undefined ? '' : `: ${outOfMemoryText(end.outOfMemory)}`;
+  return `its ${isBroker ? 'broker' : 'driver'} ended, ${how}${why}`;
 }
 
 /**

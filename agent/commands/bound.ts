@@ -11,7 +11,7 @@ import { type HoldEnd, type Holding, hold } from '../hold.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import { argument, BACKEND, backendOf, deviceOf } from './options.ts';
 import { confinementJson, grantText, planJson, planText } from './show.ts';
-import { drivenJson, drivenText } from './show-driven.ts';
+import { drivenJson, drivenText, whyText } from './show-driven.ts';
 
 export const CGROUP: OptionSpec = {
   flags: '--cgroup <dir>',
@@ -146,7 +146,7 @@ async function tellAndHold(
     );
   const onLost = (text: string): void => ui.warn(text);
   const end = await hold({ agent, confined, ...about, signal, onLost, onFrozen });
-  ui.stage(WHY[end.why]);
+  ui.stage(`${WHY[end.why]}${whyText(end)}`);
   ui.stage(`let go: ${end.undone.join('; ')}`);
   return end;
 }

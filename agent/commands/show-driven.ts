@@ -2,6 +2,7 @@
 
 import type { JsonObject } from '../../shared/json/value.ts';
 import type { HoldEnd } from '../hold.ts';
+import { outOfMemoryText } from '../host/out-of-memory.ts';
 import type { Running } from '../running.ts';
 
 /** In `--json`; null when none was run. */
@@ -14,6 +15,7 @@ export function drivenJson(
     why: held.why,
     status: held.driver?.status ?? null,
     signal: held.driver?.signal ?? null,
+    out_of_memory: held.outOfMemory ?? null,
     user: running.user,
     descriptors: running.descriptors.map(({ fd, what }) => ({ fd, what })),
     accesses: Array.from(running.accesses, ([answer, count]) => ({ answer, count })),
@@ -22,13 +24,18 @@ export function drivenJson(
   };
 }
 
+/** Why the kernel ended it, where it was the kernel. */
+export function whyText({ outOfMemory }: HoldEnd): string {
+  return outOfMemory === undefined ? '' : `: ${outOfMemoryText(outOfMemory)}`;
+}
+
 export function drivenText(running: Running | undefined, held: HoldEnd | undefined): string[] {
   if (running === undefined || held === undefined) return [];
   const { status, signal } = held.driver ?? {};
   const refused = Array.from(running.accesses).filter(([answer]) => answer !== 'good');
   const count = refused.reduce((sum, [, one]) => sum + one, 0);
   return [
-    `driver   ${held.why}, ${signal === null ? `status ${status}` : `ended by ${signal}`}`,
+    `driver   ${held.why}, ${signal === null ? `status ${status}` : `ended by ${signal}`}${whyText(held)}`,
     `access   ${running.accesses.get('good') ?? 0} served, ${count} refused`,
     ...running
       .output()

@@ -24,6 +24,7 @@ import { loadPresent } from '../trust.ts';
 import { listUpgrades, loadUpgrade } from '../upgrade-note.ts';
 import { folderOf } from '../vfs/parent.ts';
 import { listSetsOf, loadVfSet, type VfSet } from '../vfs/set.ts';
+import { loadCrashes } from '../watch/crashes.ts';
 import { openAgent, openSysfs, STATE, SYSFS } from './options.ts';
 import { hitText } from './show.ts';
 import { vfSetJson } from './vfs.ts';
@@ -42,11 +43,15 @@ export const statusCommand: CommandSpec = {
     const inForce = await loadInForce(agent);
     const hits = new Map((await findHits(agent)).map((hit) => [hit.binding.device, hit]));
     const bindings: JsonObject[] = [];
+    const crashed: string[] = [];
     const { bindings: bound, damaged } = await readBindings(agent);
     for (const binding of bound) {
       const revoked = hits.get(binding.device)?.revoked.what ?? null;
       const stale = isStale(accepted, binding.driver, now);
-      bindings.push({ ...(await bindingJson(agent, sysfs, binding)), stale, revoked });
+      const crash = await crashJson(agent, binding);
+      bindings.push({ ...(await bindingJson(agent, sysfs, binding)), stale, revoked, crash });
+      const { at, why } = crash ?? {};
+      if (crash !== null) crashed.push(`crashed: ${binding.device} at ${at}, ${why}`);
     }
     const sets: JsonObject[] = [];
     const damagedSets: string[] = [];
@@ -104,6 +109,7 @@ export const statusCommand: CommandSpec = {
             `${one.state}${one.stale === true ? ', stale' : ''}`,
           ]),
         ),
+        ...crashed,
         ...kept.map(
           (one) => `kept: ${one.device}, ${one.driver}${one.stale === true ? ', stale' : ''}`,
         ),
@@ -142,6 +148,14 @@ async function bindingJson(agent: Agent, sysfs: Sysfs, binding: Binding): Promis
     now: found === undefined ? null : stateJson(found),
     state,
   };
+}
+
+/** How a driver ended badly last, since the device was bound. */
+async function crashJson(agent: Agent, { device, boundAt }: Binding): Promise<JsonObject | null> {
+  const { at, last } = await loadCrashes(agent, device);
+  const latest = at.at(-1);
+  if (latest === undefined || latest < boundAt) return null;
+  return { at: formatInstant(latest), why: last ?? 'its driver crashed' };
 }
 
 async function setJson(agent: Agent, sysfs: Sysfs, set: VfSet): Promise<JsonObject> {

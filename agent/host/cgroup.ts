@@ -17,6 +17,7 @@ import { setTimeout } from 'node:timers/promises';
 import { IronError } from '../../shared/errors.ts';
 import { AGENT_LIMITS } from '../../shared/limits.ts';
 import { isErrno } from '../../shared/node/errno.ts';
+import { type OutOfMemory, readOutOfMemory } from './out-of-memory.ts';
 
 export interface CgroupLimits {
   readonly memoryBytes: number;
@@ -29,6 +30,8 @@ export interface Cgroup {
   readonly missing: readonly string[];
   /** `cgroup.procs`, open to be written: a process that writes 0 is in the group. */
   readonly procs: number;
+  /** Whether the kernel ended something in it for want of memory; also after `end`. */
+  outOfMemory(): OutOfMemory | undefined;
   /** Stops all processes in it where they are; false when the kernel did not say so in time. */
   freeze(): boolean;
   /**
@@ -79,12 +82,20 @@ function group(path: string, missing: readonly string[]): Cgroup {
   const procs = openSync(join(path, 'cgroup.procs'), 'r+');
   let isOpen = true;
   let ending: Promise<void> | undefined;
+  let killed: OutOfMemory | undefined;
+  const outOfMemory = (): OutOfMemory | undefined => {
+    killed ??= readOutOfMemory(path);
+    return killed;
+  };
   return {
     path,
     missing,
     procs,
+    outOfMemory,
     freeze: () => freeze(path),
     end() {
+      // What is counted goes with the group.
+      outOfMemory();
       if (isOpen) closeSync(procs);
       isOpen = false;
       ending ??= endGroup(path).catch((error) => {

@@ -24,6 +24,7 @@ import { type Cgroup, notEnded } from './cgroup.ts';
 import { JITLESS } from './jitless.ts';
 import { CALLS_VARIABLE, LAUNCHER, type LaunchFailure } from './launcher.ts';
 import { libc } from './libc.ts';
+import type { OutOfMemory } from './out-of-memory.ts';
 import { endedEarly, refused, requireRunning } from './running.ts';
 import { within } from './within.ts';
 
@@ -62,6 +63,8 @@ export interface Runtime {
 export interface DriverEnd {
   readonly status: number | null;
   readonly signal: string | null;
+  /** When the kernel ended it because there was no memory for it. */
+  readonly outOfMemory?: OutOfMemory;
 }
 
 export interface Driver {
@@ -261,7 +264,11 @@ class Child implements Driver {
     this.#cgroup = cgroup;
     this.pid = child.pid ?? 0;
     this.ended = Promise.all([once(child, 'exit'), once(output, 'close')]).then(
-      ([[status, signal]]) => ({ status, signal }),
+      ([[status, signal]]) => {
+        // By this signal, and all of its group at once (memory.oom.group).
+        const outOfMemory = signal === 'SIGKILL' ? cgroup?.outOfMemory() : undefined;
+        return { status, signal, ...(outOfMemory && { outOfMemory }) };
+      },
     );
     // Whoever waits for it hears of a failure; nobody has to.
     this.ended.catch(() => {});

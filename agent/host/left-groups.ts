@@ -3,7 +3,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { asIronError, type IronError } from '../../shared/errors.ts';
-import { isErrno } from '../../shared/node/errno.ts';
+import { fromErrno, isErrno } from '../../shared/node/errno.ts';
 import { isBdf } from './bdf.ts';
 import { endGroup } from './cgroup.ts';
 
@@ -28,7 +28,7 @@ export function groupNamed(name: string): LeftGroup | undefined {
 
 /**
  * Ends all that is in the groups of devices that are `left`, and removes them. What the kernel does not
- * let go of is told, and is in the way of no other.
+ * let go of is told, and is in the way of no other. `E_IO` when it cannot be told what there is.
  */
 export async function endGroupsIn(
   parent: string,
@@ -61,6 +61,6 @@ function namesIn(parent: string): string[] {
   } catch (error) {
     // Nothing was ever run there.
     if (isErrno(error) && error.code === 'ENOENT') return [];
-    throw error;
+    throw isErrno(error) ? fromErrno(error, parent) : error;
   }
 }

@@ -12,33 +12,49 @@ import type { Agent } from '../agent.ts';
 
 const SCHEMA = 'ironport-agent.crashes/v1';
 
-/** When drivers of it crashed, oldest first. `E_JSON`, `E_SCHEMA`, `E_TOO_LARGE`. */
-export function parseCrashes(bytes: Uint8Array): Instant[] {
-  const node = new Node(parseJson(bytes, { length: 65_536 }), 'crashes');
-  node.only('schema', 'at').get('schema').oneOf(SCHEMA);
-  return node
-    .get('at')
-    .items(AGENT_LIMITS.crashes)
-    .map((at) => at.instant());
+export interface Crashes {
+  /** When drivers of it crashed, oldest first; never none where something writes them. */
+  readonly at: readonly Instant[];
+  /** How the last one ended, in words. */
+  readonly last: string | undefined;
 }
 
-/**
- * Notes that a driver of `device` ended badly; true when that makes a loop. A file that cannot be read
- * begins anew: it is a reason to stop a device, and not what confines it. The caller holds the lock.
- */
-export async function noteCrash(agent: Agent, device: string): Promise<boolean> {
-  const now = agent.clock();
-  const path = agentState.crashes(device);
-  let before: Instant[] = [];
+/** `E_JSON`, `E_SCHEMA`, `E_TOO_LARGE`. */
+export function parseCrashes(bytes: Uint8Array): Crashes {
+  const node = new Node(parseJson(bytes, { length: 65_536 }), 'crashes');
+  node.only('schema', 'at', 'last').get('schema').oneOf(SCHEMA);
+  return {
+    at: node
+      .get('at')
+      .items(AGENT_LIMITS.crashes)
+      .map((at) => at.instant()),
+    last: node.maybe('last')?.string(),
+  };
+}
+
+/** What is known of crashes of a device's drivers; none where that cannot be read. */
+export async function loadCrashes(agent: Agent, device: string): Promise<Crashes> {
   try {
-    const bytes = await agent.read(path);
-    before = bytes === undefined ? [] : parseCrashes(bytes);
+    const bytes = await agent.read(agentState.crashes(device));
+    if (bytes !== undefined) return parseCrashes(bytes);
   } catch (error) {
     if (!isIronError(error, 'E_JSON', 'E_SCHEMA', 'E_TOO_LARGE')) throw error;
   }
+  return { at: [], last: undefined };
+}
+
+/**
+ * Notes that a driver of `device` ended badly, and how; true when that makes a loop. A file that cannot be
+ * read begins anew: it is a reason to stop a device, and not what confines it. The caller holds the lock.
+ */
+export async function noteCrash(agent: Agent, device: string, how: string): Promise<boolean> {
+  const now = agent.clock();
+  const before = (await loadCrashes(agent, device)).at;
   const recent = before.filter((at) => at > now - AGENT_LIMITS.crashSeconds && at <= now);
   const at = [...recent, now].slice(-AGENT_LIMITS.crashes);
-  const text = JSON.stringify({ schema: SCHEMA, at: at.map(formatInstant) });
-  await writeFileAtomic(agent.place(path), utf8(`${text}\n`), { mode: 0o600 });
+  const text = JSON.stringify({ schema: SCHEMA, at: at.map(formatInstant), last: how });
+  await writeFileAtomic(agent.place(agentState.crashes(device)), utf8(`${text}\n`), {
+    mode: 0o600,
+  });
   return at.length >= AGENT_LIMITS.crashes;
 }

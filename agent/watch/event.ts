@@ -26,6 +26,8 @@ export type WatchEvent =
   | { readonly kind: 'leak'; readonly what: string }
   /** They are near what they are bounded by, or met it: the bound holds, and what meets it may end. */
   | { readonly kind: 'near-limit'; readonly what: string }
+  /** The kernel ended the driver, or its broker, because there was no memory for it. */
+  | { readonly kind: 'out-of-memory'; readonly what: string }
   /** The process that holds the device leaks: that is no doing of the driver's. */
   | { readonly kind: 'own-leak'; readonly what: string }
   | { readonly kind: 'revoked'; readonly what: string }
@@ -74,6 +76,8 @@ export const DECISIONS: Readonly<Record<Row, Decided>> = {
   'crash-loop': to('quarantine', 'hard'),
   leak: to('quarantine', 'soft'),
   'near-limit': OBSERVE,
+  // It is gone, and the device was stopped with it: what counts is how often.
+  'out-of-memory': OBSERVE,
   'own-leak': OBSERVE,
   revoked: to('quarantine', 'hard'),
   evidence: OBSERVE,

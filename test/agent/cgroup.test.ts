@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { limitGroup, makeCgroup } from '../../agent/host/cgroup.ts';
+import { endGroupsIn } from '../../agent/host/left-groups.ts';
+import { readOutOfMemory } from '../../agent/host/out-of-memory.ts';
 import { leaveGroup } from '../../agent/host/own-cgroup.ts';
 
 t.test('who makes groups leaves the one that was given to it', async (t) => {
@@ -58,4 +60,26 @@ t.test('memory that is swapped out is bounded too, or there is no group', async 
   rmSync(join(folder, 'memory.swap.max'));
   mkdirSync(swaps);
   t.throws(() => bound(), refused, 'what cannot be read is no proof');
+});
+
+t.test('what an agent left, where that cannot be told', async (t) => {
+  const folder = t.testdir({ file: '' });
+  t.strictSame(await endGroupsIn(`${folder}/none`, () => true), { ended: [], stuck: [] });
+  await t.rejects(
+    endGroupsIn(`${folder}/file`, () => true),
+    { code: 'E_IO', message: /file failed/, why: 'a part of the path is not a folder' },
+    'in words, and with its place',
+  );
+});
+
+t.test('whose want of memory the kernel ended something for', (t) => {
+  const events = (text: string): unknown =>
+    readOutOfMemory(t.testdir({ 'memory.events': `low 0\nhigh 0\nmax 4\n${text}` }));
+  t.equal(events('oom 0\noom_kill 0\noom_group_kill 0\n'), undefined);
+  t.equal(events('oom 3\noom_kill 0\noom_group_kill 0\n'), undefined, 'it went without');
+  t.equal(events('oom 1\noom_kill 2\noom_group_kill 1\n'), 'limit');
+  t.equal(events('oom 0\noom_kill 2\noom_group_kill 1\n'), 'host');
+  t.equal(events('nonsense'), undefined);
+  t.equal(readOutOfMemory(t.testdir()), undefined, 'without the controller');
+  t.end();
 });

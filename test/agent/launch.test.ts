@@ -1,7 +1,7 @@
 /** Real processes: the example driver under its runtime, and a static program, both confined. */
 
 import { spawnSync } from 'node:child_process';
-import { readFileSync, readlinkSync, writeSync } from 'node:fs';
+import { openSync, readFileSync, readlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { launch } from '../../agent/host/launch.ts';
@@ -31,6 +31,29 @@ t.test('confined programs', { skip: whyNot() }, async (t) => {
     t.strictSame(await driver.ended, { status: 4, signal: null });
     t.match(driver.output(), 'edu device, version 1.0\n');
     t.match(driver.output(), 'edu-driver: wrote 0x0 and read 0x0');
+  });
+
+  t.test('whose group had no memory for it is told so, and no other', async (t) => {
+    const pause = elf([], [[35, new Uint8Array(new BigInt64Array([60n, 0n]).buffer), 0]]);
+    const folder = t.testdir({ procs: '' });
+    const start = (outOfMemory: 'limit' | undefined): ReturnType<typeof launch> => {
+      const procs = openSync(join(folder, 'procs'), 'r+');
+      const cgroup = {
+        ...{ path: folder, missing: [], procs, freeze: () => true },
+        ...{ outOfMemory: () => outOfMemory, end: async () => {} },
+      };
+      return launch({ ...WITH, program: sealed(pause), cgroup });
+    };
+    const hog = await start('limit');
+    process.kill(hog.pid, 'SIGKILL');
+    const killed = { status: null, signal: 'SIGKILL' };
+    t.strictSame(await hog.ended, { ...killed, outOfMemory: 'limit' });
+    const other = await start(undefined);
+    process.kill(other.pid, 'SIGKILL');
+    t.strictSame(await other.ended, killed);
+    const third = await start('limit');
+    process.kill(third.pid, 'SIGTERM');
+    t.strictSame(await third.ended, { status: null, signal: 'SIGTERM' }, 'by somebody else');
   });
 
   t.test('a static program is what was sealed, and has what was listed', async (t) => {

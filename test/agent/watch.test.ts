@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path';
 import t from 'tap';
 import { Agent } from '../../agent/agent.ts';
+import { drivenJson } from '../../agent/commands/show-driven.ts';
 import type { Confined } from '../../agent/confine.ts';
 import { type HoldEnd, hold } from '../../agent/hold.ts';
 import { libc } from '../../agent/host/libc.ts';
@@ -39,7 +40,7 @@ import { utf8 } from '../../shared/bytes.ts';
 import { IronError } from '../../shared/errors.ts';
 import { containmentFor, SEVERITIES } from '../../shared/manifest/containment.ts';
 import type { DeviceName } from '../../shared/manifest/quarantine.ts';
-import { apply, BDF, NAME, refused, type Scene, scene } from './support.ts';
+import { apply, BDF, NAME, refused, agent as runAgent, type Scene, scene } from './support.ts';
 
 const HOSTILE: readonly Uint8Array[] = [
   utf8(''),
@@ -293,14 +294,16 @@ t.test('crashes, and when they are a loop', async (t) => {
   let now = 1_900_000_000;
   const agent = new Agent({ state: place.state, clock: () => now });
   const file = join(place.state, 'quarantine/crashes/0000%3A00%3A05.0.json');
-  for (let i = 0; i < 4; i++) t.equal(await noteCrash(agent, BDF), false);
+  for (let i = 0; i < 4; i++) t.equal(await noteCrash(agent, BDF, 'by SIGSEGV'), false);
   now += 601;
-  t.equal(await noteCrash(agent, BDF), false, 'old ones do not count');
-  for (let i = 0; i < 3; i++) t.equal(await noteCrash(agent, BDF), false);
-  t.equal(await noteCrash(agent, BDF), true);
-  t.equal(parseCrashes(readFileSync(file)).length, 5);
+  t.equal(await noteCrash(agent, BDF, 'by SIGSEGV'), false, 'old ones do not count');
+  for (let i = 0; i < 3; i++) t.equal(await noteCrash(agent, BDF, 'by SIGSEGV'), false);
+  t.equal(await noteCrash(agent, BDF, 'by SIGSEGV'), true);
+  t.match(parseCrashes(readFileSync(file)), { at: { length: 5 }, last: 'by SIGSEGV' });
+  const old = parseCrashes(utf8('{"schema":"ironport-agent.crashes/v1","at":[]}'));
+  t.strictSame(old, { at: [], last: undefined }, 'of an agent that noted less');
   writeFileSync(file, 'nonsense');
-  t.equal(await noteCrash(agent, BDF), false, 'a damaged file begins anew');
+  t.equal(await noteCrash(agent, BDF, 'by SIGSEGV'), false, 'a damaged file begins anew');
   for (const bytes of [...HOSTILE, utf8('{"schema":"ironport-agent.crashes/v1","at":["x"]}')])
     t.throws(() => parseCrashes(bytes), { name: 'IronError' });
 });
@@ -487,6 +490,40 @@ t.test('a driver that crashes again and again takes its device out of service', 
   }
   const { agent } = await holdOnce(place, { running: ending('broker-ended') });
   t.match(await loadIncidents(agent), [{ reason: /crashes again and again/ }]);
+});
+
+t.test('a driver that met its limit of memory is told as that', async (t) => {
+  const place = await scene(t);
+  await apply(place);
+  const options = place.device.slice(0, 4);
+  const status = async () => (await runAgent('status', ...options)).data.bindings[0].crash;
+  t.equal(await status(), null);
+  const killed = { status: null, signal: 'SIGKILL', outOfMemory: 'limit' };
+  const running = (why: string, driver: object) => ({
+    ...{ over: Promise.resolve({ why, end: killed }), accesses: new Map(), parts: [] },
+    ...{ onRefusal: () => {}, end: async () => driver, interrupts: () => [], output: () => '' },
+  });
+  const { end } = await holdOnce(place, { running: running('driver-ended', killed) });
+  t.match(end, { why: 'driver-ended', outOfMemory: 'limit' });
+  t.match(drivenJson({ ...running('', {}), descriptors: [] } as never, end), {
+    signal: 'SIGKILL',
+    out_of_memory: 'limit',
+  });
+  t.match(await status(), { why: 'its driver ended, by SIGKILL: it met its limit of memory' });
+  const other = { status: null, signal: 'SIGKILL' };
+  t.match((await holdOnce(place, { running: running('broker-ended', other) })).end, {
+    outOfMemory: 'limit',
+  });
+  t.match(await status(), { why: 'its broker ended, by SIGKILL: it met its limit of memory' });
+  const lines = readFileSync(join(place.state, 'audit.jsonl'), 'utf8');
+  t.match(lines, /"event":"driver-ended".*"signal":"SIGKILL","out_of_memory":"limit"/);
+  for (const whose of ['driver', 'broker'])
+    t.match(
+      lines,
+      new RegExp(
+        `"kind":"out-of-memory","what":"the kernel ended the ${whose}: it met its limit of memory","decision":"observe"`,
+      ),
+    );
 });
 
 t.test('whether a device answers', async (t) => {

@@ -69,7 +69,9 @@ export const drivers: readonly LabCase[] = [
 
       const tight = group('tight', 48 * MIB);
       const hog = await launch({ ...WITH, program: sealed(HOG), cgroup: tight });
-      equal((await hog.ended).signal, 'SIGKILL');
+      const { signal, outOfMemory } = await hog.ended;
+      equal(signal, 'SIGKILL');
+      equal(outOfMemory, 'limit', 'and whose memory it was');
       const events = readFileSync(join(tight.path, 'memory.events'), 'utf8');
       say(events);
       ok(/^oom_kill [1-9]/m.test(events));
