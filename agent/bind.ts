@@ -76,6 +76,7 @@ interface Confinement {
   readonly backend: BackendName;
   readonly steps: readonly ConfineStep[];
   readonly prepared: PreparedRun | undefined;
+  readonly translation: readonly string[];
 }
 
 /**
@@ -139,10 +140,12 @@ async function declareIt(
   return await declare(agent, kept);
 }
 
-function confinementOf(plan: Plan, { grant, backend, prepared }: Ready): Confinement | undefined {
+function confinementOf(plan: Plan, ready: Ready): Confinement | undefined {
+  const { grant, backend, prepared, translation } = ready;
   if (backend === undefined) return undefined;
   const kind = prepared === undefined ? 'held' : 'driven';
-  return { backend, steps: planConfinement(grant, plan.steps.length + 1, kind), prepared };
+  const steps = planConfinement(grant, plan.steps.length + 1, kind);
+  return { backend, steps, prepared, translation };
 }
 
 interface Carrying {
@@ -221,7 +224,7 @@ function statesOf(confined: Confined | undefined): HostState[] {
 
 async function confineIt(
   { agent, sysfs, plan: { device }, grant, request }: Carrying,
-  { backend, steps, prepared }: Confinement,
+  { backend, steps, prepared, translation }: Confinement,
   journal: Journal,
   beforeReach: () => Promise<void>,
 ): Promise<Confined> {
@@ -233,7 +236,11 @@ async function confineIt(
     journal,
     open: () => openDevice(backend, sysfs, device),
     beforeReach,
-    checkTranslation: () => requireNoTranslation(sysfs, device),
+    checkTranslation: async () => {
+      const enabled = await requireNoTranslation(sysfs, device, translation);
+      if (enabled.length > 0)
+        await record({ event: 'translation-trusted', device, enabled: [...enabled] });
+    },
     record,
     ...(prepared === undefined
       ? {}

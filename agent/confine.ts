@@ -5,7 +5,7 @@
  */
 
 import { closeSync } from 'node:fs';
-import { asIronError, IronError } from '../shared/errors.ts';
+import { asIronError, CODES, type Code, IronError } from '../shared/errors.ts';
 import { contains, isWholePages, showWindow } from '../shared/manifest/windows.ts';
 import { fromErrno, isErrno } from '../shared/node/errno.ts';
 import type { AuditEvent } from './audit.ts';
@@ -85,7 +85,8 @@ export interface DrivenParts {
 
 /**
  * Carries out the steps. When one fails, what the steps had made is given back, and it throws:
- * `E_AGENT_REFUSED` where the host cannot keep to the grant, `E_BIND_ROLLED_BACK` for the rest;
+ * `E_IOVA_RANGE`, `E_PAGE_SIZE`, `E_DEVICE_TRANSLATES`, `E_AGENT_REFUSED` and their like where the host
+ * cannot keep to the grant, `E_BIND_ROLLED_BACK` for the rest;
  * `context.step` is the step. That the device is also unbound again is the caller's.
  */
 export async function confine(confining: Confining): Promise<Confined> {
@@ -107,7 +108,8 @@ export async function confine(confining: Confining): Promise<Confined> {
         .append({ event: 'failed', step: number, detail: cause.message })
         .catch(() => {});
       // The host cannot keep to the grant, or a step failed: the first is a refusal like others.
-      const code = cause.code === 'E_AGENT_REFUSED' ? cause.code : 'E_BIND_ROLLED_BACK';
+      const isRefusal = CODES[cause.code].exit === CODES.E_AGENT_REFUSED.exit;
+      const code = isRefusal ? cause.code : 'E_BIND_ROLLED_BACK';
       throw new IronError(code, `${device} was not confined: ${cause.message}`, {
         why: cause.why ?? `step ${number} failed (${detail})`,
         hint: `${cause.hint ?? 'see the cause'}; what had been done was undone, and the device is as it was`,
@@ -307,25 +309,43 @@ function all(...acts: readonly (() => unknown)[]): void {
   if (failures.length > 0) throw failures[0];
 }
 
-/** The host must be able to keep to the windows exactly: none outside its reach, none widened. */
-function requireReach({ dma }: ConfinedGrant, space: DeviceSpace): void {
+/**
+ * The host must be able to keep to the windows exactly: none outside its reach (`E_IOVA_RANGE`), none
+ * widened (`E_PAGE_SIZE`).
+ */
+export function requireReach({ dma }: ConfinedGrant, space: Pick<DeviceSpace, 'reach'>): void {
   const { ranges, pageSize } = space.reach();
   for (const { window } of dma.windows) {
     if (!isWholePages(window, pageSize)) {
-      throw refusal('page-size', `the window ${showWindow(window)} is not made of whole pages`, {
-        why: `the IOMMU maps ${pageSize} bytes at a time, and would let the device reach more`,
-        hint: `set page_size_bytes of the fleet policy to ${pageSize}`,
-      });
+      throw refusal(
+        'E_PAGE_SIZE',
+        'page-size',
+        `the window ${showWindow(window)} is not made of whole pages`,
+        {
+          why: `the IOMMU maps ${pageSize} bytes at a time, and would let the device reach more`,
+          hint: `set page_size_bytes of the fleet policy to ${pageSize}`,
+        },
+      );
     }
     if (!ranges.some((range) => contains(range, window))) {
-      throw refusal('iova-range', `the window ${showWindow(window)} cannot be addressed here`, {
-        why: `this host addresses ${ranges.map(showWindow).join(', ') || 'nothing'}`,
-        hint: 'let the vendor name another window, or leave the place of the window to the agent',
-      });
+      throw refusal(
+        'E_IOVA_RANGE',
+        'iova-range',
+        `the window ${showWindow(window)} cannot be addressed here`,
+        {
+          why: `this host addresses ${ranges.map(showWindow).join(', ') || 'nothing'}`,
+          hint: 'let the vendor name another window, or leave the place of the window to the agent',
+        },
+      );
     }
   }
 }
 
-function refusal(reason: string, message: string, more: { why: string; hint: string }): IronError {
-  return new IronError('E_AGENT_REFUSED', message, { ...more, context: { reason } });
+function refusal(
+  code: Code,
+  reason: string,
+  message: string,
+  more: { readonly why: string; readonly hint: string },
+): IronError {
+  return new IronError(code, message, { ...more, context: { reason } });
 }

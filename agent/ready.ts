@@ -1,6 +1,7 @@
 /** All that must hold before a device is touched for a driver; nothing of the device changes here. */
 
 import type { Grant } from '../shared/manifest/grant.ts';
+import { entryFor, type Translation } from '../shared/manifest/policy.ts';
 import type { Agent } from './agent.ts';
 import { assess, gateEvents } from './assess.ts';
 import type { BindRequest } from './bind.ts';
@@ -23,6 +24,8 @@ export interface Ready {
   readonly backend: BackendName | undefined;
   /** The driver, opened and measured, when it is to run; whoever asked closes it. */
   readonly prepared: PreparedRun | undefined;
+  /** What the fleet policy lets the device have enabled to translate addresses by itself. */
+  readonly translation: readonly Translation[];
   /** It rests on metadata that is past its expiry, by the leave of the fleet policy. */
   readonly isStale: boolean;
 }
@@ -57,7 +60,8 @@ export async function makeReady(
   const prepared = run && prepareRun(agent, driver, policy.policy, device, grant, run.cgroup);
   try {
     const backend = await backendFor(agent, grant, request);
-    return { device, grant, backend, prepared, isStale };
+    const { translation } = entryFor(policy.policy, driver.artifact.path, device);
+    return { device, grant, backend, prepared, translation, isStale };
   } catch (error) {
     prepared?.close();
     throw error;

@@ -46,7 +46,7 @@ export async function chooseBackend(forced?: BackendName): Promise<BackendName> 
 
 /**
  * Opens a device that is bound to `vfio-pci`. It reaches no memory yet. Throws what the kernel said
- * as an `Errno`, and `E_AGENT_REFUSED` when the group is not viable.
+ * as an `Errno`, and `E_NO_IOMMU_GROUP`, or `E_GROUP_SHARED` when the group is not viable.
  */
 export async function openDevice(
   backend: BackendName,
@@ -58,7 +58,7 @@ export async function openDevice(
     // Group numbers change with every start: always as it is now.
     const group = await sysfs.linkName(`${folder}/iommu_group`);
     if (group === undefined || !/^[0-9]+$/.test(group))
-      throw new IronError('E_AGENT_REFUSED', `${bdf} is in no IOMMU group`, {
+      throw new IronError('E_NO_IOMMU_GROUP', `${bdf} is in no IOMMU group`, {
         context: { reason: 'no-iommu-group', device: bdf },
       });
     return openContainer(`${VFIO_FOLDER}/${group}`, bdf);

@@ -184,7 +184,7 @@ function requireViable(group: number, node: string): void {
   ask(group, 'VFIO_GROUP_GET_STATUS', argument);
   const flags = decode(groupStatus, argument, 'flags');
   if ((flags & GROUP_FLAGS.viable) === 0) {
-    throw new IronError('E_AGENT_REFUSED', `the kernel does not call the group at ${node} viable`, {
+    throw new IronError('E_GROUP_SHARED', `the kernel does not call the group at ${node} viable`, {
       why: 'a device of the group is with a driver that maps memory of its own',
       hint: 'unbind the other devices of the group, or use a slot that isolates',
       context: { reason: 'group-not-viable' },

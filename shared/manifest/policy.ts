@@ -40,6 +40,10 @@ export interface AllowedBar {
   readonly access: RegisterAccess;
 }
 
+/** By which a device translates addresses, asks for pages, or speaks for several address spaces. */
+export const TRANSLATIONS = ['ATS', 'PRI', 'PASID'] as const;
+export type Translation = (typeof TRANSLATIONS)[number];
+
 export interface PolicyEntry {
   /** `acme` or `acme/edu`: target paths that begin with it, whole segments. */
   readonly namespace: string;
@@ -57,6 +61,8 @@ export interface PolicyEntry {
     readonly windowsMax: number;
     readonly direction: Direction;
   };
+  /** What such devices may have enabled to translate addresses by themselves; they are trusted with it. */
+  readonly translation: readonly Translation[];
   /** Least security generation. */
   readonly generation: number;
   /** What the virtual functions of such a device may have; null: it may have none. */
@@ -134,7 +140,7 @@ const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,31}(\/[A-Za-z0-9][A-Za-z0-9._+~-]*){0,2}
 function readEntry(node: Node, rules: RunRules | null): PolicyEntry {
   node.only(
     ...['namespace', 'devices', 'bars', 'ports', 'interrupts', 'dma', 'generation'],
-    ...['virtual_functions', 'run'],
+    ...['virtual_functions', 'run', 'translation'],
   );
   const run = node.maybe('run');
   const vfs = node.maybe('virtual_functions');
@@ -158,6 +164,9 @@ function readEntry(node: Node, rules: RunRules | null): PolicyEntry {
       windowsMax: dma.get('windows_max').integer(0),
       direction: dma.get('direction').oneOf(...DIRECTIONS),
     },
+    translation: (node.maybe('translation')?.items(TRANSLATIONS.length) ?? []).map((what) =>
+      what.oneOf(...TRANSLATIONS),
+    ),
     generation: node.maybe('generation')?.integer(1) ?? 1,
     virtualFunctions: vfs === undefined ? null : readVfRules(vfs),
     run: run === undefined ? null : readRunEntry(run, rules),

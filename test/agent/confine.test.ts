@@ -6,7 +6,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { confine } from '../../agent/confine.ts';
+import { confine, requireReach } from '../../agent/confine.ts';
 import {
   type ConfinedGrant,
   describeConfineAction,
@@ -18,7 +18,7 @@ import { Sysfs } from '../../agent/host/sysfs.ts';
 import { requireNoTranslation } from '../../agent/host/translation.ts';
 import { IronError } from '../../shared/errors.ts';
 import type { DmaWindow } from '../../shared/manifest/ceiling.ts';
-import { windowAt } from '../../shared/manifest/windows.ts';
+import { type Window, windowAt } from '../../shared/manifest/windows.ts';
 import { agent, apply, BDF, NAME, POLICY, picture, refused, scene } from './support.ts';
 
 const windows: DmaWindow[] = [
@@ -82,16 +82,33 @@ t.test('a device that does not open is rolled back, and the journal says so', as
 });
 
 t.test('what a host cannot keep to is a refusal, and no failure', async (t) => {
-  const refusing = new IronError('E_AGENT_REFUSED', 'not here', { context: { reason: 'x' } });
-  const attempt = confine({
-    device: '0000:00:05.0',
-    grant: GRANT,
-    steps: planConfinement(GRANT, 1),
-    open: () => Promise.reject(refusing),
-    journal: { append: async () => {} },
-    record: async () => {},
-  });
-  await t.rejects(attempt, { code: 'E_AGENT_REFUSED', context: { reason: 'x', step: 1 } });
+  for (const code of ['E_AGENT_REFUSED', 'E_DEVICE_TRANSLATES', 'E_IOVA_RANGE'] as const) {
+    const refusing = new IronError(code, 'not here', { context: { reason: 'x' } });
+    const attempt = confine({
+      device: '0000:00:05.0',
+      grant: GRANT,
+      steps: planConfinement(GRANT, 1),
+      open: () => Promise.reject(refusing),
+      journal: { append: async () => {} },
+      record: async () => {},
+    });
+    await t.rejects(attempt, { code, context: { reason: 'x', step: 1 } });
+  }
+});
+
+t.test('a window that a host cannot keep a device to is refused by its own code', (t) => {
+  const [GIB, PAGE] = [1n << 30n, 4096n];
+  const dma = { windows: [{ window: windowAt(GIB, PAGE), access: 'read' as const }] };
+  const attempt = (ranges: readonly Window[], pageSize: bigint) => () =>
+    requireReach({ ...GRANT, dma }, { reach: () => ({ ranges, pageSize }) });
+  t.doesNotThrow(attempt([windowAt(0n, GIB + PAGE)], PAGE), 'control: to the last byte');
+  const outside = { code: 'E_IOVA_RANGE', context: { reason: 'iova-range' } };
+  t.throws(attempt([windowAt(0n, GIB), windowAt(2n * GIB, GIB)], PAGE), outside);
+  t.throws(attempt([windowAt(0n, GIB + PAGE - 1n)], PAGE), outside, 'by one byte');
+  t.throws(attempt([], PAGE), outside, 'a host that addresses nothing');
+  const wide = { code: 'E_PAGE_SIZE', context: { reason: 'page-size' } };
+  t.throws(attempt([windowAt(0n, 4n * GIB)], 2n * PAGE), wide);
+  t.end();
 });
 
 t.test('what is watched is looked at before the device is attached to anything', async (t) => {
@@ -144,11 +161,22 @@ t.test('a device whose configuration cannot be read is not believed', async (t) 
   await requireNoTranslation(sysfs, BDF);
   writeFileSync(file, config([0x0f, 6, 0x8000]));
   await t.rejects(requireNoTranslation(sysfs, BDF), {
-    code: 'E_AGENT_REFUSED',
+    code: 'E_DEVICE_TRANSLATES',
     context: { reason: 'device-translates', enabled: 'ATS' },
   });
+  // Operators may trust such devices with it: with what they name, and no more.
+  t.strictSame(await requireNoTranslation(sysfs, BDF, ['ATS']), ['ATS']);
+  await t.rejects(requireNoTranslation(sysfs, BDF, ['PRI', 'PASID']), {
+    code: 'E_DEVICE_TRANSLATES',
+  });
+  writeFileSync(file, config([0x0f, 6, 0x8000], [0x1b, 6, 1]));
+  const some = { code: 'E_DEVICE_TRANSLATES', context: { enabled: 'ATS, PASID' } };
+  await t.rejects(requireNoTranslation(sysfs, BDF, ['ATS']), some);
   writeFileSync(file, new Uint8Array(64));
-  const unseen = { code: 'E_AGENT_REFUSED', context: { reason: 'device-translates' } };
+  await t.rejects(requireNoTranslation(sysfs, BDF, ['ATS', 'PRI', 'PASID']), {
+    code: 'E_DEVICE_TRANSLATES',
+  });
+  const unseen = { code: 'E_DEVICE_TRANSLATES', context: { reason: 'device-translates' } };
   await t.rejects(requireNoTranslation(sysfs, BDF), unseen);
   rmSync(file);
   await t.rejects(requireNoTranslation(sysfs, BDF), unseen);

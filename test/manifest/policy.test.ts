@@ -19,6 +19,9 @@ t.test('the example', async (t) => {
     { index: 0, window: { start: 0n, end: ADDRESS_SPACE }, access: 'read-write' },
   ]);
   t.equal(policy.allow[0]?.generation, 1, 'unless it asks for more');
+  t.same(policy.allow[0]?.translation, [], 'and nothing is trusted to translate');
+  const trusting = parse({ ...edu, allow: [{ ...entry, translation: ['ATS', 'PASID'] }] });
+  t.same(trusting.allow[0]?.translation, ['ATS', 'PASID']);
 });
 
 t.test('what no entry names is not allowed', async (t) => {
@@ -77,6 +80,8 @@ t.test('a file that is not valid grants nothing and says where', async (t) => {
       /past/,
     ],
     [change({ ports: [] }), /true or false/],
+    [change({ translation: ['ats'] }), /translation\[0\]/],
+    [change({ translation: true }), /array/],
     [change({ interrupts: { ...entry.interrupts, kinds: ['all'] } }), /kinds\[0\]/],
     [change({ dma: { ...entry.dma, total_bytes: 65536 } }), /total_bytes/],
     [change({ generation: 0 }), /generation/],
