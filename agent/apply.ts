@@ -103,7 +103,10 @@ async function perform(
 }
 
 /** The value that the attribute showed: of the link where the attribute itself cannot be read. */
-function valueBefore(action: Action, { driver, override, vfs }: BindingState): string | null {
+export function valueBefore(
+  action: Action,
+  { driver, override, vfs }: BindingState,
+): string | null {
   if (action.kind === 'vfs') return String(vfs?.count ?? null);
   if (action.kind === 'autoprobe') return String(vfs?.autoprobe ?? null);
   return action.kind === 'override' ? override : driver;

@@ -1,12 +1,12 @@
 /** Whether a driver may have a device: facts, gates and grant together, without changing anything. */
 
-import { createHash } from 'node:crypto';
 import { asIronError, type IronError } from '../shared/errors.ts';
 import { canonicalBytes } from '../shared/json/canonical.ts';
 import type { JsonObject, JsonValue } from '../shared/json/value.ts';
 import type { Grant } from '../shared/manifest/grant.ts';
+import { deviceNameJson } from '../shared/manifest/quarantine.ts';
 import type { Agent } from './agent.ts';
-import type { AuditEvent } from './audit.ts';
+import { type AuditEvent, sha256 } from './audit.ts';
 import type { Accepted } from './entry.ts';
 import { askGates, type Decision } from './gates/gates.ts';
 import { type GrantNumbers, grantFor, loadPolicy, PREVIEW } from './grant.ts';
@@ -15,12 +15,15 @@ import { readInUse } from './host/in-use.ts';
 import { type DeviceSnapshot, readDevice, snapshotJson } from './host/inventory.ts';
 import type { Sysfs } from './host/sysfs.ts';
 import { incidentOf } from './quarantine/find.ts';
+import { formatIncident, type Incident } from './quarantine/incident.ts';
 import { type Parent, readParent } from './vfs/parent.ts';
 
 export interface Assessment {
   readonly device: DeviceSnapshot;
   readonly host: HostFacts;
   readonly decisions: readonly Decision[];
+  /** When the device is in quarantine. */
+  readonly incident: Incident | undefined;
   /** Of a virtual function. */
   readonly parent: Parent | undefined;
 }
@@ -37,7 +40,7 @@ export async function assess(
   const incident = await incidentOf(agent, sysfs, device);
   const parent = await readParent(agent, sysfs, device);
   const decisions = askGates({ device, host, incident, parent, ...(driver && { driver }) });
-  return { device, host, decisions, parent };
+  return { device, host, decisions, incident, parent };
 }
 
 /** What would be granted, or why nothing would be. */
@@ -58,12 +61,14 @@ export async function tryGrant(
 
 /** One audit line a gate, each with the hashes of what it was decided from. */
 export function gateEvents(
-  { device, host, decisions }: Assessment,
+  { device, host, decisions, incident, parent }: Assessment,
   driver: Accepted,
 ): AuditEvent[] {
   const inputs = {
     device: sha256Of(snapshotJson(device)),
     host: sha256Of(hostJson(host)),
+    incident: incident === undefined ? null : sha256(formatIncident(incident)),
+    parent: parent === undefined ? null : sha256Of(parentJson(parent)),
     driver: driver.artifact.sha256,
     ceiling: driver.sidecars.get('ceiling')?.sha256 ?? null,
   };
@@ -89,6 +94,11 @@ function hostJson(host: HostFacts): JsonObject {
   };
 }
 
+/** What the gates are told of a physical function, likewise. */
+function parentJson({ path, name, driver }: Parent): JsonObject {
+  return { address: path, device: name === undefined ? null : deviceNameJson(name), driver };
+}
+
 function sha256Of(value: JsonValue): string {
-  return createHash('sha256').update(canonicalBytes(value)).digest('hex');
+  return sha256(canonicalBytes(value));
 }

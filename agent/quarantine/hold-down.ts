@@ -7,13 +7,14 @@
 import { asIronError, isIronError } from '../../shared/errors.ts';
 import { heldPlacesOf, type Present } from '../../shared/manifest/quarantine.ts';
 import type { Agent } from '../agent.ts';
+import { valueBefore } from '../apply.ts';
 import type { AuditEvent } from '../audit.ts';
 import { type BindingState, VFIO_DRIVER } from '../binding-state.ts';
 import { handsOn } from '../device-hands.ts';
 import { readBinding } from '../host/inventory.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import { findWriters, type Written, writeAttribute } from '../host/write.ts';
-import { type Action, describeAction, effectOf, route } from '../plan.ts';
+import { type Action, describeAction, effectOf, route, writeOf } from '../plan.ts';
 import type { Incident } from './incident.ts';
 import { readPresent } from './present.ts';
 
@@ -130,19 +131,21 @@ class Work {
       let state = await readBinding(this.#sysfs, folder);
       const hands = handsOn(this.#agent, this.#sysfs, this.device);
       for (const action of order(route(state, to(state)))) {
-        const what = describeAction(action);
-        const isSo = await this.#note(what, 'sysfs-write', () => hands.act(action));
+        const { path, text } = writeOf(action, this.device);
+        const write = { path, old: valueBefore(action, state), new: text };
+        const isSo = await this.#note(describeAction(action), write, () => hands.act(action));
         if (isSo) state = effectOf(action, state);
       }
     });
   }
 
   async remove(): Promise<void> {
-    await this.#attempt((folder) =>
-      this.#note('remove the device', 'sysfs-write', () =>
-        writeAttribute(this.#sysfs, this.device, `${folder}/remove`, '1', this.#agent.writeMs),
-      ),
-    );
+    await this.#attempt((folder) => {
+      const path = `${folder}/remove`;
+      return this.#note('remove the device', { path, old: null, new: '1' }, () =>
+        writeAttribute(this.#sysfs, this.device, path, '1', this.#agent.writeMs),
+      );
+    });
   }
 
   async #attempt(act: (folder: string) => Promise<unknown>): Promise<void> {
@@ -159,10 +162,14 @@ class Work {
     }
   }
 
-  async #note(what: string, kind: string, act: () => Promise<Written>): Promise<boolean> {
+  async #note(
+    what: string,
+    write: { readonly path: string; readonly old: string | null; readonly new: string },
+    act: () => Promise<Written>,
+  ): Promise<boolean> {
     const written = await act();
     const outcome = written.outcome === 'refused' ? written.errno : written.outcome;
-    const event: AuditEvent = { event: kind, device: this.device, what, outcome };
+    const event = { event: 'sysfs-write', device: this.device, what, ...write, outcome };
     // A log that takes no more must not keep a device from being held down.
     await this.#record(event).catch(() => {});
     if (written.outcome === 'written') this.done.push(what);

@@ -35,7 +35,17 @@ t.test('a device of the host: taken off its driver, refused, released', async (t
     problems: [],
   });
   t.strictSame(place.state_(), { driver: null, override: 'vfio-pci' });
+  t.match(
+    eventsOf(place).filter(({ event }) => event === 'sysfs-write'),
+    [
+      { path: /driver_override$/, old: null, new: /^vfio-pci/, outcome: 'written' },
+      { path: /unbind$/, old: String, new: new RegExp(`^${BDF}`), outcome: 'written' },
+    ],
+    'each write with what stood there before',
+  );
   refused(t, await apply(place), 'E_QUARANTINED', 'apply', 'quarantined');
+  const gate = eventsOf(place).find((line) => line.event === 'gate' && line.gate === 'quarantined');
+  t.match(gate, { decision: 'refuse', inputs: { incident: /^[0-9a-f]{64}$/, parent: null } });
   const why = await run('why', NAME, ...place.device, '--policy', POLICY);
   t.equal(why.data.bindable, false);
   const { incident, audit } = entered.data;
