@@ -7,6 +7,7 @@ import { loadAccepted } from '../entry.ts';
 import { requirePassed } from '../gates/gates.ts';
 import { snapshotJson } from '../host/inventory.ts';
 import { boundState, makePlan } from '../plan.ts';
+import { requireUsable } from '../usable.ts';
 import {
   argument,
   DEVICE,
@@ -43,6 +44,7 @@ export const planCommand: CommandSpec = {
     const bdf = deviceOf(context);
     const driver = await loadAccepted(agent, argument(context, 0, 'the name of the driver'));
     const sysfs = await openSysfs(context);
+    await requireUsable(agent, driver);
     const assessment = await assess(agent, sysfs, bdf, driver);
     const { device, decisions } = assessment;
     requirePassed(bdf, decisions);

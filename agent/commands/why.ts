@@ -1,9 +1,11 @@
 /** `ironport-agent why NAME --device ADDRESS`: every gate's answer, and what would make it viable. */
 
 import type { CommandSpec } from '../../shared/cli/command.ts';
+import { asIronError, type IronError } from '../../shared/errors.ts';
 import { assess, tryGrant } from '../assess.ts';
 import { loadAccepted } from '../entry.ts';
 import { snapshotJson } from '../host/inventory.ts';
+import { requireUsable } from '../usable.ts';
 import {
   argument,
   DEVICE,
@@ -32,6 +34,7 @@ export const whyCommand: CommandSpec = {
     const assessment = await assess(agent, await openSysfs(context), deviceOf(context), driver);
     const { device, decisions } = assessment;
     const tried = await tryGrant(agent, driver, assessment, context.text('policy'));
+    const unusable = await requireUsable(agent, driver).then(() => undefined, asIronError);
     const passed = decisions.every(({ objection }) => objection === undefined);
     const granted = 'grant' in tried;
     const grantLine = granted
@@ -43,18 +46,26 @@ export const whyCommand: CommandSpec = {
       data: {
         driver: driver.artifact.path,
         device: snapshotJson(device),
-        bindable: passed && granted,
+        bindable: passed && granted && unusable === undefined,
+        driver_error: reasonOf(unusable),
         gates: gatesJson(decisions),
         grant: granted ? limitsJson(tried.grant) : null,
-        grant_error: granted ? null : { code: tried.error.code, message: tried.error.message },
+        grant_error: granted ? null : reasonOf(tried.error),
       },
       text: [
         deviceText(device),
+        unusable === undefined
+          ? 'pass     driver'
+          : `REFUSE   driver: ${unusable.code}: ${unusable.message}; ${unusable.why ?? ''}`,
         gatesText(decisions),
         ...grantLine,
         ...(granted ? tried.grant.narrowings.map((text) => `less     ${text}`) : []),
-        passed && granted ? 'it can be bound' : 'it cannot be bound',
+        passed && granted && unusable === undefined ? 'it can be bound' : 'it cannot be bound',
       ].join('\n'),
     };
   },
 };
+
+function reasonOf(error: IronError | undefined): { code: string; message: string } | null {
+  return error === undefined ? null : { code: error.code, message: error.message };
+}

@@ -7,7 +7,7 @@ import t from 'tap';
 import { agentState } from '../../shared/layout.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { TEAM, testList } from '../support/revocations.ts';
-import { agent, apply, BDF, NAME, refused, scene, stateOf } from './support.ts';
+import { agent, apply, BDF, NAME, POLICY, refused, scene, stateOf } from './support.ts';
 
 const NEXT = 'acme/edu/1.1.0/edu-driver.mjs';
 const WHY = { reason: 'CVE-2030-0001' };
@@ -43,6 +43,15 @@ t.test('a list that comes later hits what was accepted and what is bound', async
   );
   t.equal((await agent('release', ...place.device)).exit, 0);
   refused(t, await apply(place), 'E_REVOKED', 'bound anew', 'generation');
+  // What is refused then is refused before, and told.
+  const policy = ['--policy', POLICY];
+  const plan = await agent('plan', NAME, ...place.device, ...policy);
+  refused(t, plan, 'E_REVOKED', 'plan', 'generation');
+  t.match((await agent('why', NAME, ...place.device, ...policy)).data, {
+    ...{ bindable: false, driver_error: { code: 'E_REVOKED' }, grant_error: null },
+  });
+  const next = await agent('why', NEXT, ...place.device, ...policy);
+  t.match(next.data, { bindable: true, driver_error: null }, 'control');
 
   const stored = join(state, agentState.revocations);
   const list = readFileSync(stored);
