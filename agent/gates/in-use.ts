@@ -5,6 +5,7 @@ const WORDS: Readonly<Record<UseKind, string>> = {
   mounted: 'has a file system that is mounted',
   swap: 'is swapped to',
   holders: 'is part of another block device',
+  signature: 'has the signature of a member of an array or a pool (LVM, md, ZFS)',
   pool: 'may be part of a pool of ZFS, which does not show its disks',
   'net-up': 'is a network interface that is up',
   'net-member': 'is part of a bridge or bond',
@@ -19,7 +20,8 @@ export const inUse: DeviceGate = {
     if (uses.length === 0) return undefined;
     return {
       what: uses.map(({ kind, name }) => `${name} ${WORDS[kind]}`).join('; '),
-      remedy: 'unmount it, take it out of the array, export the pools, or set the interface down',
+      remedy:
+        'unmount it, take it out of the array or wipe its signature, export the pools, or set the interface down',
     };
   },
 };

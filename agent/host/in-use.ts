@@ -5,6 +5,7 @@ import { basename } from 'node:path';
 import { isErrno } from '../../shared/node/errno.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import { readProc } from './proc.ts';
+import { UDEV_DATA } from './signatures.ts';
 import type { Sysfs } from './sysfs.ts';
 
 export interface InUse {
@@ -16,10 +17,15 @@ export interface InUse {
   readonly swap: ReadonlySet<string>;
   /** Whether there is a pool of ZFS: of which disks it is made, the kernel does not show. */
   readonly hasPools: boolean;
+  /** Where udev keeps what it saw on block devices; undefined where the tree is not the kernel's. */
+  readonly udev: string | undefined;
 }
 
-/** `E_IO` when /proc does not say: unknown is not unused. */
-export async function readInUse(sysfs: Sysfs, proc = '/proc'): Promise<InUse> {
+/**
+ * `E_IO` when /proc does not say: unknown is not unused. `udev` is its database, which knows the devices of
+ * the running kernel and of no recorded tree.
+ */
+export async function readInUse(sysfs: Sysfs, proc = '/proc', udev?: string): Promise<InUse> {
   const mounts = parseMounts(await readProc(`${proc}/self/mountinfo`));
   const swaps = (await readProc(`${proc}/swaps`)).split('\n').slice(1);
   const members = new Set(await btrfsMembers(sysfs));
@@ -30,6 +36,7 @@ export async function readInUse(sysfs: Sysfs, proc = '/proc'): Promise<InUse> {
     // proc_swaps(5): a heading, then the file name first
     swap: new Set(swaps.map((line) => basename(line.split(/\s/)[0] ?? ''))),
     hasPools: mounts.some(({ type }) => type === 'zfs') || (await importedPools(proc)),
+    udev: udev ?? ((await sysfs.isKernels()) ? UDEV_DATA : undefined),
   };
 }
 

@@ -10,9 +10,17 @@ import { AGENT_LIMITS } from '../../shared/limits.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import { isBdf } from './bdf.ts';
 import type { InUse } from './in-use.ts';
+import { memberType } from './signatures.ts';
 import type { Sysfs } from './sysfs.ts';
 
-export type UseKind = 'mounted' | 'swap' | 'holders' | 'pool' | 'net-up' | 'net-member';
+export type UseKind =
+  | 'mounted'
+  | 'swap'
+  | 'holders'
+  | 'signature'
+  | 'pool'
+  | 'net-up'
+  | 'net-member';
 
 export interface DeviceUse {
   readonly kind: UseKind;
@@ -40,7 +48,7 @@ export async function findUses(sysfs: Sysfs, folder: string, inUse: InUse): Prom
 async function usesOfDisk(
   sysfs: Sysfs,
   path: string,
-  { mounted, members, swap, hasPools }: InUse,
+  { mounted, members, swap, hasPools, udev }: InUse,
 ): Promise<DeviceUse[]> {
   const name = basename(path);
   const uses: DeviceUse[] = [];
@@ -50,6 +58,10 @@ async function usesOfDisk(
   if (swap.has(name)) uses.push({ kind: 'swap', name });
   // device mapper, md and bcache show up here; ZFS does not, nor anywhere else.
   if ((await sysfs.names(`${path}/holders`)).length > 0) uses.push({ kind: 'holders', name });
+  // What would be put together from it is not there yet, and its disk is not free.
+  const isMember =
+    udev !== undefined && number !== undefined && (await memberType(udev, number)) !== undefined;
+  if (isMember) uses.push({ kind: 'signature', name });
   if (hasPools) uses.push({ kind: 'pool', name });
   return uses;
 }

@@ -60,6 +60,44 @@ t.test('what /proc says of disks', async (t) => {
   t.strictSame(await uses(''), pool, 'imported, and not mounted');
 });
 
+t.test('a disk that is part of something that is not put together', async (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'ironport-sys-'));
+  t.teardown(() => rmSync(root, { recursive: true }));
+  const folder = 'devices/pci0000:00/0000:00:05.0';
+  const disk = join(root, folder, 'nvme/nvme0/nvme0n1');
+  mkdirSync(join(disk, 'holders'), { recursive: true });
+  mkdirSync(join(disk, 'nvme0n1p1', 'holders'), { recursive: true });
+  writeFileSync(join(disk, 'dev'), '259:0\n');
+  writeFileSync(join(disk, 'nvme0n1p1', 'dev'), '259:1\n');
+  const sysfs = await Sysfs.open(root);
+  const proc = procOf(t, '');
+  const udev = t.testdir();
+  const uses = async (noted?: string) => {
+    if (noted !== undefined) writeFileSync(join(udev, 'b259:1'), `S:disk/by-id/x\nI:1\n${noted}`);
+    return findUses(sysfs, folder, await readInUse(sysfs, proc, udev));
+  };
+  t.strictSame(await uses(), [], 'without a record');
+  const member = [{ kind: 'signature', name: 'nvme0n1p1' }];
+  const noted = (type: string, usage: string) =>
+    `E:ID_FS_VERSION=1\nE:ID_FS_TYPE=${type}\nE:ID_FS_USAGE=${usage}\nG:systemd\n`;
+  for (const [type, usage] of [
+    ['LVM2_member', 'raid'],
+    ['linux_raid_member', 'raid'],
+    ['isw_raid_member', 'raid'],
+    ['zfs_member', 'filesystem'],
+    ['drbd', 'raid'],
+    ['bcache', 'other'],
+  ] as const)
+    t.strictSame(await uses(noted(type, usage)), member, type);
+  for (const type of ['ext4', 'vfat', 'crypto_LUKS'])
+    t.strictSame(await uses(noted(type, 'filesystem')), [], `${type}: not in use by itself`);
+  t.strictSame(await uses('E:ID_PART_ENTRY_NAME=E:ID_FS_TYPE=zfs_member\n'), [], 'a mere name');
+  rmSync(join(udev, 'b259:1'));
+  mkdirSync(join(udev, 'b259:1'));
+  await t.rejects(uses(), { code: /^E_/ }, 'unknown is not unused');
+  t.equal((await readInUse(sysfs, proc)).udev, undefined, 'a recorded tree is not of this kernel');
+});
+
 t.test('addresses', async (t) => {
   for (const text of ['0000:00:05.0', 'ffff:ff:1f.7', '10000:e1:00.0', '12345678:00:00.0'])
     t.ok(isBdf(text), text);
