@@ -44,6 +44,9 @@ export async function repair(
   };
   // What is no lock is held by nobody, and has to go before the lock can be taken.
   await mendAll((subject) => subject === layout.lock);
+  // One that is not ours to open cannot be taken: nothing is mended beside who may hold it.
+  const isTaken = (one: Finding): boolean => one.subject === layout.lock && one.state === 'broken';
+  if (findings.some(isTaken)) return done;
   await repository.store.exclusively(() => mendAll((subject) => subject !== layout.lock));
   const isWhole = !findings.some(({ state }) => state === 'broken');
   if (!isWhole || repository.fetcher.isOffline === true) return done;

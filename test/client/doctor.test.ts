@@ -1,7 +1,10 @@
 // A store in the states that hosts bring it into, and what the doctor says and does about each.
 
-import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process, { geteuid } from 'node:process';
 import t, { type Test } from 'tap';
 import { examine, repair } from '../../client/doctor/doctor.ts';
 import type { Finding } from '../../client/doctor/finding.ts';
@@ -9,6 +12,7 @@ import { writeReport } from '../../client/doctor/report.ts';
 import type { Fetcher } from '../../client/fetch/fetcher.ts';
 import { IronError } from '../../shared/errors.ts';
 import { withLock } from '../../shared/node/lock.ts';
+import { becoming } from '../agent/other-user.ts';
 import type { Simulator } from '../support/simulator.ts';
 import { Machine, repositoryWithArtifact } from './bundle/support.ts';
 
@@ -18,9 +22,9 @@ interface Scene {
   at(name: string): string;
 }
 
-async function scene(t: Test): Promise<Scene> {
+async function scene(t: Test, folder = t.testdir()): Promise<Scene> {
   const sim = await repositoryWithArtifact();
-  const machine = new Machine(t.testdir());
+  const machine = new Machine(folder);
   await machine.pin(sim);
   sim.nextRoot();
   await machine.repository(sim).list();
@@ -157,4 +161,75 @@ t.test('the report tells what was found, and no secret', async (t) => {
     report.environment.find(({ name }: { name: string }) => name === 'HTTPS_PROXY'),
     { value: 'http://(hidden)@proxy.example:3128', source: 'environment' },
   );
+});
+
+/** A user without rights, whose the store is. */
+const USER = 64_001;
+const whyNot = geteuid?.() !== 0 && 'only root can become another user';
+
+/** What that user is told of a store, in a process of its own; with `mend`, all of it is mended then. */
+function lookAsUser(folder: string, mend = false): Finding[] {
+  const kinds = new URL('../../client/doctor/kinds.ts', import.meta.url).href;
+  const script = `
+    const { lookAtKinds } = await import(${JSON.stringify(kinds)});
+    ${becoming(USER)}
+    const found = await lookAtKinds({ store: { folder: ${JSON.stringify(folder)} } });
+    if (${mend}) for (const one of found) await one.repair?.();
+    console.log(JSON.stringify(found.map((one) => ({ ...one, mends: 'repair' in one }))));`;
+  const words = ['--input-type=module', '-e', script];
+  const { stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' });
+  return JSON.parse(stdout || JSON.stringify(stderr));
+}
+
+/** A store of that user, in a place that everybody can reach. */
+async function storeOfUser(t: Test): Promise<Scene> {
+  const folder = await mkdtemp(join(tmpdir(), 'ironport-doctor-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const made = await scene(t, folder);
+  await writeFile(made.at('lock'), '', { flag: 'a' });
+  await mkdir(made.at('downloads'), { recursive: true });
+  await writeFile(made.at('downloads/abc'), '');
+  t.equal(spawnSync('chown', ['-R', `${USER}:${USER}`, folder]).status, 0);
+  return made;
+}
+
+t.test('a folder of the cache that cannot be entered', { skip: whyNot }, async (t) => {
+  const { machine, at } = await storeOfUser(t);
+  t.strictSame(lookAsUser(machine.store.folder), [], 'control: a store that is well');
+  for (const mode of [0o600, 0o300, 0]) {
+    await chmod(at('metadata'), mode);
+    const found = lookAsUser(machine.store.folder, true);
+    t.match(found, [{ state: 'heals', subject: 'metadata', what: 'may not be entered' }]);
+    t.equal((await stat(at('metadata'))).mode & 0o777, 0o700);
+  }
+});
+
+t.test('a lock of somebody else is left alone, and told of', { skip: whyNot }, async (t) => {
+  const { sim, machine, at } = await storeOfUser(t);
+  const paths = ['lock', 'downloads/abc'];
+  const each = async (act: (place: string) => Promise<void>): Promise<void> => {
+    for (const path of paths) await act(at(path));
+  };
+  const look = (mend = false) =>
+    lookAsUser(machine.store.folder, mend).toSorted((a, b) => (a.subject < b.subject ? 1 : -1));
+  const before = await stat(at('lock'));
+  await each((place) => chmod(place, 0o600));
+  await each((place) => chown(place, 0, 0));
+  const found = look(true);
+  t.match(
+    found,
+    paths.map((subject) => ({ state: 'broken', subject, what: /user 0/, mends: false })),
+  );
+  t.strictSame(await repair(machine.repository(sim), found), [], 'nothing is done beside it');
+  t.equal((await stat(at('lock'))).ino, before.ino);
+
+  // One's own is opened, and the same file goes on to be the lock.
+  await each((place) => chown(place, USER, USER));
+  await each((place) => chmod(place, 0));
+  t.match(
+    look(true),
+    paths.map((subject) => ({ state: 'heals', subject, mends: true })),
+  );
+  t.match(await stat(at('lock')), { ino: before.ino, uid: USER });
+  t.strictSame(look(), []);
 });
