@@ -29,6 +29,8 @@ export async function parseCommandLine(
 ): Promise<Intent> {
   const found = locate(program, argv);
   if (found.command === undefined) {
+    // What is no command has no help: who asks for it by a script is to see that.
+    if (!found.namesSomething) throw await noCommand(program, found);
     if (found.flags.has('--version')) return { kind: 'version' };
     if (found.flags.has('--help') || found.askedForHelp)
       return { kind: 'help', command: undefined };
@@ -53,6 +55,8 @@ interface Located {
   /** The operands after the address: where the name should have been. */
   readonly words: readonly string[];
   readonly flags: Scan['flags'];
+  /** No words at all, a noun of commands, or what the command of an address takes. */
+  readonly namesSomething: boolean;
   /** `ironport help publish`. */
   readonly askedForHelp: boolean;
 }
@@ -87,8 +91,15 @@ function locate(program: ProgramSpec, argv: readonly string[]): Located {
     remaining: argv.filter((_, i) => !taken.has(i)),
     words,
     flags,
+    namesSomething:
+      words.length === 0 || isNoun(program, words) || (address !== undefined && takesWords),
     askedForHelp,
   };
+}
+
+/** `vendor`, of `vendor add` and `vendor list`. */
+function isNoun({ commands }: ProgramSpec, [noun, verb]: readonly string[]): boolean {
+  return verb === undefined && commands.some(({ name }) => name.startsWith(`${noun} `));
 }
 
 /** `vendor add` before `vendor`. */

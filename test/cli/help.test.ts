@@ -44,3 +44,25 @@ t.test('help as a document', async (t) => {
     data: { text: /^sample: one of everything/ },
   });
 });
+
+t.test('what is no command has no help', async (t) => {
+  const lost = async (...argv: string[]) => {
+    const { exit, stdout, stderr } = await run(sample, argv);
+    t.equal(exit, 2, argv.join(' '));
+    t.equal(stdout, '');
+    t.match(stderr, /E_USAGE/);
+  };
+  await lost('nonsense', '--help');
+  await lost('nonsense', '-h');
+  await lost('--help', 'nonsense');
+  await lost('help', 'nonsense');
+  await lost('nonsense', '--version');
+  await lost('vendor', 'nonsense', '--help');
+  const { stdout } = await run(sample, ['--help']);
+  const known = [
+    ['vendor', '--help'],
+    ['help', 'vendor'],
+    ['127.0.0.1:80', 'DIR', '--help'],
+  ];
+  for (const argv of known) t.equal((await run(sample, argv)).stdout, stdout, argv.join(' '));
+});
