@@ -7,7 +7,7 @@ import { wasWithdrawn } from '../../shared/product/change-index.ts';
 import { type ProductIndex, parseIndex, productOfIndex } from '../../shared/product/index-file.ts';
 import { parseArtifactPath } from '../../shared/tuf/names.ts';
 import type { Targets } from '../../shared/tuf/targets.ts';
-import { coversDevice, parseVendors } from '../../shared/tuf/vendors.ts';
+import { parseVendors, speaksFor } from '../../shared/tuf/vendors.ts';
 import { listTargets, type TargetList } from '../../shared/verify/list.ts';
 import type { FoundTarget } from '../../shared/verify/workflow.ts';
 import { fetchTarget } from '../download.ts';
@@ -96,10 +96,7 @@ export async function listBranches(
   if (device === undefined) return updater.run((trusted) => listTargets(trusted));
   return updater.run((trusted) => {
     const vendors = parseVendors((trusted.targets('targets') as Targets).envelope.signed);
-    const branches = (role: string): boolean =>
-      vendors
-        .get(role)
-        ?.hardwareIds.some((id) => coversDevice(id, device.vendor, device.device)) === true;
+    const branches = (role: string): boolean => speaksFor(vendors.get(role), device);
     return listTargets(trusted, { branches });
   });
 }

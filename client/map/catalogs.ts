@@ -16,7 +16,7 @@ import { vendorOfRole } from '../../shared/tuf/names.ts';
 import { patternMatcher } from '../../shared/tuf/path-pattern.ts';
 import { keyIdentities } from '../../shared/tuf/role.ts';
 import type { Targets } from '../../shared/tuf/targets.ts';
-import { parseVendors } from '../../shared/tuf/vendors.ts';
+import { formatHardwareId, parseVendors, speaksFor } from '../../shared/tuf/vendors.ts';
 import { type Agreement, agree, type Word } from '../../shared/verify/agreement.ts';
 import type { FoundTarget } from '../../shared/verify/workflow.ts';
 import type { Host } from '../find/resolve.ts';
@@ -34,6 +34,8 @@ export interface Catalog {
   readonly withdrawn: ReadonlyMap<string, IndexEntry>;
   /** Why it is not known whether it lists a path that is not among `targets`; undefined when it is. */
   readonly unknown: (path: string) => IronError | undefined;
+  /** Why a path was not looked for here at all; undefined when it was. */
+  readonly passedOver: (path: string) => string | undefined;
 }
 
 /** What became of one path: an agreement, or why there is none. `words` has all who were asked. */
@@ -135,7 +137,9 @@ export class Catalogs {
       return { kind: 'listed', entry: { length, hashes }, rootKeys: catalog.rootKeys };
     }
     const unknown = catalog.unknown(path);
-    return unknown === undefined ? { kind: 'absent' } : { kind: 'failed', error: unknown };
+    if (unknown !== undefined) return { kind: 'failed', error: unknown };
+    const why = catalog.passedOver(path);
+    return { kind: 'absent', ...(why !== undefined && { why }) };
   }
 }
 
@@ -155,11 +159,30 @@ export async function readCatalog(
     ...{
       targets,
       unknown: unknownBy(top, failed),
+      passedOver: passedOverBy(top, device),
     },
     indexes: new Map(indexes.map((one) => [indexPath(one.vendor, one.product), one])),
     failed,
     rootKeys: keyIdentities(root.keys, root.roles.root),
     withdrawn: new Map(withdrawn.map((entry) => [entry.path, entry])),
+  };
+}
+
+/**
+ * What a vendor lists is read only where the operators gave it the device: that they did not is their word
+ * about it, and another one than that the vendor lists nothing.
+ */
+function passedOverBy(
+  top: Targets | undefined,
+  device: Host['device'] | undefined,
+): Catalog['passedOver'] {
+  const vendors = top === undefined ? undefined : parseVendors(top.envelope.signed);
+  return (path) => {
+    const [name = ''] = path.split('/', 1);
+    const vendor = vendors?.get(name);
+    if (device === undefined || vendor === undefined || speaksFor(vendor, device)) return undefined;
+    const id = formatHardwareId({ bus: 'PCI', vendor: device.vendor, device: device.device });
+    return `its operators did not give ${id} to ${name}`;
   };
 }
 

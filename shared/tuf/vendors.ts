@@ -52,6 +52,14 @@ export function coversDevice(id: HardwareId, vendor: number, device: number): bo
   return id.vendor === vendor && (id.device === undefined || id.device === device);
 }
 
+/** Whether the operators gave the PCI device to the vendor; to one without an entry they gave nothing. */
+export function speaksFor(
+  vendor: Vendor | undefined,
+  device: { readonly vendor: number; readonly device: number },
+): boolean {
+  return vendor?.hardwareIds.some((id) => coversDevice(id, device.vendor, device.device)) === true;
+}
+
 /**
  * Throws `E_NOT_AUTHORISED` unless `vendor` was given the hardware. A vendor without an entry may
  * bind nothing.
@@ -62,7 +70,7 @@ export function verifyHardware(
   pciVendor: number,
   pciDevice: number,
 ): void {
-  if (vendor?.hardwareIds.some((id) => coversDevice(id, pciVendor, pciDevice)) === true) return;
+  if (speaksFor(vendor, { vendor: pciVendor, device: pciDevice })) return;
   const wanted = formatHardwareId({ bus: 'PCI', vendor: pciVendor, device: pciDevice });
   throw new IronError('E_NOT_AUTHORISED', `${name} may not speak for the hardware ${wanted}`, {
     why: `the signed targets give it ${vendor?.hardwareIds.map(formatHardwareId).join(', ') || 'no hardware at all'}`,

@@ -17,8 +17,8 @@ export type Word =
       /** Identities of the keys of its root: what makes one repository another than the next. */
       readonly rootKeys: ReadonlySet<string>;
     }
-  /** Verified up to date, and nobody in it who may speak for the path lists it. */
-  | { readonly kind: 'absent' }
+  /** Verified up to date, and nobody in it who may speak for the path lists it; `why`, where that is known. */
+  | { readonly kind: 'absent'; readonly why?: string }
   /** It cannot be asked, or what it said did not verify. */
   | { readonly kind: 'failed'; readonly error: IronError }
   /** Verified, and it says no: revoked or withdrawn. */
@@ -132,7 +132,7 @@ export function inWords(word: Word): string {
       return `${word.entry.length} bytes, ${name} ${digest.slice(0, 16)}…`;
     }
     case 'absent':
-      return 'does not list it';
+      return word.why ?? 'does not list it';
     default:
       return `${word.error.code}, ${word.error.message}`;
   }

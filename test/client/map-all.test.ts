@@ -8,7 +8,7 @@ import { gravest } from '../../client/map/worst.ts';
 import { utf8 } from '../../shared/bytes.ts';
 import { IronError } from '../../shared/errors.ts';
 import { systemClock } from '../../shared/node/clock.ts';
-import { addArtifact, addVendor, EDU } from '../support/artifact.ts';
+import { addArtifact, addVendor, EDU, type VendorOptions } from '../support/artifact.ts';
 import { TODAY } from '../support/clock.ts';
 import { addProduct, type Release } from '../support/product.ts';
 import { documentOf, runInProcess } from '../support/program.ts';
@@ -19,9 +19,13 @@ import { mapOf } from './map-support.ts';
 const DEVICE = ['--device', 'PCI:0x1234:0x11e8'];
 const bad = { at: TODAY, reason: 'loses writes' };
 
-async function product(name: string, releases: readonly Release[]): Promise<Simulator> {
+async function product(
+  name: string,
+  releases: readonly Release[],
+  vendor: VendorOptions = {},
+): Promise<Simulator> {
   const sim = new Simulator(systemClock(), name);
-  addVendor(sim, 'acme');
+  addVendor(sim, 'acme', vendor);
   if (releases.length > 0) await addProduct(sim, releases);
   sim.publish('targets', 'acme');
   return sim;
@@ -275,6 +279,36 @@ t.test('what one withdrew is offered by nobody', async (t) => {
     (await run('find', ...DEVICE)).stderr.replace(/\s+/g, ' '),
     /lab: .*withdrawn.*loses writes/,
   );
+});
+
+t.test('whose operators did not give the vendor the device says that', async (t) => {
+  const sims = {
+    vendors: await product('v', [{ version: '1.0.0' }]),
+    fleet: await product('f', [{ version: '1.0.0' }]),
+    lab: await product('l', [{ version: '1.0.0' }], { hardware: ['PCI:0x1234:0x0001'] }),
+  };
+  const { json, run, pinned } = await scene(t, sims);
+  const { data, exit } = await json('find', ...DEVICE, ...pinned);
+  t.equal(exit, 0);
+  const what = 'its operators did not give PCI:0x1234:0x11e8 to acme';
+  t.match(data.products, [
+    {
+      chosen: [EDU],
+      agreement: {
+        agreed: ['vendors', 'fleet'],
+        repositories: [{ word: 'listed' }, {}, { name: 'lab', word: 'absent', what }],
+      },
+    },
+  ]);
+  t.match((await run('find', ...DEVICE)).stdout, `does not count  lab      ${what}`);
+  const other = ['--device', 'PCI:0x1234:0x0001'];
+  t.match(
+    (await run('find', ...other)).stderr.replace(/\s+/g, ' '),
+    /fleet: its operators did not give PCI:0x1234:0x0001 to acme/,
+    'also where that is why there is no answer',
+  );
+  const { data: all } = await json('index');
+  t.strictSame(all.targets[0].agreement.agreed, ['vendors', 'fleet', 'lab'], 'control');
 });
 
 t.test('an index that lies about its artifact is no answer', async (t) => {
