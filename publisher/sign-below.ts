@@ -1,8 +1,11 @@
 /** Signing the roles below the vendor's own: nested roles by keys of their own, bins by those of their role. */
 
+import { setImmediate } from 'node:timers/promises';
 import { toHex } from '../shared/bytes.ts';
+import type { Crypto } from '../shared/crypto/crypto.ts';
 import { keyIdentity } from '../shared/crypto/key.ts';
 import type { Signer } from '../shared/crypto/signer.ts';
+import { rememberingVerified } from '../shared/crypto/verified-memory.ts';
 import { IronError, isIronError } from '../shared/errors.ts';
 import type { JsonObject } from '../shared/json/value.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
@@ -33,6 +36,9 @@ export interface RoleToSign {
   readonly keys: DelegatedKeys;
 }
 
+/** Roles that are signed between two turns of the event loop. */
+const SIGNED_A_TURN = 16;
+
 /**
  * Signs nested roles, and bins, with the keys of each that are here; others may have to sign after that.
  * What is signed is noted before it leaves.
@@ -46,10 +52,14 @@ export async function signBelow(
   // What no key here signed is for others to know again.
   const own = new Map<string, JsonObject>();
   const keysHere = new KeysHere(session);
+  // Each signature is verified as its signer gives it; in the finished file it is that same one.
+  const verified = rememberingVerified(crypto);
   for (const [role, { tree, keys }] of roles) {
     const signers = countingOn(keys, await keysHere.of(role));
-    signed.push(counted(keys, role, await sealMetadata(crypto, tree, signers)));
+    signed.push(counted(keys, role, await sealMetadata(verified, tree, signers), verified));
     if (signers.length > 0) own.set(role, tree);
+    // There may be a thousand: requests that are under way go on between them.
+    if (signed.length % SIGNED_A_TURN === 0) await setImmediate();
   }
   await note(log ?? (await BinLog.load(session.dir)), own);
   return signed;
@@ -124,13 +134,18 @@ function countingOn(keys: DelegatedKeys, here: readonly Signer[]): Signer[] {
 }
 
 /** How far the file of a role below the vendor's own is signed. */
-export function counted(keys: DelegatedKeys, role: string, bytes: Uint8Array): SignedBelow {
+export function counted(
+  keys: DelegatedKeys,
+  role: string,
+  bytes: Uint8Array,
+  verifying: Crypto = crypto,
+): SignedBelow {
   const { version, expires, envelope } = parseTargets(bytes, role);
   const sha256 = toHex(crypto.sha256(bytes));
   const need = keys.threshold;
   let have = 0;
   try {
-    have = verifyThreshold(crypto, envelope, keys.table, { ...keys, threshold: 1 }, role).length;
+    have = verifyThreshold(verifying, envelope, keys.table, { ...keys, threshold: 1 }, role).length;
   } catch (error) {
     if (!isIronError(error, 'E_THRESHOLD')) throw error;
   }

@@ -7,6 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toHex } from '../shared/bytes.ts';
 import type { Crypto } from '../shared/crypto/crypto.ts';
+import { rememberingVerified } from '../shared/crypto/verified-memory.ts';
 import { IronError } from '../shared/errors.ts';
 import { data } from '../shared/layout.ts';
 import { bootId } from '../shared/node/boot.ts';
@@ -40,7 +41,6 @@ import { collectedNames } from './storage/marks.ts';
 import { CurrentTree } from './storage/published.ts';
 import { Quarantine } from './storage/quarantine.ts';
 import { Suspended } from './storage/suspended.ts';
-import { rememberingVerified } from './storage/verified-memory.ts';
 
 export interface RepositoryOptions {
   /** The service's folder; made when it is not there. */

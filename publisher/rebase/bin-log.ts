@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { toHex, utf8 } from '../../shared/bytes.ts';
 import type { Crypto } from '../../shared/crypto/crypto.ts';
 import { IronError, isIronError } from '../../shared/errors.ts';
-import { canonicalText } from '../../shared/json/canonical.ts';
+import { canonicalBytes } from '../../shared/json/canonical.ts';
 import { type JsonObject, jsonObject } from '../../shared/json/value.ts';
 import { vendorFolder } from '../../shared/layout.ts';
 import { PUBLISHER_LIMITS } from '../../shared/limits.ts';
@@ -25,7 +25,7 @@ export interface SignedBinLine {
 /** A digest of what a role says, dates and numbers apart. */
 export function digestOf(crypto: Crypto, tree: JsonObject): string {
   const fields = Object.entries(tree).filter(([key]) => key !== 'version' && key !== 'expires');
-  return toHex(crypto.sha256(utf8(canonicalText(jsonObject(fields)))));
+  return toHex(crypto.sha256(canonicalBytes(jsonObject(fields))));
 }
 
 export class BinLog {

@@ -1,9 +1,9 @@
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import t from 'tap';
-import { rememberingVerified } from '../../server/storage/verified-memory.ts';
 import { utf8 } from '../../shared/bytes.ts';
 import type { Crypto } from '../../shared/crypto/crypto.ts';
 import { ed25519Key } from '../../shared/crypto/key.ts';
+import { rememberingVerified } from '../../shared/crypto/verified-memory.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
 
 function signer() {

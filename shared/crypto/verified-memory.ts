@@ -5,9 +5,9 @@
  * many must sign, versions, hashes and expiry are verified by each of them as ever.
  */
 
-import { toHex } from '../../shared/bytes.ts';
-import type { Crypto } from '../../shared/crypto/crypto.ts';
-import { keyIdentity } from '../../shared/crypto/key.ts';
+import { toHex } from '../bytes.ts';
+import type { Crypto } from './crypto.ts';
+import { keyIdentity } from './key.ts';
 
 /** Those that were met last: of what stands, of what follows it, and of what waits to be published. */
 const KEPT = 2048;
