@@ -1,8 +1,8 @@
 /** A part of a file, from the disk into a response. */
 
-import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { IronError } from '../../shared/errors.ts';
+import type { OpenedFile } from './opened.ts';
 
 /** Bytes that are read at once. */
 const PIECE = 256 * 1024;
@@ -12,7 +12,7 @@ const PIECE = 256 * 1024;
  * reading goes on while the one before is sent, and a gibibyte makes no more garbage than a page.
  */
 export async function copyOut(
-  file: FileHandle,
+  file: OpenedFile,
   start: number,
   end: number,
   response: ServerResponse,

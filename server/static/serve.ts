@@ -5,18 +5,19 @@
 
 import { createHash } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { extname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import { IronError, isIronError } from '../../shared/errors.ts';
 import { tree } from '../../shared/layout.ts';
 import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 import { insideFolder } from '../../shared/node/folders.ts';
+import { promptFiles } from '../../shared/node/prompt-files.ts';
 import { isCollected } from '../storage/is-collected.ts';
 import { copyOut, isGone } from './copy-out.ts';
 import { acceptedEncoding, Compressed, type Encoding, isCompressible } from './encoding.ts';
 import { type HotFile, HotFiles, type Identity, isHot } from './hot.ts';
+import { OpenedFile } from './opened.ts';
 import {
   bodyOf,
   bytesOf,
@@ -54,7 +55,7 @@ export class TreeReader {
     const path = decodeUrlPath(rawPath);
     const file = await openInTree(this.#folder, path);
     try {
-      const found = await file.stat();
+      const found = file.stat();
       if (!found.isFile()) throw noSuchFile();
       if (path !== tree.timestamp && !isHot(path, found.size))
         return await this.#fromDisk(path, file, found, request, response);
@@ -63,7 +64,7 @@ export class TreeReader {
       if (compressed === undefined) sendBody(request, response, read.plain, read.body);
       else sendBody(request, response, ...compressed);
     } finally {
-      await file.close().catch(() => {});
+      file.close();
     }
   }
 
@@ -83,7 +84,7 @@ export class TreeReader {
   }
 
   /** Reads a file into memory, and keeps it there when it is one of those. */
-  async #read(path: string, file: FileHandle, found: Stats): Promise<HotFile> {
+  async #read(path: string, file: OpenedFile, found: Stats): Promise<HotFile> {
     const isMoving = path === tree.timestamp;
     // What is longer is no timestamp, whatever it is: no reader takes more.
     const size = isMoving ? Math.min(found.size, METADATA_LIMITS.timestamp) : found.size;
@@ -101,7 +102,7 @@ export class TreeReader {
   /** Artifacts, and metadata that is too large to be kept as it is. */
   async #fromDisk(
     path: string,
-    file: FileHandle,
+    file: OpenedFile,
     found: Stats,
     request: IncomingMessage,
     response: ServerResponse,
@@ -154,7 +155,7 @@ function typeOf(path: string): string {
  * Opens what is inside the tree, without following a link out of it. `E_NOT_FOUND` otherwise, and
  * `E_COLLECTED` for what was there once.
  */
-async function openInTree(folder: string, path: string): Promise<FileHandle> {
+async function openInTree(folder: string, path: string): Promise<OpenedFile> {
   try {
     return await openFile(folder, path);
   } catch (error) {
@@ -167,12 +168,12 @@ async function openInTree(folder: string, path: string): Promise<FileHandle> {
   }
 }
 
-async function openFile(folder: string, path: string): Promise<FileHandle> {
+async function openFile(folder: string, path: string): Promise<OpenedFile> {
   try {
-    await insideFolder(folder, path);
+    await demandInside(folder, path);
     // O_NONBLOCK: opening a pipe that somebody put there would wait for ever.
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    return await open(join(folder, path), flags);
+    return await OpenedFile.open(join(folder, path), flags);
   } catch (error) {
     const absent = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'ENXIO'];
     if (isIronError(error, 'E_NAME') || (isErrno(error) && absent.includes(error.code))) {
@@ -185,6 +186,16 @@ async function openFile(folder: string, path: string): Promise<FileHandle> {
   }
 }
 
+/**
+ * Metadata lies in one folder, of which every look finds the names in memory: no thread need wait for
+ * them. That its own name is no link, opening it sees to.
+ */
+async function demandInside(folder: string, path: string): Promise<void> {
+  const above = dirname(path);
+  if (above === tree.metadataFolder) await insideFolder(folder, above, { files: promptFiles });
+  else await insideFolder(folder, path);
+}
+
 /** A range is one of the plain file: whoever asks for one gets that. */
 function encodingFor({ headers }: IncomingMessage): Encoding | undefined {
   if (headers.range !== undefined) return undefined;
@@ -193,7 +204,7 @@ function encodingFor({ headers }: IncomingMessage): Encoding | undefined {
 }
 
 /** In memory of its own: a part of a shared piece would hold all of that. */
-async function readWhole(file: FileHandle, size: number): Promise<Buffer> {
+async function readWhole(file: OpenedFile, size: number): Promise<Buffer> {
   const bytes = Buffer.allocUnsafeSlow(size);
   for (let at = 0; at < size; ) {
     const { bytesRead } = await file.read(bytes, at, size - at, at);
@@ -207,7 +218,7 @@ async function sendFile(
   request: IncomingMessage,
   response: ServerResponse,
   form: Representation,
-  file: FileHandle,
+  file: OpenedFile,
 ): Promise<void> {
   const range = sendHead(request, response, form);
   if (range === undefined) {

@@ -99,7 +99,7 @@ export const promptFiles = {
   makeFolders: (path: string, mode: number) => systemFiles.makeFolders(path, mode),
   chmod: (path: string, mode: number) => make(() => chmodSync(path, mode)),
   lstat: (path: string) => make(() => lstatSync(path)),
-  realpath: (path: string) => make(() => realpathSync(path)),
+  realpath: (path: string) => make(() => realpathSync.native(path)),
   /** Throws when it is not there, or may not be seen. */
   access: (path: string) => make(() => accessSync(path)),
   makeFolder: (path: string) => make(() => void mkdirSync(path, { recursive: true })),

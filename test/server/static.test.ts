@@ -1,11 +1,14 @@
 /** The read path: exactly the tree, however one asks. */
 
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { parseRange } from '../../server/static/range.ts';
+import { TreeReader } from '../../server/static/serve.ts';
 import { decodeUrlPath } from '../../server/static/url-path.ts';
 import { isIronError } from '../../shared/errors.ts';
 import { call, running } from './support.ts';
@@ -178,4 +181,33 @@ t.test('the status page', async (t) => {
   t.notMatch(text, /<script/);
   t.equal((await get('/?role=%3Cscript%3E&page=-1')).status, 200);
   t.notMatch((await get('/?role=%3Cscript%3E')).body.toString('utf8'), /<script/);
+});
+
+t.test('folders that are links out of the tree lead nowhere', async (t) => {
+  const place = t.testdir({
+    elsewhere: { '1.root.json': 'not of the tree' },
+    linked: { inside: { '1.root.json': 'of the tree' }, targets: {} },
+  });
+  const linked = join(place, 'linked');
+  const reader = new TreeReader(linked);
+  const server = createServer((request, response) => {
+    reader.answer(request.url ?? '', request, response).catch((error) => {
+      response.writeHead(isIronError(error, 'E_NOT_FOUND') ? 404 : 500).end();
+    });
+  }).listen(0, '127.0.0.1');
+  t.teardown(() => server.close());
+  await new Promise((resolve) => server.once('listening', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const ask = async (path: string) => {
+    const answer = await fetch(`${url}${path}`, { headers: { connection: 'close' } });
+    return { status: answer.status, text: await answer.text() };
+  };
+  t.equal((await ask('/metadata/1.root.json')).status, 404, 'no such folder');
+  symlinkSync(join(place, 'elsewhere'), join(linked, 'metadata'));
+  symlinkSync(join(place, 'elsewhere'), join(linked, 'targets/acme'));
+  for (const path of ['/metadata/1.root.json', '/targets/acme/1.root.json'])
+    t.match(await ask(path), { status: 404, text: '' }, path);
+  unlinkSync(join(linked, 'metadata'));
+  symlinkSync('inside', join(linked, 'metadata'));
+  t.match(await ask('/metadata/1.root.json'), { status: 200, text: 'of the tree' });
 });
