@@ -1,20 +1,21 @@
 /** The bins of a split role with a new date and nothing else, so many at once that memory holds. */
 
 import { IronError, isIronError } from '../shared/errors.ts';
-import type { JsonObject } from '../shared/json/value.ts';
 import { PUBLISHER_LIMITS } from '../shared/limits.ts';
 import { beside } from '../shared/node/beside.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
 import type { Instant } from '../shared/time.ts';
 import { binNames, type SuccinctRoles } from '../shared/tuf/delegations.ts';
-import { leaveWaiting, type SignedTogether, type Waiting } from './co-sign.ts';
+import { sendRoles } from './branch.ts';
+import { isComplete, leaveWaiting, type SignedTogether, type Waiting } from './co-sign.ts';
 import { handIn } from './hand-in.ts';
 import { renewedRole } from './next-role.ts';
+import { overlap } from './overlap.ts';
 import type { Base } from './rebase/base.ts';
 import { loadBelow } from './rebase/below.ts';
 import { BinLog, digestOf } from './rebase/bin-log.ts';
 import type { Session } from './session.ts';
-import { demandSome, type SignedBelow, signBelow } from './sign-below.ts';
+import { demandSome, type RoleToSign, type SignedBelow, signBelow } from './sign-below.ts';
 import type { Api } from './upload/api.ts';
 import { BatchSender } from './upload/batch.ts';
 import { RepositoryFetcher } from './upload/fetcher.ts';
@@ -48,32 +49,22 @@ export async function renewBins(
   const names = binNames(succinct);
   const progress = session.context.ui.progress('renewing bins', names.length);
   const proposals = new Proposals(session, api, own);
-  /** The group before, which the service judges while the next one is read and signed here. */
-  let before: Promise<void> = Promise.resolve();
-  for (let at = 0; at < names.length; at += PUBLISHER_LIMITS.binsAtOnce) {
-    const group = names.slice(at, at + PUBLISHER_LIMITS.binsAtOnce);
-    const found = new Map<string, JsonObject>();
-    const renewing = beside(group, async (name) => {
-      const bin = await loadBelow(crypto, fetcher, base, succinct, name);
-      if (!adopt && !log.knows(name, digestOf(crypto, bin.envelope.tree))) throw foreign(name);
-      found.set(name, renewedRole(bin, expires));
-    });
-    // What was handed in comes to its end, whatever this group is refused for.
-    await Promise.allSettled([before, renewing]);
-    await before;
-    await renewing;
-    const roles = new Map(Array.from(found, ([role, tree]) => [role, { tree, keys: succinct }]));
-    const signed = await signBelow(session, roles, log);
-    demandSome(signed);
-    if (signed.some(({ have, need }) => have < need)) {
-      if (!(await proposals.leave(signed, (count) => progress.advance(count)))) break;
-      continue;
-    }
-    before = handInGroup(session, api, signed).then(() => progress.advance(signed.length));
-    // Its failure is met above or below; it is none of nobody's until then.
-    before.catch(() => {});
-  }
-  await before;
+  const parts = { fetcher, base, succinct, expires, adopt, log };
+  // A group is read, signed and sent while the service publishes the one before it.
+  await overlap(
+    groupsOf(names, PUBLISHER_LIMITS.binsAtOnce),
+    async (group) => {
+      const signed = await signGroup(session, parts, group);
+      if (isWhole(signed)) await sendGroup(api, signed);
+      return signed;
+    },
+    async (signed) => {
+      const onDone = (count: number): void => progress.advance(count);
+      if (!isWhole(signed)) return { isLast: !(await proposals.leave(signed, onDone)) };
+      const published = handIn(session, api, undefined, { bins: signed });
+      return { rest: published.then(() => onDone(signed.length)) };
+    },
+  );
   progress.done();
   const { waiting, bins, isFull } = await proposals.end();
   const left = isFull ? names.length - bins : 0;
@@ -138,15 +129,45 @@ class Proposals {
   }
 }
 
-async function handInGroup(
+/** What every group is read and signed by. */
+interface GroupParts {
+  readonly fetcher: RepositoryFetcher;
+  readonly base: Base;
+  readonly succinct: SuccinctRoles;
+  readonly expires: Instant;
+  readonly adopt: boolean;
+  readonly log: BinLog;
+}
+
+/** Reads the bins of a group and signs them; none of them when one says what was not signed here. */
+async function signGroup(
   session: Session,
-  api: Api,
-  signed: readonly SignedBelow[],
-): Promise<void> {
+  { fetcher, base, succinct, expires, adopt, log }: GroupParts,
+  group: readonly string[],
+): Promise<SignedBelow[]> {
+  const roles = new Map<string, RoleToSign>();
+  await beside(group, async (name) => {
+    const bin = await loadBelow(crypto, fetcher, base, succinct, name);
+    if (!adopt && !log.knows(name, digestOf(crypto, bin.envelope.tree))) throw foreign(name);
+    roles.set(name, { tree: renewedRole(bin, expires), keys: succinct });
+  });
+  const signed = await signBelow(session, roles, log);
+  demandSome(signed);
+  return signed;
+}
+
+function* groupsOf<T>(items: readonly T[], size: number): Generator<readonly T[]> {
+  for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size);
+}
+
+function isWhole(bins: readonly SignedBelow[]): boolean {
+  return isComplete({ own: undefined, nested: [], bins });
+}
+
+async function sendGroup(api: Api, signed: readonly SignedBelow[]): Promise<void> {
   const sender = new BatchSender(api);
-  for (const { sha256, bytes } of signed) await sender.add({ sha256, bytes });
+  await sendRoles(api, sender, signed);
   await sender.flush();
-  await handIn(session, api, undefined, { bins: signed });
 }
 
 function foreign(name: string): IronError {
