@@ -57,6 +57,7 @@ export const policyExplainCommand: CommandSpec = {
       data: {
         path: loaded?.path ?? null,
         sha256: loaded?.sha256 ?? null,
+        epoch: loaded?.policy.epoch ?? null,
         version: loaded?.policy.version ?? null,
         signed_by: signedBy,
         default: DEFAULT_WORDS,

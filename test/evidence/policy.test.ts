@@ -493,6 +493,7 @@ t.test('a policy is explained so that nobody has to know its fields', async (t) 
     'does not expire',
     'keys of others: lab, second',
   ]);
+  t.equal(explainPolicy(policyWith({}), NOW).head[0], 'version 3 of epoch 1', 'also the first one');
   const over = policyWith({}, { expires: formatInstant(NOW) });
   t.match(explainPolicy(over, NOW).head[1], /^was good until .*: it refuses every driver$/);
   t.match(explainPolicy(over, NOW - 1).head[1], /^good until /);

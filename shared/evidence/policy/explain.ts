@@ -31,7 +31,7 @@ export function explainPolicy(policy: HostPolicy, now: Instant): ExplainedPolicy
   const { epoch, version, expires, keys, evidence } = policy;
   return {
     head: [
-      epoch === 1 ? `version ${version}` : `version ${version} of epoch ${epoch}`,
+      `version ${version} of epoch ${epoch}`,
       expires === undefined
         ? 'does not expire'
         : expires > now
