@@ -1,7 +1,8 @@
-/** What our other files say: bundles, ceilings, SPDX documents, and the public part of key files. */
+/** What our other files say: bundles, ceilings, bills of materials, and the public part of key files. */
 
 import { toHex } from '../shared/bytes.ts';
 import type { Crypto } from '../shared/crypto/crypto.ts';
+import type { Sbom } from '../shared/evidence/sbom.ts';
 import { parseSpdx } from '../shared/evidence/spdx.ts';
 import type { Node } from '../shared/json/decode.ts';
 import { parseCeiling } from '../shared/manifest/ceiling.ts';
@@ -50,12 +51,20 @@ export function ceilingFacts(predicate: Node): Facts {
 }
 
 export function spdxFacts(bytes: Uint8Array): Facts {
-  const { name, namespace, created, described, packages } = parseSpdx(bytes);
+  const document = parseSpdx(bytes);
   return [
-    ['name', name],
-    ['namespace', namespace],
-    ['created', formatInstant(created)],
-    ['packages', String(packages)],
+    ['name', document.name],
+    ['namespace', document.namespace],
+    ['created', formatInstant(document.created)],
+    ...sbomFacts(document),
+  ];
+}
+
+/** What every format of bills of materials says. */
+export function sbomFacts({ format, described, packages }: Sbom): Facts {
+  return [
+    ['format', format],
+    ['packages', String(packages.length)],
     ...described.flatMap(
       (element): Facts => [
         ['describes', element.name],

@@ -4,12 +4,14 @@ import { fromUtf8, toHex } from '../shared/bytes.ts';
 import type { Crypto } from '../shared/crypto/crypto.ts';
 import { IronError, isIronError } from '../shared/errors.ts';
 import { parseBundle } from '../shared/evidence/bundle.ts';
+import { parseCycloneDx } from '../shared/evidence/cyclonedx.ts';
 import {
   type Envelope as DsseEnvelope,
   parseEnvelope as parseDsse,
 } from '../shared/evidence/dsse.ts';
 import { PREDICATE_TYPES } from '../shared/evidence/identifiers.ts';
 import { parseSigstoreBundle } from '../shared/evidence/sigstore-bundle.ts';
+import { parseSpdx3 } from '../shared/evidence/spdx3.ts';
 import { parseStatement } from '../shared/evidence/statement.ts';
 import { parseRecord } from '../shared/handoff/record.ts';
 import { parseJson } from '../shared/json/read.ts';
@@ -24,7 +26,7 @@ import { parseSnapshot } from '../shared/tuf/snapshot.ts';
 import { parseTargets } from '../shared/tuf/targets.ts';
 import { parseTimestamp } from '../shared/tuf/timestamp.ts';
 import { isBundle, parseHeader, parseIndex } from './bundle/format.ts';
-import { bundleFacts, ceilingFacts, keyFacts, spdxFacts } from './inspect-files.ts';
+import { bundleFacts, ceilingFacts, keyFacts, sbomFacts, spdxFacts } from './inspect-files.ts';
 
 /** The largest file that is looked at. */
 export const INSPECT_LIMIT = HANDOFF_LIMITS.record;
@@ -62,6 +64,8 @@ function read(crypto: Crypto, bytes: Uint8Array): [kind: string, facts: Facts] {
   if ('dsseEnvelope' in value) return ['Sigstore bundle', dsseFacts(parseSigstoreBundle(bytes))];
   if (value.schema === 'ironport.handoff/v1') return ['hand-over record', recordFacts(bytes)];
   if (typeof value.spdxVersion === 'string') return ['SPDX document', spdxFacts(bytes)];
+  if ('@graph' in value) return ['SPDX document', sbomFacts(parseSpdx3(bytes))];
+  if ('bomFormat' in value) return ['CycloneDX document', sbomFacts(parseCycloneDx(bytes))];
   if (typeof value.schema === 'string' && Object.hasOwn(KEY_KINDS, value.schema)) {
     const [kind, half] = KEY_KINDS[value.schema] as readonly [string, string];
     return [kind, keyFacts(crypto, bytes, half)];
@@ -90,7 +94,7 @@ function readJson(bytes: Uint8Array): JsonValue {
 }
 
 const KNOWN =
-  'TUF metadata, DSSE envelopes, in-toto, Sigstore and our bundles, SPDX, key files and hand-over records are known';
+  'TUF metadata, DSSE envelopes, in-toto, Sigstore and our bundles, SPDX, CycloneDX, key files and hand-over records are known';
 
 function unknown(): IronError {
   return new IronError('E_SCHEMA', 'not a file of a kind that is known here', {

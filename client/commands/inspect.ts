@@ -20,8 +20,8 @@ export const inspectCommand: CommandSpec = {
   name: 'inspect',
   summary: 'show what a file of this or another TUF repository says',
   description:
-    'TUF metadata, DSSE, in-toto, Sigstore, SPDX, bundles, hand-over records, and of key files ' +
-    'the public part. Nothing is verified: it shows what the file says, true or not.',
+    'TUF metadata, DSSE, in-toto, Sigstore, SPDX, CycloneDX, bundles, hand-over records, and of ' +
+    'key files the public part. Nothing is verified: it shows what the file says, true or not.',
   arguments: [
     { name: 'file', description: 'a file, a file or http(s) URL, or - for standard input' },
   ],
