@@ -13,7 +13,7 @@ import { handBuiltProvenance } from '../shared/evidence/provenance.ts';
 import { Node } from '../shared/json/decode.ts';
 import { type JsonObject, jsonObject } from '../shared/json/value.ts';
 import { SIDECARS, type Sidecar, sidecarOf, sidecarPath } from '../shared/layout.ts';
-import { EVIDENCE_LIMITS, PUBLISHER_LIMITS, SERVER_LIMITS } from '../shared/limits.ts';
+import { EVIDENCE_LIMITS, SERVER_LIMITS } from '../shared/limits.ts';
 import { type Ceiling, parseCeiling } from '../shared/manifest/ceiling.ts';
 import { lintCeiling } from '../shared/manifest/lint-ceiling.ts';
 import { systemClock } from '../shared/node/clock.ts';
@@ -25,6 +25,7 @@ import { type FileMeta, targetEntry } from '../shared/tuf/build.ts';
 import { parseArtifactPath } from '../shared/tuf/names.ts';
 import { coversDevice, formatHardwareId } from '../shared/tuf/vendors.ts';
 import type { VendorConfig } from './config.ts';
+import { type GivenProvenance, loadGivenProvenance, requireAbout } from './given-provenance.ts';
 import { moduleSignatureClaim } from './module-signature.ts';
 import { loadStated, type Stated, type StatedFiles, statedFiles } from './stated.ts';
 
@@ -39,7 +40,8 @@ export const ARTIFACT_OPTIONS: readonly OptionSpec[] = [
   },
   {
     flags: '--provenance <file>',
-    description: 'SLSA provenance v1 predicate of the builder; without it, "built by hand"',
+    description:
+      'SLSA provenance v1 of the builder: the predicate, or its statement, signed or not; without it, "built by hand"',
   },
   {
     flags: '--sbom <file>',
@@ -72,7 +74,7 @@ export interface Claim {
   readonly path: string;
   readonly ceiling: Ceiling;
   readonly ceilingTree: JsonObject;
-  readonly provenance: JsonObject;
+  readonly provenance: GivenProvenance;
   readonly stated: Stated;
 }
 
@@ -125,7 +127,7 @@ export async function loadSaid(
     path,
     ceiling,
     ceilingTree: ceilingTree.object(),
-    provenance: await loadProvenance(said.provenance, product, version),
+    provenance: await loadProvenance(context, said),
     stated: await loadStated(said.stated),
   };
 }
@@ -143,13 +145,16 @@ function refuseForeignHardware({ vendor, hardwareIds }: VendorConfig, ceiling: C
 }
 
 async function loadProvenance(
-  path: string | undefined,
-  product: string,
-  version: string,
-): Promise<JsonObject> {
-  if (path !== undefined)
-    return new Node(await readJsonFile(path, PUBLISHER_LIMITS.provenance), path).object();
-  return handBuiltProvenance({
+  { ui }: CommandContext,
+  { provenance: path, product, version }: Said,
+): Promise<GivenProvenance> {
+  if (path !== undefined) {
+    const given = await loadGivenProvenance(path);
+    if (given.isSigned)
+      ui.note(`${path}: the signature of its builder is not verified here, and not published`);
+    return given;
+  }
+  const predicate = handBuiltProvenance({
     buildType: BUILD_TYPES.byHand,
     externalParameters: jsonObject([
       ['product', product],
@@ -157,6 +162,7 @@ async function loadProvenance(
     ]),
     builderId: BUILDERS.byHand,
   });
+  return { predicate, isSigned: false };
 }
 
 /** Measures the artifact, in one pass, with progress. */
@@ -192,12 +198,13 @@ export async function attestArtifact(
   signer: Signer,
 ): Promise<Attested> {
   const { stated } = claim;
+  requireAbout(claim.provenance, claim.file, measured);
   const signature = await moduleSignatureClaim(claim.file, measured, stated.certificates);
   const evidence = await makeEvidence(crypto, {
     artifact: { path: claim.path, ...measured },
     generation: claim.ceiling.generation,
     ceilingPredicate: claim.ceilingTree,
-    provenancePredicate: claim.provenance,
+    provenancePredicate: claim.provenance.predicate,
     also: [...stated.claims, ...(signature === undefined ? [] : [signature])],
     ...(stated.sbom !== undefined && { sbom: stated.sbom }),
     signer,

@@ -37,14 +37,20 @@ export function parseStatement(envelope: Envelope, what = 'statement'): Statemen
       context: { at: what },
     });
   }
-  const node = new Node(parseJson(envelope.payload, { length: EVIDENCE_LIMITS.envelope }), what);
+  return readStatement(
+    new Node(parseJson(envelope.payload, { length: EVIDENCE_LIMITS.envelope }), what),
+  );
+}
+
+/** The same of a statement that nobody signed. `E_SCHEMA`. */
+export function readStatement(node: Node): Statement {
   node.get('_type').oneOf(STATEMENT_TYPE);
   const subjects = node.get('subject').items(EVIDENCE_LIMITS.subjects).map(readSubject);
   // in-toto statement.md: a statement about nothing binds nothing.
   if (subjects.length === 0) throw node.get('subject').error('at least one subject is expected');
   const predicateType = node.get('predicateType').matching(TYPE_URI, 'a URI');
   // in-toto statement.md: an absent predicate is the same as an empty one.
-  const predicate = node.maybe('predicate') ?? new Node({}, `${what}.predicate`);
+  const predicate = node.maybe('predicate') ?? new Node({}, 'predicate', node);
   predicate.object();
   return { subjects, predicateType, predicate };
 }

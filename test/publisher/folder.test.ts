@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { chmod, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
@@ -124,6 +125,51 @@ t.test("a builder's provenance is taken as it is, and held to its form", async (
   const line = (await readFile(at('evidence', 'edu.js.intoto.jsonl'), 'utf8')).trim();
   const statement = JSON.parse(Buffer.from(JSON.parse(line).payload, 'base64').toString());
   t.same(statement.predicate, provenance);
+
+  // A builder's file is often the whole statement, or that in an envelope, or in a Sigstore bundle.
+  const sha256 = createHash('sha256')
+    .update(await readFile(at('edu.js')))
+    .digest('hex');
+  const stated = (change: object = {}) => ({
+    _type: 'https://in-toto.io/Statement/v1',
+    subject: [{ name: 'edu.js', digest: { sha256 } }],
+    predicateType: 'https://slsa.dev/provenance/v1',
+    predicate: provenance,
+    ...change,
+  });
+  const enveloped = (payload: object) => ({
+    payloadType: 'application/vnd.in-toto+json',
+    payload: Buffer.from(JSON.stringify(payload)).toString('base64'),
+    signatures: [{ sig: 'AAAA' }],
+  });
+  const given = async (value: object) => {
+    await writeFile(at('given.json'), `${JSON.stringify(value)}\n`);
+    return await attest('--provenance', at('given.json'));
+  };
+  const others = [{ name: 'edu.js', digest: { sha256: '0'.repeat(64) } }];
+  for (const wrap of [
+    (value: object) => value,
+    enveloped,
+    (value: object) => ({ mediaType: 'x', dsseEnvelope: enveloped(value) }),
+  ]) {
+    t.equal((await given(wrap(stated()))).exit, 0);
+    t.match((await given(wrap(stated({ subject: others })))).error, {
+      code: 'E_EVIDENCE',
+      message: /the provenance is not about .*edu\.js$/,
+      why: /it is about edu\.js 0{64}, and the SHA-256 /,
+    });
+    t.match(
+      (await given(wrap(stated({ predicateType: 'https://slsa.dev/provenance/v0.2' })))).error,
+      {
+        code: 'E_SCHEMA',
+        message: /states https:\/\/slsa\.dev\/provenance\/v0\.2$/,
+      },
+    );
+    t.match((await given(wrap(stated({ predicate: {} })))).error, { code: 'E_SCHEMA' });
+  }
+  t.match((await given({ ...enveloped({}), payloadType: 'text/plain' })).error, {
+    code: 'E_SCHEMA',
+  });
 
   const { runDetails: _, ...half } = provenance;
   await writeFile(at('half.json'), JSON.stringify(half));
