@@ -4,6 +4,7 @@ import { type RequestHead, verifyRequest } from '../../shared/api/http-signature
 import type { Crypto } from '../../shared/crypto/crypto.ts';
 import { keyIdentity, type PublicKey } from '../../shared/crypto/key.ts';
 import { IronError } from '../../shared/errors.ts';
+import type { Denial } from '../../shared/revocation/list.ts';
 import type { Instant } from '../../shared/time.ts';
 import { keyId } from '../../shared/tuf/key.ts';
 import type { Vendor } from '../../shared/tuf/vendors.ts';
@@ -13,10 +14,16 @@ import type { Nonces } from '../db/nonces.ts';
 export interface ApiKeys {
   readonly keys: ReadonlyMap<string, PublicKey>;
   readonly owners: ReadonlyMap<string, string>;
+  /** Those of all keys that the list of revocations denies, each with its reason. */
+  readonly denied: ReadonlyMap<string, Denial>;
 }
 
 /** A key that two vendors list stands for neither: nobody could say whose request it signed. */
-export function apiKeysOf(crypto: Crypto, vendors: Iterable<Vendor>): ApiKeys {
+export function apiKeysOf(
+  crypto: Crypto,
+  vendors: Iterable<Vendor>,
+  denied: ReadonlyMap<string, Denial> = new Map(),
+): ApiKeys {
   const keys = new Map<string, PublicKey>();
   const owners = new Map<string, string>();
   const claims = new Map<string, Set<string>>();
@@ -33,20 +40,28 @@ export function apiKeysOf(crypto: Crypto, vendors: Iterable<Vendor>): ApiKeys {
     keys.delete(keyid);
     owners.delete(keyid);
   }
-  return { keys, owners };
+  return { keys, owners, denied };
 }
 
 /** The vendor that signed the request. `E_UNAUTHENTICATED`, `E_REPLAY`. */
 export function authenticate(
   crypto: Crypto,
   head: RequestHead,
-  { keys, owners }: ApiKeys,
+  { keys, owners, denied }: ApiKeys,
   nonces: Nonces,
   now: Instant,
 ): string {
   const request = verifyRequest(crypto, head, keys, now);
   const owner = owners.get(request.keyid);
   if (owner === undefined) throw new IronError('E_INTERNAL', 'a key without an owner verified');
+  const denial = denied.get(request.keyid);
+  // A denied key counts nowhere. Who holds it could bring nothing to the hosts, and see what waits.
+  if (denial !== undefined)
+    throw new IronError('E_UNAUTHENTICATED', `the API key ${request.keyid} is denied`, {
+      why: denial.reason,
+      hint: 'nothing was changed; make a new one (`ironport rotate-keys --list api`), and have the operators put it in place',
+      context: { reason: 'key' },
+    });
   // After the signature, so that strangers cannot fill the memory of nonces.
   nonces.take(request, now);
   return owner;

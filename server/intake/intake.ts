@@ -74,7 +74,9 @@ export class Intake {
     const { crypto, current, nonces, clock, suspended } = this.#parts;
     const published = await current.need();
     if (this.#apiKeys?.of !== published) {
-      const keys = apiKeysOf(crypto, published.vendors.values());
+      const revocations = await published.revocations();
+      const denied = revocations?.verified.list.keys;
+      const keys = apiKeysOf(crypto, published.vendors.values(), denied);
       this.#apiKeys = { of: published, keys };
     }
     const vendor = authenticate(crypto, head, this.#apiKeys.keys, nonces, clock());

@@ -2,16 +2,18 @@
 
 import { join } from 'node:path';
 import t from 'tap';
+import { withReviewers } from '../../server/ceremony/reviewers.ts';
 import { Branch } from '../../server/intake/branch.ts';
 import { reachableFloors } from '../../server/intake/checks/vendor-floors.ts';
 import { Delta } from '../../server/intake/delta.ts';
 import { preflight } from '../../server/publish/preflight.ts';
 import type { Published } from '../../server/storage/published.ts';
+import { saveReviewPolicy } from '../../server/storage/review-policy.ts';
 import type { SubmissionReply } from '../../shared/api/upload.ts';
 import { utf8 } from '../../shared/bytes.ts';
 import { buildEvidenceKeys, ROLE_FIELD } from '../../shared/evidence/keys.ts';
 import { type JsonObject, jsonObject } from '../../shared/json/value.ts';
-import { sidecarPath } from '../../shared/layout.ts';
+import { api, sidecarPath } from '../../shared/layout.ts';
 import { LIFETIMES } from '../../shared/limits.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
 import type { RevocationList } from '../../shared/revocation/list.ts';
@@ -28,8 +30,9 @@ import {
   testVendor,
 } from '../support/repository.ts';
 import { signList, testList } from '../support/revocations.ts';
-import { type Running, running } from './support.ts';
-import { listing, submit, withTeam } from './team.ts';
+import { ANNA, approve, artifactOf, BORIS, CLARA, handIn, reject, shown } from './reviewing.ts';
+import { codeOf, type Running, running } from './support.ts';
+import { listing, submit, teamTargets, withTeam } from './team.ts';
 
 const TUF = [testKey('acme tuf 1'), testKey('acme tuf 2'), testKey('acme tuf 3')] as const;
 const ACME = testVendor('acme', { tuf: TUF });
@@ -324,4 +327,35 @@ t.test('the client of the preflight refuses it, whatever intake found', async (t
     await t.rejects(look('edu'), { code: 'E_REVOKED', context: { reason } }, reason);
     await t.resolves(look('net'), `${reason}: not the other one`);
   }
+});
+
+t.test('a denied key counts nowhere: not of a reviewer, and not under a request', async (t) => {
+  const it = await withTeam(t);
+  const expires = it.clock.now + LIFETIMES.targets;
+  const plain = parseTargets(await teamTargets(it, 2), 'targets');
+  const named = { keys: [ANNA, BORIS, CLARA].map(({ key }) => key), threshold: 2 };
+  const tree = withReviewers(plain, named, expires);
+  const file = formatMetadata(tree, await sign(platformCrypto, tree, it.operators.targets));
+  t.equal(await submit(it, file), 'targets');
+  await saveReviewPolicy(it.home, 'all');
+
+  const { id } = await handIn(it, 1, [await artifactOf(it)]);
+  t.equal(await approve(it, id, ANNA), 'in-review');
+  t.match(await shown(it, id), { approved_by: 1, needed: 2 });
+  const denied = { allowed: [], ...WHY };
+  const keys = new Map([[ANNA.keyid, denied]]);
+  t.equal(await publishList(it, 2, { keys }), 'revocations');
+  t.match(await shown(it, id), { approved_by: 0, needed: 2 }, 'what it said before, too');
+  t.equal(await approve(it, id, ANNA), 'E_NOT_AUTHORISED');
+  t.equal(await reject(it, id, ANNA), 'E_NOT_AUTHORISED');
+  t.equal(await approve(it, id, BORIS), 'in-review');
+  t.equal(await approve(it, id, CLARA), 'published', 'those who are left decide');
+
+  const ask = () => it.caller.send('GET', api.submission(id));
+  t.equal((await ask()).status, 200);
+  const stolen = new Map([[it.acme.api.keyid, denied]]);
+  t.equal(await publishList(it, 3, { keys: stolen }), 'revocations');
+  const answer = await ask();
+  t.equal(codeOf(answer), 'E_UNAUTHENTICATED');
+  t.match(JSON.parse(answer.body.toString('utf8')).error, { why: WHY.reason });
 });

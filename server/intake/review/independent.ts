@@ -1,8 +1,9 @@
-/** Whose word counts about a submission: reviewers who are neither its vendor nor the service. */
+/** Whose word counts about a submission: reviewers who are neither its vendor nor the service, nor denied. */
 
 import type { Crypto } from '../../../shared/crypto/crypto.ts';
 import { keyIdentity, type PublicKey } from '../../../shared/crypto/key.ts';
 import { parseEvidenceKeys } from '../../../shared/evidence/keys.ts';
+import { keyId } from '../../../shared/tuf/key.ts';
 import { isBinName } from '../../../shared/tuf/nested.ts';
 import { parseReviewers } from '../../../shared/tuf/reviewers.ts';
 import { keyIdentities } from '../../../shared/tuf/role.ts';
@@ -19,8 +20,8 @@ export interface Panel {
 
 /**
  * The reviewers that the published targets name, without those keys that speak for the vendor (its
- * role, its bins, its evidence, its requests; as published and as handed in) or that the service
- * holds online.
+ * role, its bins, its evidence, its requests; as published and as handed in), that the service holds
+ * online, or that the list of revocations denies.
  * @param submitted the role files that were handed in, bins left out
  */
 export async function panelFor(
@@ -51,7 +52,11 @@ export async function panelFor(
     const file = parseTargets(bytes, role);
     bar(role === vendor ? identitiesIn(file) : delegatedIn(file));
   }
-  const keys = reviewers.keys.filter((key) => !barred.has(keyIdentity(key)));
+  // A denied key counts nowhere; that it stays good for some digests gives no leave to let others in.
+  const denied = (await published.revocations())?.verified.list.keys;
+  const keys = reviewers.keys.filter(
+    (key) => !barred.has(keyIdentity(key)) && denied?.has(keyId(crypto, key)) !== true,
+  );
   return { keys, threshold: reviewers.threshold };
 }
 
