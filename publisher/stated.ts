@@ -7,10 +7,9 @@ import { PREDICATE_TYPES } from '../shared/evidence/identifiers.ts';
 import type { Claimed } from '../shared/evidence/make.ts';
 import { parsePurl } from '../shared/evidence/purl.ts';
 import { Node } from '../shared/json/decode.ts';
-import { parseJson } from '../shared/json/read.ts';
 import { isJsonObject, jsonObject } from '../shared/json/value.ts';
 import { EVIDENCE_LIMITS, PUBLISHER_LIMITS } from '../shared/limits.ts';
-import { readFileCapped, readJsonFile } from '../shared/node/files.ts';
+import { parseJsonOf, readFileCapped, readJsonFile } from '../shared/node/files.ts';
 import { readCertificate } from './sbom/check-signature.ts';
 
 export interface Stated {
@@ -70,7 +69,7 @@ async function loadBill(
 ): Promise<{ readonly sbom?: Uint8Array; readonly cyclonedx?: Claimed }> {
   if (file === undefined) return {};
   const bytes = await readFileCapped(file, EVIDENCE_LIMITS.sbom);
-  const tree = parseJson(bytes, { length: EVIDENCE_LIMITS.sbom });
+  const tree = parseJsonOf(file, bytes, EVIDENCE_LIMITS.sbom);
   if (!isJsonObject(tree) || tree.bomFormat === undefined) return { sbom: bytes };
   return { cyclonedx: { predicateType: PREDICATE_TYPES.cyclonedx, predicate: tree } };
 }

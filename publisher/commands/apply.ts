@@ -20,6 +20,7 @@ import {
   type ReadFile,
   readPatternFile,
   readWhole,
+  refuseClashes,
   refuseSameFile,
 } from '../pipeline/run/inputs.ts';
 import { jsonFile, writeDraft } from '../pipeline/run/outputs.ts';
@@ -59,6 +60,7 @@ export const apply: CommandSpec = {
   async run(context) {
     const [patternPath, inputPath, out] = context.args as [string, string, string];
     refuseSameFile(out, [patternPath]);
+    refuseClashes(context, out, [patternPath, inputPath]);
     if (context.flag('stealth'))
       context.ui.note('--stealth does nothing: work that hides is not done here');
     const pattern = await readPatternFile(patternPath);

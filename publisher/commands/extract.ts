@@ -14,6 +14,7 @@ import {
   HEADER_OPTION,
   readCSource,
   readHeaders,
+  refuseClashes,
   refuseSameFile,
 } from '../pipeline/run/inputs.ts';
 import { writeDraft, writeNew } from '../pipeline/run/outputs.ts';
@@ -44,6 +45,7 @@ export const extract: CommandSpec = {
   async run(context) {
     const [linux, ported, version, out] = context.args as [string, string, string, string];
     refuseSameFile(out, [linux, ported]);
+    refuseClashes(context, out, [linux, ported]);
     const [original, port] = [await readCSource(linux), await readCSource(ported)];
     const extracted = extractPattern(await loadCGrammar(), {
       original: original.text,

@@ -3,18 +3,17 @@
 import type { CommandSpec } from '../../shared/cli/command.ts';
 import { table } from '../../shared/cli/table.ts';
 import { IronError } from '../../shared/errors.ts';
-import { parseEnvelope } from '../../shared/evidence/dsse.ts';
+import { readEnvelope } from '../../shared/evidence/dsse.ts';
 import { PREDICATE_TYPES } from '../../shared/evidence/identifiers.ts';
 import { parseStatement } from '../../shared/evidence/statement.ts';
 import { Node } from '../../shared/json/decode.ts';
-import { parseJson } from '../../shared/json/read.ts';
 import { isJsonObject } from '../../shared/json/value.ts';
 import { EVIDENCE_LIMITS } from '../../shared/limits.ts';
 import { type Ceiling, parseCeiling } from '../../shared/manifest/ceiling.ts';
 import { diffCeilings } from '../../shared/manifest/diff-ceiling.ts';
 import { explainCeiling } from '../../shared/manifest/explain-ceiling.ts';
 import { lintCeiling } from '../../shared/manifest/lint-ceiling.ts';
-import { readFileCapped } from '../../shared/node/files.ts';
+import { readJsonFile } from '../../shared/node/files.ts';
 
 /** What a check found that somebody should look at ends with this, when it was asked for. */
 const REFUSED = 16;
@@ -91,11 +90,9 @@ export const manifestDiff: CommandSpec = {
 
 /** The ceiling in a file: bare, or as the predicate of a signed statement. */
 async function readCeiling(file: string): Promise<Ceiling> {
-  const bytes = await readFileCapped(file, EVIDENCE_LIMITS.ceiling);
-  const tree = parseJson(bytes, { length: EVIDENCE_LIMITS.ceiling });
-  if (!isJsonObject(tree) || tree.payloadType === undefined)
-    return parseCeiling(new Node(tree, file));
-  const statement = parseStatement(parseEnvelope(bytes, file, EVIDENCE_LIMITS.ceiling), file);
+  const node = new Node(await readJsonFile(file, EVIDENCE_LIMITS.ceiling), file);
+  if (!isJsonObject(node.value) || node.value.payloadType === undefined) return parseCeiling(node);
+  const statement = parseStatement(readEnvelope(node), file);
   if (statement.predicateType !== PREDICATE_TYPES.ceiling) {
     throw new IronError('E_CEILING', `${file} is a signed statement, but no resource ceiling`, {
       why: `its predicate type is ${JSON.stringify(statement.predicateType)}`,

@@ -12,6 +12,7 @@ import {
   auditPath,
   readCSource,
   readPatternFile,
+  refuseClashes,
   refuseSameFile,
 } from '../pipeline/run/inputs.ts';
 import { writeNew } from '../pipeline/run/outputs.ts';
@@ -37,6 +38,7 @@ export const suggest: CommandSpec = {
   async run(context) {
     const [patternPath, input, out] = context.args as [string, string, string];
     refuseSameFile(out, [input]);
+    refuseClashes(context, out, [patternPath, input]);
     const [pattern, source] = [await readPatternFile(patternPath), await readCSource(input)];
     const { text, proposals } = suggestEntries(
       await loadCGrammar(),

@@ -47,6 +47,9 @@ export interface ReadSignature {
   readonly verifiedBy: string | undefined;
 }
 
+/** How distributions name modules that they compress. */
+const COMPRESSED = /\.(xz|zst|gz)$/;
+
 /** `E_SCHEMA` on a file that is no ELF file or a broken one, `E_SIGNATURE`, `E_TOO_LARGE`. */
 export async function billOfFile(asked: Asked): Promise<MadeBill> {
   const { path, said, created, signal } = asked;
@@ -56,7 +59,9 @@ export async function billOfFile(asked: Asked): Promise<MadeBill> {
       'E_SCHEMA',
       `${path} is no ELF file: nothing in it says what it is made of`,
       {
-        hint: 'nothing was written; give the folder that it was packed from, with --of and this file',
+        hint: COMPRESSED.test(path)
+          ? 'nothing was written; unpack it first: a bill is of the bytes that are published'
+          : 'nothing was written; give the folder that it was packed from, with --of and this file',
       },
     );
   const elf = parseElf(measured.elf);

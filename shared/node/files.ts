@@ -277,7 +277,11 @@ export async function readJsonFile(
   cap: number,
   options: ReadOptions = {},
 ): Promise<JsonValue> {
-  const bytes = await readFileCapped(path, cap, options);
+  return parseJsonOf(path, await readFileCapped(path, cap, options), cap);
+}
+
+/** The same of bytes that were read from `path`, which a refusal names. */
+export function parseJsonOf(path: string, bytes: Uint8Array, cap: number): JsonValue {
   try {
     return parseJson(bytes, { length: cap });
   } catch (error) {

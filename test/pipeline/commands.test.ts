@@ -315,6 +315,29 @@ t.test('an output is not an input', async (t) => {
   t.equal((await shop.go(['apply', '@p.toml', '@in.c', '@./p.toml'])).exit, 2);
   t.equal((await shop.go(['extract', '@in.c', '@in.c', '1', '@in.c'])).exit, 2);
   t.equal((await shop.go(['suggest', '@p.toml', '@in.c', '@in.c'])).exit, 2);
+  const apply = ['apply', '--force', '@p.toml', '@in.c', '@out.c'];
+  const extract = ['extract', '--force', '@in.c', '@in.c', '1', '@out.toml'];
+  for (const [line, clash] of [
+    [apply, ['--provenance-out', '@in.c']],
+    [apply, ['--provenance-out', '@p.toml']],
+    [apply, ['--provenance-out', '@out.c']],
+    [apply, ['--provenance-out', '@out.c.intoto.jsonl']],
+    [apply, ['--ceiling-out', '@in.c']],
+    [apply, ['--ceiling-out', '@out.c']],
+    [apply, ['--ceiling-out', '@x.json', '--provenance-out', '@./x.json']],
+    [apply, ['--header', '@in.h', '--ceiling-out', '@in.h']],
+    [apply, ['--audit', '@in.c']],
+    [extract, ['--ceiling-out', '@in.c']],
+    [extract, ['--ceiling-out', '@out.toml']],
+    [extract, ['--audit', '@out.toml']],
+    [
+      ['suggest', '@p.toml', '@in.c', '@out.toml'],
+      ['--audit', '@p.toml'],
+    ],
+  ] as const)
+    t.equal((await shop.go([...line, ...clash])).exit, 2, `${line[0]} ${clash.join(' ')}`);
+  t.equal(shop.read('in.c'), SOURCE, 'nothing was written over');
+  for (const name of ['out.c', 'out.toml', 'x.json']) t.notOk(existsSync(shop.at(name)), name);
   t.equal((await shop.go(['apply', '@p.toml', '@in.c', '@in.c'])).exit, 0, 'in place is meant');
   t.equal(shop.read('in.c'), DONE);
 });

@@ -76,7 +76,9 @@ t.test('what is no ceiling is refused with its code', async (t) => {
   ] as const) {
     const ran = await manifest('explain', file(name, content), '--json');
     t.equal(ran.exit, exit, name);
-    t.equal(JSON.parse(ran.stdout).ok, false, name);
+    const { ok, error } = JSON.parse(ran.stdout);
+    t.equal(ok, false, name);
+    if (exit === 9) t.match(error.message, new RegExp(name), `${name}: which file it is`);
   }
   t.equal((await manifest('explain', join(folder, 'missing'))).exit, 4);
 });

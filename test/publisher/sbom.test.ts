@@ -166,6 +166,8 @@ t.test('refusals', async (t) => {
   const edu = at('edu.ko');
   await refused('E_NOT_FOUND', [at('missing')]);
   await refused('E_SCHEMA', [at('edu.tar')]);
+  writeFileSync(at('edu.ko.xz'), '\xfd7zXZ');
+  t.match((await make([at('edu.ko.xz')], 'never.json')).error, { hint: /unpack it first/ });
   writeFileSync(at('cut.ko'), EDU_MODULE.subarray(0, 300));
   await refused('E_SCHEMA', [at('cut.ko')]);
   await refused('E_USAGE', [edu, '--format', 'spdx']);

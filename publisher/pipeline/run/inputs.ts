@@ -4,6 +4,7 @@ import { basename, resolve } from 'node:path';
 import { toHex } from '../../../shared/bytes.ts';
 import type { CommandContext, OptionSpec } from '../../../shared/cli/command.ts';
 import { IronError } from '../../../shared/errors.ts';
+import { SIDECARS } from '../../../shared/layout.ts';
 import { PIPELINE_LIMITS } from '../../../shared/limits.ts';
 import { platformCrypto as crypto } from '../../../shared/node/crypto.ts';
 import { readFileCapped } from '../../../shared/node/files.ts';
@@ -78,6 +79,31 @@ export function refuseSameFile(out: string, inputs: readonly string[]): void {
   throw new IronError('E_USAGE', `${out} is also an input`, {
     hint: 'nothing was written; choose another output',
   });
+}
+
+/**
+ * What is written beside the output: never over something that is read, and nothing over something else
+ * that is written. `E_USAGE`, before anything is.
+ */
+export function refuseClashes(
+  context: CommandContext,
+  out: string,
+  inputs: readonly string[],
+): void {
+  // Not each of the commands has each of the options.
+  const named = ['provenance-out', 'ceiling-out'].flatMap((name) =>
+    context.has(name) ? (context.text(name) ?? []) : [],
+  );
+  const headers = context.has('header') ? context.list('header') : [];
+  const others = [out, out + SIDECARS.statements];
+  for (const path of [...named, auditPath(context)]) {
+    refuseSameFile(path, [...inputs, ...headers]);
+    if (others.some((other) => resolve(other) === resolve(path)))
+      throw new IronError('E_USAGE', `two outputs would be ${path}`, {
+        hint: 'nothing was written; give each a name of its own',
+      });
+    others.push(path);
+  }
 }
 
 /** SOURCE_DATE_EPOCH (reproducible-builds.org, 1.1): whole seconds; undefined when it is not set. */
