@@ -27,6 +27,7 @@ import type { Provenance } from './provenance.ts';
 import { readSbom } from './read-sbom.ts';
 import { reading, refusal } from './refusal.ts';
 import { type Sbom, verifySbomDescribes } from './sbom.ts';
+import { readStatedBills } from './stated-bills.ts';
 import { type SidecarBytes, verifySidecars } from './sidecars.ts';
 import { parseSigstoreBundle } from './sigstore-bundle.ts';
 import type { Digests } from './statement.ts';
@@ -81,6 +82,8 @@ export interface EvidenceVerdict {
   readonly provenance: Provenance;
   readonly provenances: readonly FoundProvenance[];
   /** Every statement about this artifact that a known key signed. */
+  /** What statements say in other formats: one in the format of `sbom` is equal to it. */
+  readonly moreBills: readonly Sbom[];
   readonly statements: readonly SignedStatement[];
   readonly sbom: Sbom;
   /** The ceiling's predicate, for the reader of ceilings. */
@@ -142,6 +145,7 @@ export function verifyEvidence(crypto: Crypto, input: EvidenceInput): EvidenceVe
     () => readSbom(sbomNode),
   );
   verifySbomDescribes(document, artifact);
+  const bills = readStatedBills(read.about, artifact);
   add('sbom', `the ${document.format} document describes this artifact`, null);
 
   const verifiedCeiling = verifyCeilingEnvelope(crypto, ceiling, artifact, keys);
@@ -169,6 +173,7 @@ export function verifyEvidence(crypto: Crypto, input: EvidenceInput): EvidenceVe
     custom,
     provenance: provenances[0].provenance,
     provenances,
+    moreBills: bills.filter(({ format }) => format !== document.format),
     statements: read.about,
     sbom: document,
     ceiling: verifiedCeiling.predicate,

@@ -33,14 +33,7 @@ export interface Sbom {
 
 /** The described thing that is these bytes; `E_EVIDENCE` when there is none. */
 export function verifySbomDescribes(document: Sbom, measured: Digests): SbomSubject {
-  // All measured digests that the element names must match, and SHA-256 must be among them.
-  const found = document.described.find(({ checksums }) => {
-    const sha512 = checksums.get('SHA512');
-    return (
-      checksums.get('SHA256') === measured.sha256 &&
-      (sha512 === undefined || measured.sha512 === undefined || sha512 === measured.sha512)
-    );
-  });
+  const found = document.described.find((subject) => describes(subject, measured));
   if (found !== undefined) return found;
   throw refusal('sbom', 'subject', `the ${document.format} document describes another file`, {
     why:
@@ -48,6 +41,15 @@ export function verifySbomDescribes(document: Sbom, measured: Digests): SbomSubj
         ? 'it names nothing that it describes'
         : `it describes ${JSON.stringify(document.described[0]?.name)}, which has not the SHA-256 ${measured.sha256}`,
   });
+}
+
+/** All measured digests that it names must match, and SHA-256 must be among them. */
+export function describes({ checksums }: SbomSubject, measured: Digests): boolean {
+  const sha512 = checksums.get('SHA512');
+  return (
+    checksums.get('SHA256') === measured.sha256 &&
+    (sha512 === undefined || measured.sha512 === undefined || sha512 === measured.sha512)
+  );
 }
 
 /** Licences that say nothing (SPDX 2.3, 7.13; SPDX 3.0.1, NoAssertionLicense). */

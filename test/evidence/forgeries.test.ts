@@ -13,6 +13,7 @@ import { type EvidenceInput, verifyEvidence } from '../../shared/evidence/eviden
 import { IN_TOTO_PAYLOAD_TYPE, PREDICATE_TYPES } from '../../shared/evidence/identifiers.ts';
 import type { MadeEvidence } from '../../shared/evidence/make.ts';
 import type { EvidenceReason } from '../../shared/evidence/refusal.ts';
+import { SPDX3_CONTEXT } from '../../shared/evidence/spdx3.ts';
 import { buildStatement } from '../../shared/evidence/statement.ts';
 import { Node } from '../../shared/json/decode.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
@@ -77,6 +78,26 @@ const hollow = utf8(
 );
 const nested = utf8(`{"_type":${'['.repeat(200)}${']'.repeat(200)}}`);
 const sha512OfAnother = { ...EDU, sha512: NIC.sha512 };
+
+/** The least that a bill says of a file: which one it is. */
+const cycloneDx = (content: string): JsonObject => ({
+  bomFormat: 'CycloneDX',
+  specVersion: '1.6',
+  metadata: {
+    component: { type: 'device-driver', name: 'nic', hashes: [{ alg: 'SHA-256', content }] },
+  },
+});
+const spdx3 = (hashValue: string): JsonObject => ({
+  '@context': SPDX3_CONTEXT,
+  '@graph': [
+    { type: 'CreationInfo', '@id': '_:c', specVersion: '3.0.1' },
+    { type: 'SpdxDocument', spdxId: 'x:document', rootElement: ['x:nic'] },
+    {
+      ...{ type: 'software_Package', spdxId: 'x:nic', name: 'nic' },
+      verifiedUsing: [{ type: 'Hash', algorithm: 'sha256', hashValue }],
+    },
+  ],
+});
 
 type Row = [
   name: string,
@@ -264,6 +285,24 @@ const rows: Row[] = [
     withListed({ sbom: new Uint8Array(EVIDENCE_LIMITS.sbom + 1) }),
   ],
 
+  // Bills in statements: in other formats, and true of other bytes.
+  ...(await Promise.all(
+    [
+      [PREDICATE_TYPES.cyclonedx, cycloneDx(NIC.sha256)] as const,
+      [PREDICATE_TYPES.spdx3, spdx3(NIC.sha256)] as const,
+    ].map(
+      async ([type, bill]): Promise<Row> => [
+        `the bill of another file, stated as ${type}`,
+        'E_EVIDENCE',
+        'subject',
+        withStatements(
+          made,
+          concatBytes(made.statements, await bundleOf(statementOf(EDU, type, bill))),
+        ),
+      ],
+    ),
+  )),
+
   // The ceiling that the role lists.
   [
     'the ceiling of another version, listed',
@@ -374,6 +413,19 @@ const rows: Row[] = [
     withListed({ bundle: made.bundle.subarray(0, 99) }),
   ],
 ];
+
+t.test('a bill that is stated of these bytes, or names none, contradicts nothing', async (t) => {
+  const unnamed = { type: 'device-driver', name: 'edu' };
+  for (const [type, bill] of [
+    [PREDICATE_TYPES.cyclonedx, cycloneDx(EDU.sha256)],
+    [PREDICATE_TYPES.cyclonedx, { ...cycloneDx(''), metadata: { component: unnamed } }],
+    [PREDICATE_TYPES.spdx3, spdx3(EDU.sha256)],
+  ] as const) {
+    const line = await bundleOf(statementOf(EDU, type, bill));
+    const input = withStatements(made, concatBytes(made.statements, line));
+    t.match(verifyEvidence(platformCrypto, input).moreBills, [{ packages: Array }], type);
+  }
+});
 
 t.test('every forgery is refused, for its own reason', async (t) => {
   for (const [name, code, reason, input] of rows) {

@@ -5,6 +5,9 @@ import { utf8 } from '../../shared/bytes.ts';
 import type { PublicKey } from '../../shared/crypto/key.ts';
 import { nobleCrypto } from '../../shared/crypto/noble.ts';
 import type { Signer } from '../../shared/crypto/signer.ts';
+import type { Bill } from '../../shared/evidence/bill/bill.ts';
+import { writeCycloneDx } from '../../shared/evidence/bill/write-cyclonedx.ts';
+import { writeSpdx3 } from '../../shared/evidence/bill/write-spdx3.ts';
 import { buildBundle } from '../../shared/evidence/bundle.ts';
 import { verifyEvidence } from '../../shared/evidence/evidence.ts';
 import { BUILD_TYPES, BUILDERS, PREDICATE_TYPES } from '../../shared/evidence/identifiers.ts';
@@ -143,6 +146,27 @@ t.test('a policy that everything holds of, word for word in both cryptographies'
     t.ok(words.includes(text), text);
 });
 
+type Row = [name: string, rule: JsonObject, reason: string, given?: Given];
+
+/** Bills of EDU in the formats that its sidecar has not, with one package more. */
+function* otherBills(purl: string): Generator<[type: string, bill: JsonObject]> {
+  const component = { purpose: 'library', facts: [], needs: [] } as const;
+  const bill: Bill = {
+    created: NOW,
+    components: [
+      { ...component, id: 'edu', name: 'edu', sha256: EDU.sha256 },
+      { ...component, id: 'part', name: 'part', purl },
+    ],
+    files: [],
+    otherLicences: [],
+  };
+  for (const [type, write] of [
+    [PREDICATE_TYPES.spdx3, writeSpdx3],
+    [PREDICATE_TYPES.cyclonedx, writeCycloneDx],
+  ] as const)
+    yield [type, JSON.parse(textOf(write(bill, EDU.sha256)))];
+}
+
 t.test('each rule refuses for its own reason', async (t) => {
   const commit = {
     ...PROVENANCE,
@@ -167,7 +191,7 @@ t.test('each rule refuses for its own reason', async (t) => {
       ];
   };
   const unlisted = { forbid: ['pkg:npm/left-pad'], without_purl: 'refuse' };
-  const rows: [name: string, rule: JsonObject, reason: string, given?: Given][] = [
+  const rows: Row[] = [
     ['another builder', builder(2, { id: 'https://builder.example/v1' }), 'builder'],
     ["a builder that only another's key may claim", builder(2, { signers: ['lab'] }), 'builder'],
     ['a level too low', { ...builder(1), minimum_level: 2 }, 'level'],
@@ -262,6 +286,16 @@ t.test('each rule refuses for its own reason', async (t) => {
       'component',
       { sbom: purl('pkg:npm/left-pad@9.9.9') },
     ],
+    ...(await Promise.all(
+      [...otherBills('pkg:npm/left-pad@1.0.0')].map(
+        async ([type, bill]): Promise<Row> => [
+          `a forbidden component in a statement ${type}`,
+          { sbom: { ...unlisted, without_purl: 'allow' } },
+          'component',
+          { statements: [await statement(type, bill, acme)] },
+        ],
+      ),
+    )),
     ['text that is no package URL', { sbom: unlisted }, 'component', { sbom: purl('pkg:') }],
     ['an expression that is false', expression('artifact.length < 0'), 'expression'],
     ['an expression about nothing', expression('artifact.absent == 1'), 'expression'],

@@ -116,6 +116,7 @@ t.test('what a host would refuse is refused here, and nothing is written', async
   const refused = async (code: string, ...more: string[]) =>
     t.match((await attest('edu.ko', ...more)).error, { code }, more.join(' ').slice(0, 60));
   await refused('E_EVIDENCE', '--sbom', at('bare.spdx3.json'));
+  await refused('E_EVIDENCE', '--sbom', at('bare.cdx.json'));
   await refused('E_SCHEMA', '--sbom', json('half.json', { spdxVersion: 'SPDX-2.3' }));
   await refused('E_JSON', '--sbom', json('cut.json', '{"spdxVersion":'));
   await refused(

@@ -1,22 +1,15 @@
 /** The rules about what an SBOM lists. */
 
-import { readCycloneDx } from '../cyclonedx.ts';
 import type { EvidenceVerdict } from '../evidence.ts';
-import { PREDICATE_TYPES } from '../identifiers.ts';
 import { licenceHolds } from '../licences.ts';
 import { isPackage, parsePurl } from '../purl.ts';
 import type { SbomPackage } from '../sbom.ts';
 import type { ComponentRule, LicenceRule, SbomRule } from './rule.ts';
 import type { RuleVerdict } from './verdict.ts';
 
-/** Licences and components of the SBOM, and of a CycloneDX document among the statements. */
+/** Licences and components of the SBOM, and of the bills that statements have in other formats. */
 export function judgeSbom(rule: SbomRule, evidence: EvidenceVerdict): RuleVerdict[] {
-  const packages = [
-    ...evidence.sbom.packages,
-    ...evidence.statements
-      .filter(({ statement }) => statement.predicateType === PREDICATE_TYPES.cyclonedx)
-      .flatMap(({ statement }) => readCycloneDx(statement.predicate).packages),
-  ];
+  const packages = [evidence.sbom, ...evidence.moreBills].flatMap((bill) => bill.packages);
   const { licences, components } = rule;
   return [
     ...(licences === undefined ? [] : [judgeLicences(licences, packages)]),
