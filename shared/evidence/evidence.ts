@@ -27,9 +27,9 @@ import type { Provenance } from './provenance.ts';
 import { readSbom } from './read-sbom.ts';
 import { reading, refusal } from './refusal.ts';
 import { type Sbom, verifySbomDescribes } from './sbom.ts';
-import { readStatedBills } from './stated-bills.ts';
 import { type SidecarBytes, verifySidecars } from './sidecars.ts';
 import { parseSigstoreBundle } from './sigstore-bundle.ts';
+import { readStatedBills } from './stated-bills.ts';
 import type { Digests } from './statement.ts';
 import { readStatements, type SignedStatement } from './statements.ts';
 
