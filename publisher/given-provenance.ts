@@ -6,6 +6,7 @@
 import { IronError } from '../shared/errors.ts';
 import { readEnvelope } from '../shared/evidence/dsse.ts';
 import { PREDICATE_TYPES } from '../shared/evidence/identifiers.ts';
+import { parseProvenance } from '../shared/evidence/provenance.ts';
 import {
   type Digests,
   parseStatement,
@@ -19,7 +20,7 @@ import { PUBLISHER_LIMITS } from '../shared/limits.ts';
 import { readJsonFile } from '../shared/node/files.ts';
 
 export interface GivenProvenance {
-  /** SLSA provenance v1, as it is; its form is not looked at here. */
+  /** SLSA provenance v1, as it is. */
   readonly predicate: JsonObject;
   /** What it came in, when that says which bytes it is about. */
   readonly statement?: Statement;
@@ -32,7 +33,10 @@ export async function loadGivenProvenance(path: string): Promise<GivenProvenance
   const node = new Node(await readJsonFile(path, PUBLISHER_LIMITS.provenance), path);
   const envelope = node.maybe('dsseEnvelope') ?? node;
   const isSigned = envelope.maybe('payloadType') !== undefined;
-  if (!isSigned && node.maybe('_type') === undefined) return { predicate: node.object(), isSigned };
+  if (!isSigned && node.maybe('_type') === undefined) {
+    parseProvenance(node);
+    return { predicate: node.object(), isSigned };
+  }
   const statement = isSigned ? parseStatement(readEnvelope(envelope), path) : readStatement(node);
   const { predicateType, predicate } = statement;
   if (predicateType !== PREDICATE_TYPES.provenance)
@@ -40,6 +44,7 @@ export async function loadGivenProvenance(path: string): Promise<GivenProvenance
       why: `a builder's provenance is of the type ${PREDICATE_TYPES.provenance}`,
       hint: 'nothing was signed; ask the builder for SLSA provenance v1',
     });
+  parseProvenance(predicate);
   return { predicate: predicate.object(), statement, isSigned };
 }
 

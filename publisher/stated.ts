@@ -3,9 +3,12 @@
 import type { X509Certificate } from 'node:crypto';
 import type { CommandContext } from '../shared/cli/command.ts';
 import { IronError } from '../shared/errors.ts';
+import { readCycloneDx } from '../shared/evidence/cyclonedx.ts';
 import { PREDICATE_TYPES } from '../shared/evidence/identifiers.ts';
 import type { Claimed } from '../shared/evidence/make.ts';
+import { parseTestResult } from '../shared/evidence/predicates.ts';
 import { parsePurl } from '../shared/evidence/purl.ts';
+import { readSbom } from '../shared/evidence/read-sbom.ts';
 import { Node } from '../shared/json/decode.ts';
 import { isJsonObject, jsonObject } from '../shared/json/value.ts';
 import { EVIDENCE_LIMITS, PUBLISHER_LIMITS } from '../shared/limits.ts';
@@ -47,11 +50,9 @@ export async function loadStated(files: StatedFiles): Promise<Stated> {
   const { sbom, cyclonedx } = await loadBill(files.sbom);
   if (cyclonedx !== undefined) claims.push(cyclonedx);
   for (const file of files.testResults) {
-    const predicate = new Node(
-      await readJsonFile(file, PUBLISHER_LIMITS.provenance),
-      file,
-    ).object();
-    claims.push({ predicateType: PREDICATE_TYPES.testResult, predicate });
+    const node = new Node(await readJsonFile(file, PUBLISHER_LIMITS.provenance), file);
+    parseTestResult(node);
+    claims.push({ predicateType: PREDICATE_TYPES.testResult, predicate: node.object() });
   }
   const { release, version } = files;
   if (release !== undefined) claims.push(releaseOf(release, version));
@@ -70,7 +71,13 @@ async function loadBill(
   if (file === undefined) return {};
   const bytes = await readFileCapped(file, EVIDENCE_LIMITS.sbom);
   const tree = parseJsonOf(file, bytes, EVIDENCE_LIMITS.sbom);
-  if (!isJsonObject(tree) || tree.bomFormat === undefined) return { sbom: bytes };
+  // Of what form it must be is said here too, where the file has a name.
+  const node = new Node(tree, file);
+  if (!isJsonObject(tree) || tree.bomFormat === undefined) {
+    readSbom(node);
+    return { sbom: bytes };
+  }
+  readCycloneDx(node);
   return { cyclonedx: { predicateType: PREDICATE_TYPES.cyclonedx, predicate: tree } };
 }
 
