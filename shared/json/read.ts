@@ -11,7 +11,7 @@
 import { fromUtf8, utf8 } from '../bytes.ts';
 import { IronError } from '../errors.ts';
 import { JSON_LIMITS } from '../limits.ts';
-import { emptyObject, type JsonValue } from './value.ts';
+import { emptyObject, type JsonObject, type JsonValue } from './value.ts';
 
 export interface ReadLimits {
   /** Most bytes accepted. */
@@ -34,18 +34,30 @@ export interface SignedDocument {
    * already: it then need not be written once more to be verified. Undefined says nothing.
    */
   readonly canonical: Uint8Array | undefined;
+  /** The object in it that has the keys which were guessed; undefined when none has exactly those. */
+  readonly guessed: JsonObject | undefined;
 }
 
-/** As `parseJson`; `member` names what is signed, in an object that is the whole document. */
-export function parseSigned(bytes: Uint8Array, limits: ReadLimits, member: string): SignedDocument {
+/**
+ * As `parseJson`; `member` names what is signed, in an object that is the whole document.
+ * @param guess keys that one object in it has, in their order, if all is as it was in a document before:
+ *   then the very same texts are taken for keys, of which there may be thousands. It changes nothing else.
+ */
+export function parseSigned(
+  bytes: Uint8Array,
+  limits: ReadLimits,
+  member: string,
+  guess?: readonly string[],
+): SignedDocument {
   checkLength(bytes, limits);
   const text = fromUtf8(bytes);
-  const reader = new Reader(text, limits, member);
+  const reader = new Reader(text, limits, member, guess);
   const value = reader.document();
-  const span = reader.canonicalSpan;
+  const { canonicalSpan: span, guessed } = reader;
   // Positions in the text are positions in the bytes only where every character is one byte.
-  if (span === undefined || text.length !== bytes.length) return { value, canonical: undefined };
-  return { value, canonical: bytes.subarray(span.start, span.end) };
+  const isBytes = text.length === bytes.length;
+  const canonical = span && isBytes ? bytes.subarray(span.start, span.end) : undefined;
+  return { value, canonical, guessed };
 }
 
 function checkLength(bytes: Uint8Array, limits: ReadLimits): void {
@@ -105,8 +117,12 @@ class Reader {
   #memberAt = -1;
   /** Where that member stands, when nothing in it deviates. */
   canonicalSpan: { readonly start: number; readonly end: number } | undefined;
+  /** Keys that an object of the member may have, and the object that turned out to have them. */
+  readonly #guess: readonly string[];
+  guessed: JsonObject | undefined;
 
-  constructor(text: string, limits: ReadLimits, member?: string) {
+  constructor(text: string, limits: ReadLimits, member?: string, guess: readonly string[] = []) {
+    this.#guess = guess;
     this.#text = text;
     this.#isPlain = !NOT_PLAIN.test(text);
     this.#maxDepth = limits.depth ?? JSON_LIMITS.depth;
@@ -152,14 +168,23 @@ class Reader {
     if (this.#next() === CLOSE_OBJECT) return this.#close(object);
     let isLeaf = this.#memberAt !== -1;
     let previous = '';
+    let isOrdered = true;
+    /** How many keys are those of the guess; -1 once one is not. */
+    let guessed = isLeaf && this.guessed === undefined ? 0 : -1;
     for (;;) {
       if (this.#next() !== QUOTE) throw this.#error('a key in double quotes is expected');
       const keyAt = this.#at;
-      const key = this.#string();
-      if (object[key] !== undefined)
-        throw this.#error(`the key ${JSON.stringify(key.slice(0, 60))} stands twice`, keyAt);
-      // The order of canonical JSON; once it is lost, it need not be looked at any more.
-      if (this.#deviation < this.#memberAt && key < previous) this.#deviation = keyAt;
+      const guess = guessed === -1 ? undefined : this.#guess[guessed];
+      const key = guess === undefined ? this.#string() : this.#guessedOr(guess);
+      guessed = key === guess ? guessed + 1 : -1;
+      // While each key comes after the one before it, none can stand twice.
+      if (!isOrdered || !(key > previous)) {
+        isOrdered = false;
+        if (object[key] !== undefined)
+          throw this.#error(`the key ${JSON.stringify(key.slice(0, 60))} stands twice`, keyAt);
+        // The order of canonical JSON; once it is lost, it need not be looked at any more.
+        if (this.#deviation < this.#memberAt && key < previous) this.#deviation = keyAt;
+      }
       previous = key;
       if (this.#next() !== COLON) throw this.#error('a colon is expected');
       this.#at++;
@@ -170,6 +195,7 @@ class Reader {
       if (after === CLOSE_OBJECT) {
         this.#close(object);
         if (isLeaf) this.#keepLeaf(start, object);
+        if (guessed > 0 && guessed === this.#guess.length) this.guessed = object;
         return object;
       }
       if (after !== COMMA) throw this.#error('a comma or the end of the object is expected');
@@ -247,6 +273,17 @@ class Reader {
       // NaN at the end of the text fails the comparison as well.
       if (!(unit >= 0x20)) throw this.#badUnit(at);
     }
+  }
+
+  /** The key that stands here: `guess` itself when it is that. */
+  #guessedOr(guess: string): string {
+    const text = this.#text;
+    const start = this.#at + 1;
+    // Where nothing is escaped the key is what stands before the next quote.
+    const end = this.#isPlain ? text.indexOf('"', start) : -1;
+    if (end - start !== guess.length || !text.startsWith(guess, start)) return this.#string();
+    this.#at = end + 1;
+    return guess;
   }
 
   /**

@@ -15,11 +15,19 @@ export class Envelope {
   readonly signatures: ReadonlyMap<string, string>;
   /** Canonical form of `signed`: as it stands in the file, or made on demand and kept. */
   #signedBytes: Uint8Array | undefined;
+  /** The object in `signed` that has the keys which whoever read the file guessed, if one has. */
+  readonly guessed: JsonObject | undefined;
 
-  constructor(signed: Node, signatures: ReadonlyMap<string, string>, canonical?: Uint8Array) {
+  constructor(
+    signed: Node,
+    signatures: ReadonlyMap<string, string>,
+    canonical?: Uint8Array,
+    guessed?: JsonObject,
+  ) {
     this.signed = signed;
     this.signatures = signatures;
     this.#signedBytes = canonical;
+    this.guessed = guessed;
   }
 
   /** The bytes that the signatures cover. */
@@ -33,9 +41,17 @@ export class Envelope {
   }
 }
 
-/** Reads a metadata file of at most `length` bytes. Trusts nothing: no signature was looked at. */
-export function parseEnvelope(bytes: Uint8Array, length: number, name: string): Envelope {
-  const { value, canonical } = parseSigned(bytes, { length }, 'signed');
+/**
+ * Reads a metadata file of at most `length` bytes. Trusts nothing: no signature was looked at.
+ * @param guess keys that an object in it may have (`parseSigned`)
+ */
+export function parseEnvelope(
+  bytes: Uint8Array,
+  length: number,
+  name: string,
+  guess?: readonly string[],
+): Envelope {
+  const { value, canonical, guessed } = parseSigned(bytes, { length }, 'signed', guess);
   const file = new Node(value, name);
   const signed = file.get('signed');
   signed.object();
@@ -46,7 +62,7 @@ export function parseEnvelope(bytes: Uint8Array, length: number, name: string): 
     if (signatures.has(keyid)) throw item.error('a second signature with the same key id');
     signatures.set(keyid, item.get('sig').string());
   }
-  return new Envelope(signed, signatures, canonical);
+  return new Envelope(signed, signatures, canonical, guessed);
 }
 
 /** What every role's file has. */

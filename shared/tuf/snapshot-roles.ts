@@ -24,7 +24,7 @@ export function roleNames(files: readonly string[], before?: RoleNames): RoleNam
 }
 
 function isSame(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((name, place) => name === b[place]);
+  return a === b || (a.length === b.length && a.every((name, place) => name === b[place]));
 }
 
 /** By role name, without `.json`. */

@@ -17,11 +17,14 @@ export function parseSnapshot(
   length: number = METADATA_LIMITS.snapshot,
   before?: Snapshot,
 ): Snapshot {
-  const common = parseCommon(parseEnvelope(bytes, length, 'snapshot'), 'snapshot');
-  const meta = common.envelope.signed.get('meta');
+  const guess = before?.roles.names.files;
+  const common = parseCommon(parseEnvelope(bytes, length, 'snapshot', guess), 'snapshot');
+  const { envelope } = common;
+  const meta = envelope.signed.get('meta');
   const files = meta.object();
   // Sixteen thousand entries: a place in the file is made only for what is not plain, or refused.
-  const names = Object.keys(files);
+  const isGuessed = guess !== undefined && envelope.guessed === files;
+  const names = isGuessed ? guess : Object.keys(files);
   let last: { readonly value: JsonValue | undefined; readonly file: MetaFile } | undefined;
   const listed = names.map((file) => {
     // TUF 4.4: METAPATH is a role's file name; what is not one can belong to no role.

@@ -421,3 +421,112 @@ t.test('what is written again is the same value, wherever it stands', async (t) 
   t.doesNotThrow(() => parseSigned(utf8(deep(5)), limits, 'signed'));
   t.throws(() => parseSigned(utf8(deep(6)), limits, 'signed'), { message: /nested deeper/ });
 });
+
+t.test(
+  'a guess at the keys of an object changes nothing but says whether it was right',
+  async (t) => {
+    const key = fc.constantFrom(
+      'a.json',
+      'b.json',
+      'b',
+      'c"d',
+      'c',
+      'd\\',
+      'é',
+      '\n',
+      '',
+      '__proto__',
+    );
+    const keys = fc.uniqueArray(key, { maxLength: 6 });
+    const document = (keys: readonly string[], inner: readonly string[]): string => {
+      const members = (list: readonly string[], value: string): string =>
+        `{${list.map((key) => `${JSON.stringify(key)}:${value}`).join()}}`;
+      return `{"signatures":${members(keys, '1')},"signed":{"meta":${members(keys, members(inner, '2'))}}}`;
+    };
+    const signed = (source: string, guess?: readonly string[]) => {
+      try {
+        return parseSigned(utf8(source), { length: 9999 }, 'signed', guess);
+      } catch (error) {
+        if (isIronError(error, 'E_JSON')) return error.message;
+        throw error;
+      }
+    };
+    let right = 0;
+    fc.assert(
+      fc.property(keys, keys, keys, fc.nat({ max: 2 }), (own, inner, other, which) => {
+        const guess = [own, inner, other][which] as string[];
+        const source = document(own, inner);
+        const [alone, guessed] = [signed(source), signed(source, guess)];
+        if (typeof alone === 'string' || typeof guessed === 'string')
+          throw new Error('it was read');
+        t.equal(JSON.stringify(guessed.value), JSON.stringify(alone.value));
+        t.strictSame(guessed.canonical, alone.canonical);
+        t.equal(alone.guessed, undefined);
+        if (guessed.guessed === undefined) return;
+        right += 1;
+        t.equal(JSON.stringify(Object.keys(guessed.guessed)), JSON.stringify(guess));
+        // Outside of what is signed nobody asks.
+        const { signatures } = guessed.value as Record<string, JsonValue>;
+        t.not(guessed.guessed, signatures);
+      }),
+      { numRuns: 2000 },
+    );
+    t.ok(right > 500, 'guesses were right');
+    const { value, guessed } = parseSigned(
+      utf8('{"signed":{"meta":{"a":{"v":1},"b":{"v":2}}}}'),
+      { length: 9999 },
+      'signed',
+      ['a', 'b'],
+    );
+    t.equal((value as { signed: { meta: JsonObject } }).signed.meta, guessed);
+    // Also where all keys are as they were thought, and one comes again.
+    for (const bad of [
+      '{"a":1,"b":2,"a":3}',
+      '{"a":1,"a":2}',
+      '{"a":1,"b":2',
+      '{"a":1,"b"}',
+      '{"a',
+    ])
+      for (const guess of [['a', 'b'], ['a', 'b', 'a'], ['a', 'a'], ['a":1,"b']])
+        t.equal(typeof signed(`{"signed":${bad}}`, guess), 'string', `${bad} ${guess}`);
+  },
+);
+
+t.test('a key that stands twice is found wherever it stands', async (t) => {
+  const key = fc.constantFrom(
+    'a',
+    'b',
+    'aa',
+    'ab',
+    'B',
+    '',
+    'é',
+    '\ud83d\ude00',
+    '\uffff',
+    '0',
+    '10',
+  );
+  const entries = fc.array(fc.tuple(key, fc.boolean()), { maxLength: 9 });
+  let refused = 0;
+  fc.assert(
+    fc.property(entries, fc.boolean(), (list, isSorted) => {
+      const keys = list.map(([key]) => key);
+      if (isSorted) keys.sort();
+      const escaped = (key: string, at: number): string =>
+        list[at]?.[1] === true && key !== ''
+          ? `"${[...key].map((one) => Array.from({ length: one.length }, (_, i) => `\\u${one.charCodeAt(i).toString(16).padStart(4, '0')}`).join('')).join('')}"`
+          : JSON.stringify(key);
+      const source = `{${keys.map((key, at) => `${escaped(key, at)}:${at}`).join()}}`;
+      const isTwice = new Set(keys).size < keys.length;
+      try {
+        read(source);
+        return !isTwice;
+      } catch (error) {
+        refused += 1;
+        return isTwice && isIronError(error, 'E_JSON') && /stands twice/.test(error.message);
+      }
+    }),
+    { numRuns: 5000 },
+  );
+  t.ok(refused > 500);
+});

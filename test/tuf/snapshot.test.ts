@@ -92,6 +92,9 @@ t.test('read after another one, it says the same as alone', async (t) => {
       const after = read(next, before);
       const alone = read(next);
       if (after.roles.names === before.roles.names) shared += 1;
+      // Where the names are the same the reader was told them, and need not make them anew.
+      const isTold = after.roles.names === before.roles.names && after.roles.size > 0;
+      t.equal(after.envelope.guessed === after.envelope.tree.meta, isTold);
       t.strictSame([...after.roles], [...alone.roles]);
       t.strictSame([...after.roles.keys()], [...alone.roles.keys()]);
       t.strictSame([...after.roles.values()], [...alone.roles.values()]);
