@@ -52,14 +52,17 @@ async function bundleAll(root, programs) {
  */
 export async function bundle(root, name, entry) {
   if (isFresh(root, name)) return false;
-  const { code, lines } = await build(root, entry);
+  const lines = new Map();
+  const code = await buildBundle(root, entry, [noting(root, lines)]);
+  for (const path of MAKERS) lines.set(path, stampLine(root, path));
   // An empty cache is made now, by the owner of the checkout: root may be the first to start a
   // program, and would leave a folder that nobody else can write to.
   mkdirSync(join(root, CACHE), { recursive: true });
   mkdirSync(join(root, 'dist/bundle'), { recursive: true });
   rmSync(join(root, stampPath(name)), { force: true });
   put(join(root, bundlePath(name)), code);
-  put(join(root, stampPath(name)), [...lines, stampLine(root, bundlePath(name)), ''].join('\n'));
+  const noted = [...lines.values()].sort();
+  put(join(root, stampPath(name)), [...noted, stampLine(root, bundlePath(name)), ''].join('\n'));
   return true;
 }
 
@@ -69,10 +72,15 @@ function put(path, content) {
   renameSync(half, path);
 }
 
-/** The bundle, and the line of each file that went into it, taken before that file was read. */
-async function build(root, entry) {
+/**
+ * The bytes of the bundle whose first module is `entry`.
+ * @param {string} root of the checkout
+ * @param {string} entry relative to it
+ * @param {import('esbuild').Plugin[]} readers plugins that read sources in the bundler's place
+ * @returns {Promise<Uint8Array>}
+ */
+export async function buildBundle(root, entry, readers) {
   const { build: esbuild } = await import('esbuild');
-  const lines = new Map();
   const { outputFiles } = await esbuild({
     absWorkingDir: root,
     entryPoints: [entry],
@@ -92,10 +100,9 @@ async function build(root, entry) {
     banner: { js: "const ownUrl=require('node:url').pathToFileURL(__filename).href;" },
     // undici leaves an experimental second parser out where this is defined, as Node's own copy does.
     define: { 'import.meta.url': 'ownUrl', esbuildDetection: '1' },
-    plugins: [lazily(root), leanUndici, noting(root, lines)],
+    plugins: [lazily(root), leanUndici, ...readers],
   });
-  for (const path of MAKERS) lines.set(path, stampLine(root, path));
-  return { code: outputFiles[0].contents, lines: [...lines.values()].sort() };
+  return outputFiles[0].contents;
 }
 
 /** Reads every file for the bundler, and notes what the file system said of it just before. */

@@ -4,7 +4,7 @@
  */
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { FIGURE, type KernelKind } from '../../test/lab/cases/case.ts';
@@ -25,6 +25,7 @@ const HELP = `npm run lab -- [options]
   --prove          plant faults into the agent, one a boot, and see that the cases fail by them;
                    with --only, the faults that this case is to catch
   --list           name the cases, and run none
+  --one-by-one     one machine after the other, as for figures; else as many as there are cores
   --shell          a prompt in the machine, instead of the cases
   --verbose        show the machine's console, and what the cases say
   --help
@@ -56,6 +57,7 @@ async function main(): Promise<number> {
       only: { type: 'string', multiple: true },
       prove: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
+      'one-by-one': { type: 'boolean', default: false },
       shell: { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -79,22 +81,26 @@ async function main(): Promise<number> {
   let passed = 0;
   let failed = 0;
   try {
-    for (const which of values.kernel ?? ['lab', 'stock']) {
-      if (values.prove) {
-        const faults = FAULTS.filter(
-          ({ caughtBy }) => values.only === undefined || values.only.includes(caughtBy),
-        );
-        const caught = await prove(which, faults, work, values.verbose);
-        passed += caught;
-        failed += faults.length - caught;
-        continue;
+    const kernels = values.kernel ?? ['lab', 'stock'];
+    if (values.shell) return await shell(await prepare(kernels[0] ?? 'lab', work), work);
+    const faults: readonly (Fault | undefined)[] = values.prove
+      ? FAULTS.filter(({ caughtBy }) => values.only?.includes(caughtBy) ?? true)
+      : [undefined];
+    const machines = kernels.flatMap((which) => faults.map((fault) => ({ which, fault })));
+    const next = machines.entries();
+    const workOff = async (): Promise<void> => {
+      for (const [number, { which, fault }] of next) {
+        const prepared = await prepare(which, join(work, `${number}`), fault);
+        const verdicts =
+          fault === undefined
+            ? (await runCases(prepared, values.only, values.verbose)).map((one) => one.status === 0)
+            : [await isCaught(prepared, fault, values.verbose)];
+        for (const isGood of verdicts) isGood ? passed++ : failed++;
       }
-      const prepared = await prepare(which, work);
-      if (values.shell) return await shell(prepared, work);
-      const results = await runCases(prepared, values.only, values.verbose);
-      passed += results.filter(({ status }) => status === 0).length;
-      failed += results.filter(({ status }) => status !== 0).length;
-    }
+    };
+    // A machine keeps little more than a core busy: most of what a case does is one process's.
+    const together = values['one-by-one'] ? 1 : availableParallelism();
+    await Promise.all(Array.from({ length: together }, workOff));
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
@@ -108,6 +114,7 @@ async function prepare(which: string, work: string, fault?: Fault): Promise<Prep
   mkdirSync(cache, { recursive: true });
   const qemu = unpackDebian(cache, QEMU, { say }).root;
   const kernel = findKernel(which, { cache, say });
+  mkdirSync(work, { recursive: true });
   const initramfs = join(work, 'initramfs.cpio');
   const busybox = join(qemu, 'usr', 'bin', 'busybox');
   writeFileSync(initramfs, await makeInitramfs({ busybox, modules: kernel.modules, fault }));
@@ -127,29 +134,22 @@ function makeDisk(qemu: string, work: string): string {
   return disk;
 }
 
-/** How many of the faults were caught, in every form of the case that is to catch them. */
-async function prove(
-  which: string,
-  faults: readonly Fault[],
-  work: string,
-  verbose: boolean,
-): Promise<number> {
-  let caught = 0;
-  for (const fault of faults) {
-    const prepared = await prepare(which, work, fault);
-    const forms = withGround(formsOn(kindOf(prepared.kernel)), [fault.caughtBy]);
-    const all = await boot(prepared, forms, 1, () => {}, verbose);
-    const results = all.filter(({ name }) => name.split('/')[0] === fault.caughtBy);
-    // A case that fails by anything but its own assertion shows nothing about the fault.
-    const isCaught = results.every(
-      ({ status, output }) => status === 1 && output.includes('ERR_ASSERTION'),
-    );
-    if (isCaught) caught++;
-    const word = isCaught ? 'ok    ' : 'FAILED';
-    const by = results.map(({ name, status }) => `${name} ${status === 0 ? 'passed' : 'failed'}`);
-    process.stdout.write(`${word} ${which}: ${fault.name} (${fault.title}): ${by.join(', ')}\n`);
-    if (!isCaught) for (const { output } of results) process.stdout.write(`${output}\n`);
-  }
+/** Whether the fault was caught, in every form of the case that is to catch it. */
+async function isCaught(prepared: Prepared, fault: Fault, verbose: boolean): Promise<boolean> {
+  const { kernel } = prepared;
+  const forms = withGround(formsOn(kindOf(kernel)), [fault.caughtBy]);
+  const all = await boot(prepared, forms, 1, () => {}, verbose);
+  const results = all.filter(({ name }) => name.split('/')[0] === fault.caughtBy);
+  // A case that fails by anything but its own assertion shows nothing about the fault.
+  const caught =
+    results.length > 0 &&
+    results.every(({ status, output }) => status === 1 && output.includes('ERR_ASSERTION'));
+  const word = caught ? 'ok    ' : 'FAILED';
+  const by = results.map(({ name, status }) => `${name} ${status === 0 ? 'passed' : 'failed'}`);
+  process.stdout.write(
+    `${word} ${kernel.name}: ${fault.name} (${fault.title}): ${by.join(', ')}\n`,
+  );
+  if (!caught) for (const { output } of results) process.stdout.write(`${output}\n`);
   return caught;
 }
 

@@ -4,6 +4,9 @@ import { existsSync } from 'node:fs';
 import type { KernelKind, Lab } from '../cases/case.ts';
 import { formsOn } from '../cases/index.ts';
 
+// For the case itself alone: the programs that it starts keep their compiled code as they are shipped to.
+delete process.env.NODE_COMPILE_CACHE;
+
 const kernel: KernelKind = existsSync('/dev/iommu') ? 'lab' : 'stock';
 const [, , name = ''] = process.argv;
 const form = formsOn(kernel).find((one) => one.name === name);

@@ -49,6 +49,7 @@ function runCase(host: Host, { name, limitSeconds }: CaseRun): Promise<void> {
   const script = new URL('./case.js', import.meta.url).pathname;
   const child = spawn(process.execPath, [script, name], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    env: { ...process.env, NODE_COMPILE_CACHE: '/tmp/compile-cache' },
   });
   let output = '';
   const take = (data: Buffer): void => {
