@@ -520,6 +520,11 @@ t.test('a policy is explained so that nobody has to know its fields', async (t) 
     'without the component pkg:npm/x',
     'packages without a package URL: refused',
   ]);
+  t.strictSame(
+    explainPolicy(policyWith({ minimum_level: 1 }), NOW).rules[0]?.demands,
+    ['SLSA build level 1 or more'],
+    'as every provenance has it',
+  );
   const [level] = explainPolicy(policyWith({ minimum_level: 2 }), NOW).rules[0]?.demands ?? [];
   t.match(level, /which none has, since a builder that no rule names is worth level 1/);
   t.strictSame(explainPolicy(policyWith({}, { epoch: 2 }), NOW).head, [

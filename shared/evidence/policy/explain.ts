@@ -80,11 +80,13 @@ function demandsOf(rule: EvidenceRule): string[] {
 
 /** A level that no accepted provenance can have refuses every driver, which nobody means. */
 function levelText({ builders, minimumLevel }: EvidenceRule): string {
-  const most = Math.max(0, ...(builders ?? []).map(({ level }) => level));
   const text = `SLSA build level ${minimumLevel} or more`;
-  if (builders === undefined && minimumLevel > 1)
-    return `${text}: which none has, since a builder that no rule names is worth level 1`;
-  return minimumLevel > most ? `${text}: which none of these builders is worth` : text;
+  // SLSA 1.2, verifying artifacts: what is known of no builder is level 1.
+  const most = builders === undefined ? 1 : Math.max(0, ...builders.map(({ level }) => level));
+  if (minimumLevel <= most) return text;
+  return builders === undefined
+    ? `${text}: which none has, since a builder that no rule names is worth level 1`
+    : `${text}: which none of these builders is worth`;
 }
 
 function quorumText(least: number, signers: readonly string[]): string {
