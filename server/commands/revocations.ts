@@ -146,9 +146,9 @@ export const revocationsAdd: CommandSpec = {
 
 export const revocationsDenyKey: CommandSpec = {
   name: 'revocations deny-key',
-  summary: "make the next list, in which a vendor's key counts nowhere",
+  summary: "make the next list, in which a vendor's or reviewer's key counts nowhere",
   description:
-    'For keys of vendors: those that sign their roles, and those that sign evidence. Artifacts that are known to be good can be named with --allow. Keys of root, targets and the service are replaced by the operators instead.',
+    'For keys of vendors: those that sign their roles, evidence and requests; and for keys of reviewers. Artifacts that are known to be good can be named with --allow. Keys of root, targets and the service are replaced by the operators instead.',
   arguments: [{ name: 'key', description: 'a key id of 64 digits, or the file of a public half' }],
   options: [
     ...NEXT,
