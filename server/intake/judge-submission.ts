@@ -17,6 +17,7 @@ import {
   type Subject,
 } from './check.ts';
 import { blobs } from './checks/blobs.ts';
+import { ceiling } from './checks/ceiling.ts';
 import { deniedKeys } from './checks/denied-keys.ts';
 import { describeEvidence, verifyNewArtifact } from './checks/evidence.ts';
 import { evidenceKeys } from './checks/evidence-keys.ts';
@@ -167,6 +168,7 @@ export class Judgements implements Judgement {
     const found = evidence;
     if (found === undefined) return;
     this.add(judge(`revocations ${path}`, () => notRevoked(owner, floors, artifact.entry, found)));
+    this.add(judge(`ceiling ${path}`, () => ceiling(found)));
     this.add(judge(`hardware ${path}`, () => hardware(owner, found)));
     if (this.error === undefined) this.#onEvidence(path, found);
   }

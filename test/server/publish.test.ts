@@ -33,6 +33,11 @@ t.test('from upload to a client', async (t) => {
       check,
     );
   t.ok(reply.verdicts.some(({ check }) => check === `hardware ${PATH}`));
+  t.match(
+    reply.verdicts.find(({ check }) => check === `ceiling ${PATH}`),
+    { ok: true, detail: /^valid; advice: devices\[0\] names neither class nor subsystem/ },
+    'what is worth a second look is said, and refuses nothing',
+  );
 
   const file = await call(service.url, 'GET', `/${tree.target(PATH, sha256(content))}`);
   t.equal(file.status, 200);

@@ -313,7 +313,7 @@ const REFUSALS: readonly Refusal[] = [
   {
     name: 'a ceiling that is none',
     code: 'E_CEILING',
-    check: `hardware ${edu2}`,
+    check: `ceiling ${edu2}`,
     bytes: await signedRole(acme, 1, [brokenCeiling]),
     upload: [brokenCeiling],
   },
