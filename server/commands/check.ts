@@ -65,7 +65,11 @@ export const check: CommandSpec = {
         moving: context.list('moving').length > 0 ? context.list('moving') : MOVING,
       });
       if (place !== undefined) await saveState(place, state);
-      const { findings, files, forgotten } = report;
+      const { findings, files, forgotten, unread } = report;
+      if (unread > 0)
+        context.ui.note(
+          `${unread} roles were not read at this look${place === undefined ? '; with --state they take turns' : ': they take turns'}`,
+        );
       if (forgotten > 0)
         context.ui.note(
           `${forgotten} targets were not remembered: there are more than a look keeps in mind`,

@@ -54,6 +54,7 @@ function repository() {
       moving: readonly string[];
       root: Uint8Array;
       lead: number;
+      roles: number;
     }> = {},
   ): Promise<CheckReport> => {
     const get: Get = async (path) => {
@@ -70,6 +71,7 @@ function repository() {
       ...{ get, crypto, now: change.now ?? TODAY, state: change.state ?? state },
       ...{ root: change.root, metadata: 'metadata', targets: 'targets' },
       ...{ lead: change.lead ?? 6 * HOUR, sample: 20, moving: change.moving ?? [] },
+      ...(change.roles === undefined ? {} : { roles: change.roles }),
     });
   };
   /** All files as they are now, whatever is published afterwards. */
@@ -477,6 +479,33 @@ t.test('in time all targets are asked for, and all old files', async (t) => {
   t.equal(gone, 4 * 256, 'each of them is missed');
 });
 
+t.test(
+  'of more roles than one look reads all have their turn, and none is left out in silence',
+  async (t) => {
+    const { simulator, look } = repository();
+    const bins = Array.from({ length: 8 }, (_, i) => `acme.bin-${i}`);
+    for (const bin of bins) simulator.delegate('acme', bin, { paths: ['acme/*'] });
+    simulator.publish('acme', ...bins);
+    const whole = await look({ state: emptyState(), roles: 10 });
+    t.same([whole.findings, whole.unread], [[], 0]);
+    const state = emptyState();
+    const broken = ['acme.bin-2', 'acme.bin-7'];
+    const files = (path: string) => (broken.some((bin) => path.includes(bin)) ? null : undefined);
+    const seen = new Set<string>();
+    for (let turn = 0; turn < 4; turn++) {
+      // The top level, acme, and two of the bins at each look.
+      const report = await look({ state, files, roles: 4 });
+      t.equal(report.unread, 6);
+      t.equal(report.roles.length, 13, 'the versions of all are looked at');
+      for (const one of found(report)) seen.add(one);
+    }
+    t.same(
+      [...seen].sort(),
+      broken.map((bin) => `snapshot ${bin}`),
+    );
+  },
+);
+
 t.test('header fields', async (t) => {
   const of = (headers: Record<string, string>) => ({
     status: 200,
@@ -532,6 +561,17 @@ t.test('hostile servers', async (t) => {
     return true;
   };
   await t.rejects(get('metadata/1.root.json', 1000), { code: 'E_TOO_LARGE' });
+  served.misbehave = (_request, response) => {
+    response.writeHead(200);
+    const timer = setInterval(() => response.write('.'), 20);
+    response.once('close', () => clearInterval(timer));
+    return true;
+  };
+  const impatient = openHttp(served.url, new AbortController().signal, {
+    ...{ windowSeconds: 0.1, minimumBytesPerSecond: 1000 },
+  });
+  t.teardown(() => impatient.close());
+  await t.rejects(impatient.get('metadata/1.root.json', 100_000), { code: 'E_SLOW' }, 'a trickle');
   served.misbehave = (request) => {
     request.socket.destroy();
     return true;

@@ -31,6 +31,8 @@ export interface CheckOptions extends ReaderOptions {
   readonly sample: number;
   /** Patterns of target paths whose bytes may change. */
   readonly moving: readonly string[];
+  /** Roles that one look reads; without it `LIST_LIMITS.roles`. */
+  readonly roles?: number;
 }
 
 export interface CheckReport {
@@ -39,6 +41,8 @@ export interface CheckReport {
   readonly roles: readonly { readonly role: string; readonly version: number }[];
   /** Targets that are listed and could not be remembered for the next look. */
   readonly forgotten: number;
+  /** Roles that the snapshot lists and that this look did not read; others are read at the next. */
+  readonly unread: number;
 }
 
 /** Bins of one description that are looked for in the snapshot. */
@@ -56,6 +60,7 @@ class Checker {
   readonly #reader: Reader;
   readonly #versions = new Map<string, number>();
   #forgotten = 0;
+  #unread = 0;
 
   constructor(options: CheckOptions) {
     this.#options = options;
@@ -86,6 +91,7 @@ class Checker {
       files: this.#reader.asked.size,
       roles: [...this.#versions].sort().map(([role, version]) => ({ role, version })),
       forgotten: this.#forgotten,
+      unread: this.#unread,
     };
   }
 
@@ -158,9 +164,9 @@ class Checker {
           role,
           'the snapshot listed it at an earlier look, and does not now',
         );
+    for (const [role, { version }] of listed) this.#version(role, version);
     const read = new Map<string, Targets>();
-    for (const [role, meta] of [...listed].slice(0, LIST_LIMITS.roles)) {
-      this.#version(role, meta.version);
+    for (const [role, meta] of this.#some(trusted)) {
       const file = await report.guard('snapshot', role, () => this.#role(trusted, role, meta));
       if (file === undefined) continue;
       read.set(role, file);
@@ -181,6 +187,25 @@ class Checker {
           );
     }
     return believed;
+  }
+
+  /**
+   * The roles that this look reads. Of more than there is time for, those come first that the top level
+   * delegates to, for others are believed by them; the rest takes turns, look by look.
+   */
+  #some(trusted: TrustedMetadata): [string, Parameters<typeof verifyMetaFile>[2]][] {
+    const all = [...trusted.snapshot().roles];
+    const most = this.#options.roles ?? LIST_LIMITS.roles;
+    if (all.length <= most) return all;
+    const top = new Set(
+      (trusted.targets('targets')?.delegations?.roles ?? []).map(({ name }) => name),
+    );
+    const first = all.filter(([role]) => role === 'targets' || top.has(role)).slice(0, most);
+    const others = all.filter(([role]) => role !== 'targets' && !top.has(role));
+    const room = most - first.length;
+    const from = others.length === 0 ? 0 : (this.#options.state.looks * room) % others.length;
+    this.#unread = all.length - most;
+    return [...first, ...[...others.slice(from), ...others.slice(0, from)].slice(0, room)];
   }
 
   /** What readers go by, and what alone is remembered of what roles say. */

@@ -12,7 +12,7 @@ export interface Got {
   readonly bytes: Uint8Array;
 }
 
-/** Asks for a path below the repository's address. `E_TOO_LARGE` over `cap`, `E_NETWORK`. */
+/** Asks for a path below the repository's address. `E_TOO_LARGE` over `cap`, `E_SLOW`, `E_NETWORK`. */
 export type Get = (path: string, cap: number, method?: 'GET' | 'HEAD') => Promise<Got>;
 
 /** A file as it comes, however long it is. */
@@ -30,8 +30,18 @@ export interface Opened {
   close(): Promise<void>;
 }
 
+export interface Pace {
+  readonly windowSeconds: number;
+  readonly minimumBytesPerSecond: number;
+}
+
+const PACE: Pace = {
+  windowSeconds: TRANSPORT_LIMITS.slowWindowSeconds,
+  minimumBytesPerSecond: TRANSPORT_LIMITS.minimumBytesPerSecond,
+};
+
 /** `address` with or without a slash at its end. `E_USAGE` when it is none of HTTP. */
-export function openHttp(address: string, signal: AbortSignal): Opened {
+export function openHttp(address: string, signal: AbortSignal, pace: Pace = PACE): Opened {
   const base = baseOf(address);
   const agent = new Agent({
     connect: { timeout: TRANSPORT_LIMITS.connectSeconds * 1000 },
@@ -58,7 +68,7 @@ export function openHttp(address: string, signal: AbortSignal): Opened {
   };
   async function* piecesOf(path: string, body: AsyncIterable<Uint8Array>) {
     try {
-      yield* body;
+      yield* fastEnough(body, path, pace);
     } catch (cause) {
       throw failed(path, cause);
     }
@@ -80,13 +90,34 @@ export function openHttp(address: string, signal: AbortSignal): Opened {
     try {
       const response = await ask(path, method);
       const { statusCode: status, headers } = response;
-      const bytes = await readCapped(response.body, cap, path);
+      const bytes = await readCapped(fastEnough(response.body, path, pace), cap, path);
       return { status, bytes, header: (name) => oneOf(headers[name]) };
     } catch (cause) {
       throw failed(path, cause);
     }
   };
   return { get, open, close: () => agent.destroy() };
+}
+
+/** Each silence has an end of its own; a byte at the end of each would hold a look up for years (TUF 1.5.2). */
+async function* fastEnough(
+  body: AsyncIterable<Uint8Array>,
+  path: string,
+  { windowSeconds, minimumBytesPerSecond }: Pace,
+): AsyncGenerator<Uint8Array> {
+  const began = performance.now();
+  let came = 0;
+  for await (const part of body) {
+    came += part.length;
+    const seconds = (performance.now() - began) / 1000;
+    if (seconds > windowSeconds && came < seconds * minimumBytesPerSecond)
+      throw new IronError('E_SLOW', `${path} comes too slowly`, {
+        why: `${came} bytes in ${Math.round(seconds)} seconds`,
+        hint: 'try again later, or from a mirror',
+        context: { path },
+      });
+    yield part;
+  }
 }
 
 async function readCapped(
