@@ -26,7 +26,7 @@ export interface SeenRequest {
   readonly peer: string;
 }
 
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PATCH', 'OPTIONS']);
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PATCH', 'DELETE', 'OPTIONS']);
 
 /** By the beginning of a path; the first that fits. A closed set, whatever is asked for. */
 const ROUTES: readonly (readonly [begins: string, route: string])[] = [
@@ -36,6 +36,12 @@ const ROUTES: readonly (readonly [begins: string, route: string])[] = [
   [api.blobs, 'blobs'],
   [api.submissions, 'submissions'],
   [api.operatorFiles, 'operator-files'],
+  [api.operatorDrafts, 'operator-pending'],
+  [api.drafts, 'pending'],
+  [api.reviews, 'reviews'],
+  [api.retention, 'retention'],
+  [api.description, 'description'],
+  [api.descriptionPage, 'description'],
   [api.health, 'health'],
   [api.ready, 'ready'],
 ];

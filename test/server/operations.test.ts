@@ -13,10 +13,11 @@ import { DiskWatch } from '../../server/observe/disk.ts';
 import { listenForOperations } from '../../server/observe/listener.ts';
 import { Log } from '../../server/observe/log.ts';
 import { Metrics } from '../../server/observe/metrics.ts';
+import { routeOf } from '../../server/observe/requests.ts';
 import { ServiceMetrics } from '../../server/observe/service-metrics.ts';
 import { openRepository } from '../../server/repository.ts';
 import { startService } from '../../server/service.ts';
-import { data } from '../../shared/layout.ts';
+import { api, data } from '../../shared/layout.ts';
 import { HOUR } from '../../shared/time.ts';
 import { TestClock } from '../support/clock.ts';
 import { sha256, signedRole, testArtifact } from '../support/repository.ts';
@@ -130,6 +131,16 @@ t.test('the text format, with labels that try to break out of it', async (t) => 
     text,
     '# HELP a_total two\\nlines \\\\\n# TYPE a_total counter\na_total{label="x\\"} 7\\n# TYPE b counter\\\\"} 2\n',
   );
+});
+
+t.test('every way into the service has a name of its own in the metrics', (t) => {
+  for (const path of Object.values(api)) {
+    const place = typeof path === 'string' ? path : path('a', 'b');
+    if (place !== api.metrics) t.not(routeOf(place), 'other', place);
+  }
+  t.equal(routeOf('/'), 'status-page');
+  t.equal(routeOf('/whatever/else'), 'other');
+  t.end();
 });
 
 t.test('the log', async (t) => {
