@@ -74,6 +74,8 @@ export const data = {
   onlineKeys: 'private/keys',
   /** Which submissions wait for reviewers. */
   reviewPolicy: 'private/review.json',
+  /** The program that looks at bytes before they may be published. */
+  scanner: 'private/scanner.json',
   /** What is not collected, whatever the window says. */
   holds: 'private/holds.json',
   /** Of those who change the holds, and of a collection while it goes by them. */

@@ -326,6 +326,9 @@ export const BACKUP_LIMITS = {
   piece: 1024 * 1024,
 } as const;
 
+/** Published files that the targets say are lost, and the characters of one place. */
+export const LOST_LIMITS = { places: 1000, place: 2048 } as const;
+
 /** How long bytes stay that nothing lists any more. */
 export const RETENTION_LIMITS = {
   /** No shorter than a snapshot lives. */
@@ -358,6 +361,26 @@ export const REVIEW_LIMITS = {
   statement: 1024 * 1024,
   /** Characters of a reason. */
   reason: 1000,
+} as const;
+
+/** The operators' program that looks at bytes before they may be published. */
+export const SCANNER_LIMITS = {
+  /** How long it may look at one submission, where nobody says, and at the most: who handed in waits. */
+  seconds: 120,
+  mostSeconds: 150,
+  /** How long a submission waits for its turn, */
+  waitSeconds: 120,
+  /** how many of one vendor wait, and how many vendors' are looked at side by side. */
+  waiting: 4,
+  atOnce: 4,
+  /** Files that it is given at once, as arguments. */
+  files: 256,
+  /** Words of the command, and characters of one. */
+  words: 64,
+  word: 1024,
+  /** Characters that are kept of what it writes, and that the vendor is shown. */
+  output: 65_536,
+  said: 400,
 } as const;
 
 /** Lifetimes of the roles, in seconds; ARCHITECTURE.md says who renews which. */

@@ -5,12 +5,10 @@
 
 import { join } from 'node:path';
 import { utf8 } from '../../shared/bytes.ts';
-import { isIronError } from '../../shared/errors.ts';
-import { Node } from '../../shared/json/decode.ts';
 import { data } from '../../shared/layout.ts';
-import { readJsonFile, writeFileAtomic } from '../../shared/node/files.ts';
+import { writeFileAtomic } from '../../shared/node/files.ts';
 import { ensurePrivateFolder } from '../../shared/node/folders.ts';
-import { promptFiles } from '../../shared/node/prompt-files.ts';
+import { readPrivate } from './private-file.ts';
 
 /**
  * `off`: none. `first`: what brings bytes before the vendor published any. `widens`: a new artifact
@@ -22,20 +20,13 @@ export type ReviewPolicy = (typeof REVIEW_POLICIES)[number];
 
 const SCHEMA = 'ironport.review-policy/v1';
 
-/** The file that says so, over the service's folder. A damaged one is an error, never `off`. */
+/** The file that says so, over the service's folder. A damaged one is `E_STORE`, never `off`. */
 export async function loadReviewPolicy(home: string): Promise<ReviewPolicy> {
-  const path = join(home, data.reviewPolicy);
-  try {
-    const node = new Node(await readJsonFile(path, 4096, { files: promptFiles }), path).only(
-      'schema',
-      'require',
-    );
-    node.get('schema').oneOf(SCHEMA);
+  const found = await readPrivate(join(home, data.reviewPolicy), 4096, (node) => {
+    node.only('schema', 'require').get('schema').oneOf(SCHEMA);
     return node.get('require').oneOf(...REVIEW_POLICIES);
-  } catch (error) {
-    if (isIronError(error, 'E_NOT_FOUND')) return 'off';
-    throw error;
-  }
+  });
+  return found ?? 'off';
 }
 
 export async function saveReviewPolicy(home: string, require: ReviewPolicy): Promise<void> {

@@ -50,7 +50,7 @@ export class ReviewDesk {
     this.#parts = parts;
   }
 
-  /** Which submissions wait. `E_SCHEMA` when the file that says so is damaged. */
+  /** Which submissions wait. `E_STORE` when the file that says so is damaged. */
   policy(): Promise<ReviewPolicy> {
     return loadReviewPolicy(this.#parts.home);
   }
