@@ -59,7 +59,8 @@ export async function mendTree(options: MendOptions): Promise<MendReport> {
   const { folder, crypto, clock, signal } = options;
   const check = { crypto, clock, ...(signal === undefined ? {} : { signal }) };
   const before = await checkTree(folder, check);
-  const missing = new Set(before.findings.map(({ at }) => at));
+  // What was called lost may have turned up.
+  const missing = new Set([...before.missing, ...before.findings.map(({ at }) => at)]);
   const there = new Set(await listFiles(folder));
   const isWanted = (path: string): boolean =>
     !there.has(path) &&

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { type FileHandle, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Crypto } from '../../shared/crypto/crypto.ts';
-import { IronError } from '../../shared/errors.ts';
+import { IronError, isIronError } from '../../shared/errors.ts';
 import { data, tree } from '../../shared/layout.ts';
 import { isErrno } from '../../shared/node/errno.ts';
 import { onPath } from '../../shared/node/file-system.ts';
@@ -15,6 +15,7 @@ import { type Clock, formatInstant } from '../../shared/time.ts';
 import { copyDatabase } from '../db/copy.ts';
 import { formatHolds, loadHolds } from '../storage/holds.ts';
 import { formatReviewPolicy, loadReviewPolicy } from '../storage/review-policy.ts';
+import { formatScanner, loadScanner } from '../storage/scanner.ts';
 import { Suspended } from '../storage/suspended.ts';
 import {
   BACKUP_SCHEMA,
@@ -41,6 +42,8 @@ export interface BackupReport extends BackupAbout {
   readonly out: string;
   /** Of the list, and so of the whole: whoever knows it can tell this backup from any other. */
   readonly sha256: string;
+  /** Versions of roles that lack in the tree: with them lacking, `restore` takes no backup of it. */
+  readonly missing: readonly string[];
 }
 
 /**
@@ -61,7 +64,7 @@ export async function makeBackup(options: BackupOptions): Promise<BackupReport> 
     await demandNothing(out);
     await onPath(out, () => rename(whole, out));
     await syncFolder(dirname(out));
-    return { ...list.about, sha256: list.sha256, out };
+    return { ...list.about, sha256: list.sha256, out, missing: list.missing };
   } finally {
     await rm(work, { recursive: true, force: true });
   }
@@ -73,6 +76,7 @@ interface List {
   readonly head: Uint8Array;
   readonly lines: string;
   readonly sha256: string;
+  readonly missing: readonly string[];
 }
 
 /** What moves is copied, and everything is listed. */
@@ -93,6 +97,8 @@ async function collect({ home, crypto, clock }: BackupOptions, work: string): Pr
   // A service that came back without it would let everything pass.
   const policy = await loadReviewPolicy(home);
   if (policy !== 'off') await keep(data.reviewPolicy, formatReviewPolicy(policy));
+  const scanner = await loadScanner(home);
+  if (scanner !== undefined) await keep(data.scanner, formatScanner(scanner));
   // Nor may it collect what somebody said is to be kept.
   const holds = await loadHolds(home);
   if (holds.length > 0) await keep(data.holds, formatHolds(holds));
@@ -104,13 +110,14 @@ async function collect({ home, crypto, clock }: BackupOptions, work: string): Pr
   const files = join(work, 'files');
   const listing = await open(files, 'wx');
   let [number, bytes] = [0, 0];
+  const missing: string[] = [];
   const add = async (file: BackupFile): Promise<void> => {
     await writeAll(listing, formatLine(file));
     number += 1;
     bytes += file.length;
   };
   try {
-    for await (const file of filesOf(published))
+    for await (const file of filesOf(published, (place) => missing.push(place)))
       await add({ ...file, path: `${data.tree}/${file.path}` });
     for (const file of moving) await add(file);
   } finally {
@@ -134,7 +141,7 @@ async function collect({ home, crypto, clock }: BackupOptions, work: string): Pr
     await whole.close();
   }
   const { length, sha256 } = await hashFile(lines);
-  return { about, lines, sha256, head: formatHead(length, sha256) };
+  return { about, lines, sha256, head: formatHead(length, sha256), missing };
 }
 
 async function writeFile(
@@ -213,7 +220,15 @@ async function append(
   wanted?: BackupFile,
   options?: BackupOptions,
 ): Promise<void> {
-  const from = await openRegular(path, { nofollow: true });
+  const from = await openRegular(path, { nofollow: true }).catch((cause) => {
+    if (wanted === undefined || !isIronError(cause, 'E_NOT_FOUND')) throw cause;
+    throw new IronError('E_STORE', `${wanted.path} is listed, and it is not there`, {
+      why: 'it was published, and was neither collected nor called lost',
+      hint: 'no backup was made; `ironport-repo mend` puts it back from a copy, and `ironport-repo lost declare` says that none has it',
+      cause,
+      context: { path: wanted.path },
+    });
+  });
   try {
     const how = options === undefined ? {} : streaming(options);
     const measured = await copyHashingInto(pieces(from), out, path, how);

@@ -4,6 +4,7 @@ import type { CommandSpec } from '../../shared/cli/command.ts';
 import { ceremony } from '../commands/ceremony.ts';
 import { keyMake, keyName, keyShow } from '../commands/key.ts';
 import { keyCompromised, keyLost } from '../commands/key-gone.ts';
+import { lostDeclare } from '../commands/lost.ts';
 import { retentionClear, retentionSet } from '../commands/retention-window.ts';
 import { reviewersClear, reviewersSet } from '../commands/reviewers.ts';
 import {
@@ -55,5 +56,6 @@ export const operatorCommands: readonly CommandSpec[] = [
   reviewersClear,
   retentionSet,
   retentionClear,
+  lostDeclare,
   ...revocationCommands,
 ];

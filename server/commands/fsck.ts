@@ -45,7 +45,7 @@ export const fsck: CommandSpec = {
     return {
       data: { ...report, indexed },
       text: [
-        `${report.metadata} metadata files and ${report.targets} targets${report.collected > 0 ? `, ${report.collected} collected` : ''}: ${whole ? 'all in order' : `${report.findings.length} findings`}`,
+        `${report.metadata} metadata files and ${report.targets} targets${report.collected > 0 ? `, ${report.collected} collected` : ''}${report.lost.length > 0 ? `, ${report.lost.length} lost, as the operators said` : ''}: ${whole ? 'all in order' : `${report.findings.length} findings`}`,
         ...report.findings.map(({ at, what }) => `${at}: ${what}`),
         ...(indexed === null ? [] : [`the index has ${indexed} entries`]),
       ].join('\n'),

@@ -13,7 +13,7 @@ export const mend: CommandSpec = {
   name: 'mend',
   summary: 'put back files that lack in the published tree, from a backup or another copy',
   description:
-    'For what `fsck` says is not there: versions of roles, and targets. A file is put back only when it is what was published, by its name, its signatures and all that fsck asks; nothing that is there is touched. While no service runs. What no copy has is lost, and stays a finding: it is made again by nobody, for a version that was published stands for its bytes for ever.',
+    'For what `fsck` says is not there: versions of roles, and targets. A file is put back only when it is what was published, by its name, its signatures and all that fsck asks; nothing that is there is touched. While no service runs. What no copy has is lost: it is made again by nobody, for a version that was published stands for its bytes for ever, and it stays a finding until the operators say that it is lost (`lost declare`).',
   options: [
     DIR_OPTION,
     {
@@ -45,7 +45,7 @@ export const mend: CommandSpec = {
         ...report.restored.map((path) => `${path} is back`),
         whole
           ? 'all in order'
-          : `${report.findings.length} findings are left; what no copy has is lost`,
+          : `${report.findings.length} findings are left; what no copy has is lost, and \`ironport-repo lost declare\` says so`,
         ...report.findings.map(({ at, what }) => `${at}: ${what}`),
       ].join('\n'),
       ...(whole ? {} : { exit: 6 }),

@@ -8,6 +8,7 @@ import { revocations, tree } from '../../shared/layout.ts';
 import { isTemporaryName } from '../../shared/node/files.ts';
 import type { Clock } from '../../shared/time.ts';
 import type { Delegations } from '../../shared/tuf/delegations.ts';
+import { parseLost } from '../../shared/tuf/lost.ts';
 import { isTopLevelRole, vendorOfRole } from '../../shared/tuf/names.ts';
 import { isBinName, parentRole } from '../../shared/tuf/nested.ts';
 import { parseRoot } from '../../shared/tuf/root.ts';
@@ -34,6 +35,9 @@ export interface FsckReport {
   /** Targets whose bytes were collected when they might be. */
   readonly collected: number;
   readonly bytes: number;
+  /** Places that lack and no reader is sent to, and of them those that the operators called lost. */
+  readonly missing: readonly string[];
+  readonly lost: readonly string[];
 }
 
 export interface FsckOptions {
@@ -57,6 +61,8 @@ class TreeCheck {
   readonly #rows: RoleRows;
   /** Of a repository that was taken over: where its history begins. */
   #imported: Imported | undefined;
+  /** What the targets in force say is lost. */
+  #lost: ReadonlySet<string> = new Set();
 
   constructor(folder: string, options: FsckOptions, findings: Findings, rows: RoleRows) {
     this.#folder = folder;
@@ -71,6 +77,10 @@ class TreeCheck {
     const files = await listFiles(folder);
     this.#imported = await findings.guard(tree.imported, () => loadImported(folder));
     const published = await findings.guard('tree', () => this.#load());
+    if (published !== undefined)
+      this.#lost =
+        (await findings.guard('targets', () => parseLost(published.targets.envelope.signed))) ??
+        this.#lost;
     const roots = await rows.read('root', parseRoot);
     const snapshots = await rows.read('snapshot', parseSnapshot);
     const targets = await rows.read('targets', (bytes) => parseTargets(bytes, 'targets'));
@@ -89,12 +99,16 @@ class TreeCheck {
     const there = new Set(files);
     const bytes = new TargetBytes({ folder, findings, there, absent, signal, onBytes });
     const vendors = await this.#vendors([...targets.values()], published, bytes);
-    for (const file of targets.values()) await bytes.take('targets', file);
+    for (const [version, file] of targets)
+      await bytes.take('targets', file, version === published?.targets.version);
     vendors.set('targets', new Set(targets.keys()));
-    demandHistory(findings, snapshots, vendors);
+    demandHistory(findings, snapshots, vendors, this.#lost);
     const marks = new Set(files.filter((path) => path.startsWith(`${tree.collectedFolder}/`)));
     const { collected, findings: wrong } = absent.judge(marks, clock());
-    for (const { at, what } of wrong) findings.add(at, what);
+    for (const { at, what, isGone } of wrong) {
+      const mayBeLost = isGone && !bytes.wanted.has(at);
+      if (!mayBeLost || !findings.lacks(at, this.#lost)) findings.add(at, what);
+    }
     const known = new Set([...bytes.listed].map(tree.mark));
     for (const path of files)
       if (!marks.has(path)) this.#demandKnown(path, bytes.listed);
@@ -110,6 +124,8 @@ class TreeCheck {
       targets: files.filter((path) => path.startsWith(`${tree.targetsFolder}/`)).length,
       collected,
       bytes: bytes.measured,
+      missing: [...findings.missing].sort(),
+      lost: [...findings.missing].filter((place) => this.#lost.has(place)).sort(),
     };
   }
 
@@ -129,7 +145,7 @@ class TreeCheck {
     versions: { keys(): IterableIterator<number> },
     current: number | undefined,
   ): void {
-    this.#rows.demandRow(role, versions, this.#first(role), current);
+    this.#rows.demandRow(role, versions, this.#first(role), current, this.#lost);
   }
 
   /**
@@ -166,7 +182,7 @@ class TreeCheck {
         const isCovered = delegators.some((one) => covers(this.#options.crypto, one, name, file));
         if (!isCovered && !this.#isLeft(name, version, led.get(vendor)))
           this.#findings.add(tree.metadata(name, version), 'no delegation ever covered it');
-        await bytes.take(name, file);
+        await bytes.take(name, file, version === published?.version(name));
       });
       vendors.set(name, versions);
       // A machine that renews on its own may skip a version that nobody came to see.

@@ -8,6 +8,8 @@ export interface AbsentFinding {
   /** Place in the tree. */
   readonly at: string;
   readonly what: string;
+  /** Whether it was not collected: nobody knows where it went. */
+  readonly isGone: boolean;
 }
 
 export class AbsentTargets {
@@ -36,9 +38,12 @@ export class AbsentTargets {
     const findings: AbsentFinding[] = [];
     for (const [at, until] of this.#until) {
       if (!marks.has(tree.mark(at) ?? ''))
-        findings.push({ at, what: 'it is listed and not there' });
+        findings.push({ at, what: 'it is listed and not there', isGone: true });
       else if (until > now)
-        findings.push({ at, what: `it was collected, and is promised ${promiseWords(until)}` });
+        findings.push({
+          ...{ at, isGone: false },
+          what: `it was collected, and is promised ${promiseWords(until)}`,
+        });
     }
     return { collected: this.#until.size - findings.length, findings };
   }

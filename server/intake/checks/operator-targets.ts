@@ -5,6 +5,7 @@ import { keyIdentity } from '../../../shared/crypto/key.ts';
 import { IronError, isIronError } from '../../../shared/errors.ts';
 import { canonicalText } from '../../../shared/json/canonical.ts';
 import { revocations } from '../../../shared/layout.ts';
+import { parseLost } from '../../../shared/tuf/lost.ts';
 import { parseVendorName, quoted } from '../../../shared/tuf/names.ts';
 import { parseRetention } from '../../../shared/tuf/retention.ts';
 import { parseReviewers } from '../../../shared/tuf/reviewers.ts';
@@ -51,6 +52,7 @@ export function demandSoundTargets(targets: Targets, before?: Targets): string {
   demandSeparateKeys(targets);
   demandForeignReviewers(targets);
   parseRetention(targets.envelope.signed);
+  parseLost(targets.envelope.signed);
   const names = roles.map(({ name }) => name).filter((name) => name !== revocations.role);
   return `${some(names.length, 'vendor')} admitted${names.length === 0 ? '' : `: ${names.join(', ')}`}`;
 }

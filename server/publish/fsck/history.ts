@@ -5,11 +5,15 @@ import type { Snapshot } from '../../../shared/tuf/snapshot.ts';
 import type { Findings } from './findings.ts';
 import type { Versions } from './role-rows.ts';
 
-/** @param roles versions that are there, by role */
+/**
+ * @param roles versions that are there, by role
+ * @param lost places of those that the operators called lost
+ */
 export function demandHistory(
   findings: Findings,
   snapshots: Versions<Snapshot>,
   roles: ReadonlyMap<string, ReadonlySet<number>>,
+  lost: ReadonlySet<string>,
 ): void {
   let before = new Map<string, number>();
   for (const [version, snapshot] of [...snapshots].sort(([a], [b]) => a - b)) {
@@ -20,7 +24,8 @@ export function demandHistory(
       if (found < floor) findings.add(path, `${role} went back from ${floor} to ${found}`);
     }
     for (const [role, wanted] of listed) {
-      if (roles.get(role)?.has(wanted) !== true)
+      const isThere = roles.get(role)?.has(wanted) === true;
+      if (!isThere && !lost.has(tree.metadata(role, wanted)))
         findings.add(path, `it lists ${role} ${wanted}, which is not there`);
     }
     before = listed;

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { tree } from '../../../shared/layout.ts';
-import { METADATA_LIMITS } from '../../../shared/limits.ts';
+import { LOST_LIMITS, METADATA_LIMITS } from '../../../shared/limits.ts';
 import { readFileCapped } from '../../../shared/node/files.ts';
 import type { SignedCommon } from '../../../shared/tuf/envelope.ts';
 import { roleFiles } from '../../storage/blobs.ts';
@@ -82,20 +82,20 @@ export class RoleRows {
   /**
    * Versions follow one another up to the current one: metadata is never collected.
    * @param first where the row begins: 1, or what came along when the repository was taken over
+   * @param lost places of versions that the operators called lost
    */
   demandRow(
     role: string,
     versions: { keys(): IterableIterator<number> },
     first: number,
     current: number | undefined,
+    lost: ReadonlySet<string>,
   ): void {
     const there = [...versions.keys()].filter((one) => one >= first).sort((a, b) => a - b);
     const last = current ?? there.at(-1) ?? 0;
     let next = first;
     for (const version of [...there.filter((one) => one <= last), last + 1]) {
-      // However many are missing, they are one finding: a thief's version may be 2^53.
-      const more = version - next > 1 ? `, nor are those up to version ${version - 1}` : '';
-      if (version > next) this.#findings.add(tree.metadata(role, next), `it is not there${more}`);
+      this.#demandNoGap(role, { from: next, to: version - 1, isLast: version > last }, lost);
       next = version + 1;
     }
     for (const version of there.filter((one) => one > last))
@@ -103,5 +103,24 @@ export class RoleRows {
         tree.metadata(role, version),
         `nothing names it: version ${last} is current`,
       );
+  }
+
+  /** However many are missing, they are one finding: a thief's version may be 2^53. */
+  #demandNoGap(
+    role: string,
+    { from, to, isLast }: { readonly from: number; readonly to: number; readonly isLast: boolean },
+    lost: ReadonlySet<string>,
+  ): void {
+    let first: number | undefined;
+    // What is in force is missed by readers, and so is every root: nobody can call that lost.
+    const mayBeLost = (version: number): boolean => role !== 'root' && !(isLast && version === to);
+    for (let version = from; version <= Math.min(to, from + LOST_LIMITS.places); version++) {
+      const isSaid = mayBeLost(version) && this.#findings.lacks(tree.metadata(role, version), lost);
+      if (!isSaid) first ??= version;
+    }
+    if (to - from > LOST_LIMITS.places) first ??= from;
+    if (first === undefined) return;
+    const more = to > first ? `, nor are those up to version ${to}` : '';
+    this.#findings.add(tree.metadata(role, first), `it is not there${more}`);
   }
 }

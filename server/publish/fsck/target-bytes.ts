@@ -22,6 +22,8 @@ export class TargetBytes {
   readonly #options: TargetBytesOptions;
   /** Places of the targets that were listed. Owned by `take`. */
   readonly listed = new Set<string>();
+  /** Places of those that are in force and not there. Owned by `take`. */
+  readonly wanted = new Set<string>();
   /** Bytes that were hashed. Owned by `take`. */
   measured = 0;
 
@@ -29,13 +31,19 @@ export class TargetBytes {
     this.#options = options;
   }
 
-  /** Every target that a version lists has the bytes that were signed. */
-  async take(name: string, role: Targets): Promise<void> {
+  /**
+   * Every target that a version lists has the bytes that were signed.
+   * @param isInForce whether readers are sent to this version
+   */
+  async take(name: string, role: Targets, isInForce: boolean): Promise<void> {
     const { findings, there, absent } = this.#options;
     const blobs = await findings.guard(name, () => blobsOf(role, name));
     for (const { path, sha256, length } of blobs ?? []) {
       const place = tree.target(path, sha256);
-      if (!there.has(place)) absent.note(place, name, role.version);
+      if (!there.has(place)) {
+        absent.note(place, name, role.version);
+        if (isInForce) this.wanted.add(place);
+      }
       if (this.listed.has(place)) continue;
       this.listed.add(place);
       if (there.has(place)) await this.#measure(place, sha256, length);

@@ -4,6 +4,7 @@ import type { Crypto } from '../../crypto/crypto.ts';
 import { parseEvidenceKeys } from '../../evidence/keys.ts';
 import { isJsonObject, type JsonObject, type JsonValue, jsonObject } from '../../json/value.ts';
 import { objectMember } from '../build.ts';
+import { LOST_FIELD } from '../lost.ts';
 import { RETENTION_FIELD } from '../retention.ts';
 import { REVIEWERS_FIELD } from '../reviewers.ts';
 import { parseRevocationTrust, TRUST_FIELD } from '../revocation-trust.ts';
@@ -21,6 +22,7 @@ import {
   warns,
 } from './change.ts';
 import { delegationsDiff } from './delegations.ts';
+import { lostDiff } from './lost.ts';
 import { retentionDiff } from './retention.ts';
 import { reviewersDiff } from './reviewers.ts';
 
@@ -43,6 +45,7 @@ export function targetsDiff(
     ...teamDiff(crypto, before, after),
     ...reviewersDiff(crypto, before, after),
     ...retentionDiff(before, after),
+    ...lostDiff(before, after),
     ...evidenceKeysDiff(crypto, before, after),
     ...entriesDiff(entries, objectMember(signed, 'targets')),
     ...otherMembers(old, signed, [
@@ -57,7 +60,7 @@ export function targetsDiff(
     ...otherMembers(
       old && objectMember(old, EXTENSION_FIELD),
       objectMember(signed, EXTENSION_FIELD),
-      ['vendors', 'evidence_keys', TRUST_FIELD, REVIEWERS_FIELD, RETENTION_FIELD],
+      ['vendors', 'evidence_keys', TRUST_FIELD, REVIEWERS_FIELD, RETENTION_FIELD, LOST_FIELD],
       `${EXTENSION_FIELD}.`,
     ),
   ];
