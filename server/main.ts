@@ -15,11 +15,13 @@ import { restore } from './commands/restore.ts';
 import { retentionCollect, retentionShow } from './commands/retention.ts';
 import { reviewListCommand, reviewRequire, reviewShow } from './commands/review.ts';
 import { reviewApprove, reviewReject, reviewSubmit } from './commands/review-decide.ts';
+import { scannerOff, scannerSet, scannerShow, scannerTry } from './commands/scanner.ts';
 import { serve } from './commands/serve.ts';
 import { serveStatic } from './commands/serve-static.ts';
 import { start } from './commands/start.ts';
 import { status } from './commands/status.ts';
 import { submit } from './commands/submit.ts';
+import { verdictsList, verdictsShow } from './commands/verdicts.ts';
 
 export const program: ProgramSpec = {
   name: 'ironport-repo',
@@ -30,6 +32,8 @@ export const program: ProgramSpec = {
     ...[serve, serveStatic, start, submit, pendingList, pendingShow, pendingSign, pendingDrop],
     ...[reviewRequire, reviewListCommand, reviewShow],
     ...[reviewApprove, reviewReject, reviewSubmit],
+    ...[verdictsList, verdictsShow],
+    ...[scannerSet, scannerShow, scannerOff, scannerTry],
     ...[retentionShow, retentionCollect, holdAdd, holdList, holdRemove],
     ...[status, fsck, mend, check, backup, restore, importRepository, drill],
     ...operatorCommands,

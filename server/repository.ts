@@ -30,6 +30,7 @@ import { JudgedMemory } from './intake/judged.ts';
 import { PendingChanges } from './intake/pending/pending.ts';
 import { Receiver } from './intake/receive.ts';
 import { ReviewDesk } from './intake/review/desk.ts';
+import { Scanner } from './intake/scan/scanner.ts';
 import { Worker } from './jobs/worker.ts';
 import { NO_EVENTS, type RepositoryEvents } from './observe/events.ts';
 import { OnlineKeys } from './publish/online-keys.ts';
@@ -139,6 +140,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       const intake = new Intake({
         ...shelves,
         ...{ clock, random, current, nonces, queue, receiver, suspended, desk },
+        scanner: new Scanner({ home, shelves, onTrouble: onFailure }),
       });
       const drafts = new Drafts(db);
       return {
@@ -158,6 +160,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
         recovered,
         onFailure,
         async close() {
+          intake.stop();
           await worker.close();
           db.close();
           lock.release();

@@ -117,10 +117,23 @@ export async function startService(
     { mode: 0o600 },
   );
   const reminder = new Reminder({ ...repository, webhook, onWarning });
-  const tick = (): void => {
+  let isResuming = false;
+  // Apart from what the clock brings: a scanner may look at it for minutes, and renewal does not wait.
+  const resume = (): void => {
+    if (isResuming) return;
+    isResuming = true;
     pending
       .resume()
-      .then(() => worker.tick())
+      .then(() => (isStopping ? undefined : worker.drain()))
+      .catch((error) => onFailure(asIronError(error)))
+      .finally(() => {
+        isResuming = false;
+      });
+  };
+  const tick = (): void => {
+    resume();
+    worker
+      .tick()
       .catch((error) => onFailure(asIronError(error)))
       .then(() => (isStopping ? undefined : reminder.look()))
       .catch((error) => onFailure(asIronError(error)));
@@ -139,6 +152,7 @@ export async function startService(
       // No other publication begins, the one that runs ends, and nobody waits for a later one any
       // more; what is handed in until the last request ended is in the queue, and waits there.
       const published = worker.close();
+      intake.stop();
       await stopServing(app, options.stopSeconds ?? SERVER_LIMITS.stopSeconds);
       await published;
       await reminder.close();

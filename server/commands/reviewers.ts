@@ -16,7 +16,7 @@ export const reviewersSet: CommandSpec = {
   name: 'reviewers set',
   summary: 'make targets that name who reviews what vendors hand in, and how many must agree',
   description:
-    'Writes the next version of the targets with these reviewers and no others. With --agree 2 an approval takes two distinct keys. A reviewer has no key of a vendor, nor one of the service. What waits for review, `serve --review` says.',
+    'Writes the next version of the targets with these reviewers and no others. With --agree 2 an approval takes two distinct keys. A reviewer has no key of a vendor, nor one of the service. What waits for review, `review require` says.',
   options: [
     {
       flags: '--reviewer <key>',

@@ -40,11 +40,26 @@ export interface QueuedSubmission {
 }
 
 /** One that is not ready is before the reviewers. */
-const GET = `SELECT id, vendor, role, version, error, snapshot, timestamp,
-    CASE WHEN state = 'queued' AND EXISTS (SELECT 1 FROM reviews
+const STATE = `CASE WHEN state = 'queued' AND EXISTS (SELECT 1 FROM reviews
       WHERE reviews.submission = submissions.id AND reviews.state = 'waiting') THEN 'in-review'
-         ELSE state END AS state
+         ELSE state END AS state`;
+
+const GET = `SELECT id, vendor, role, version, error, snapshot, timestamp, created, ${STATE}
   FROM submissions WHERE id = ?`;
+
+/** One of many, without what the checks said. */
+export interface SubmissionRow {
+  readonly id: string;
+  /** Null for files of the operators. */
+  readonly vendor: string | null;
+  readonly role: string;
+  readonly version: number;
+  readonly state: SubmissionState;
+  readonly created: Instant;
+  /** Checks that were made, and the names of those that refused. */
+  readonly checks: number;
+  readonly refused: readonly string[];
+}
 
 interface Row {
   readonly id: string;
@@ -55,6 +70,7 @@ interface Row {
   readonly error: string | null;
   readonly snapshot: number | null;
   readonly timestamp: number | null;
+  readonly created: Instant;
 }
 
 /** One that waits for the next transaction. */
@@ -216,6 +232,25 @@ export class Queue {
         ? {}
         : { published: { snapshot: row.snapshot, timestamp: row.timestamp } }),
     };
+  }
+
+  /** When it was handed in; undefined for none. */
+  handedIn(id: string): Instant | undefined {
+    return (prepared(this.#db, GET).get(id) as Row | undefined)?.created;
+  }
+
+  /** What was handed in, newest first. @param vendor of this one only */
+  list(limit: number, vendor?: string): SubmissionRow[] {
+    const rows = prepared(
+      this.#db,
+      `SELECT id, vendor, role, version, created, ${STATE}
+       FROM submissions WHERE @vendor IS NULL OR vendor = @vendor ORDER BY seq DESC LIMIT @limit`,
+    ).all({ vendor: vendor ?? null, limit }) as Omit<SubmissionRow, 'checks' | 'refused'>[];
+    return rows.map((row) => {
+      const verdicts = this.#verdicts(row.id);
+      const refused = verdicts.filter(({ ok }) => !ok).map(({ check }) => check);
+      return { ...row, checks: verdicts.length, refused };
+    });
   }
 
   #verdicts(id: string): Verdict[] {

@@ -3,12 +3,18 @@
 import type { IncomingMessage } from 'node:http';
 import { concatBytes } from '../../shared/bytes.ts';
 import { IronError } from '../../shared/errors.ts';
-import { SERVER_LIMITS } from '../../shared/limits.ts';
+import { SCANNER_LIMITS, SERVER_LIMITS, TRANSPORT_LIMITS } from '../../shared/limits.ts';
 import { paced } from './pace.ts';
 
 /** The pieces of a body. Whoever stops early leaves the connection as it is, for the answer. */
 export function bodyOf(request: IncomingMessage): AsyncIterable<Uint8Array> {
   return paced(request.iterator({ destroyOnReturn: false }));
+}
+
+/** Lets a request stay whose body is here, for as long as the operators' scanner may look at it. */
+export function awaitScanner({ socket }: IncomingMessage): void {
+  const { waitSeconds, mostSeconds } = SCANNER_LIMITS;
+  socket.setTimeout((waitSeconds + mostSeconds + TRANSPORT_LIMITS.idleSeconds) * 1000);
 }
 
 /** Bytes of bodies that are held in memory at once, for those who share it. */

@@ -8,7 +8,7 @@ import { IronError } from '../../shared/errors.ts';
 import { api } from '../../shared/layout.ts';
 import { SERVER_LIMITS } from '../../shared/limits.ts';
 import type { AppParts } from './app.ts';
-import { BodyRoom, readBody } from './body.ts';
+import { awaitScanner, BodyRoom, readBody } from './body.ts';
 import { headOf } from './head.ts';
 import { isOwner } from './owner.ts';
 
@@ -64,6 +64,7 @@ function addVendors(app: FastifyInstance, parts: AppParts): void {
       role: file.role,
       bytes: decodeFile(file.metadata),
     }));
+    awaitScanner(request.raw);
     const answer = await pending.takeRoles(vendor, files);
     worker.kick();
     return taken(reply, answer, api.draft(answer.id));

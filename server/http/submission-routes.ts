@@ -14,7 +14,7 @@ import { IronError } from '../../shared/errors.ts';
 import { api } from '../../shared/layout.ts';
 import { SERVER_LIMITS, TRANSPORT_LIMITS } from '../../shared/limits.ts';
 import type { AppParts } from './app.ts';
-import { BodyRoom, readBody } from './body.ts';
+import { awaitScanner, BodyRoom, readBody } from './body.ts';
 import { headOf, targetOf } from './head.ts';
 import { isOwner } from './owner.ts';
 
@@ -31,6 +31,7 @@ export function addSubmissionRoutes(app: FastifyInstance, parts: AppParts): void
     verifyBody(crypto, head, body);
     const { role, metadata, bins = [], nested = [] } = parseBody(submissionRequest, body);
     const bytes = metadata === undefined ? undefined : decodeFile(metadata);
+    awaitScanner(request.raw);
     const answer = await intake.submitRole({ vendor, role, bytes, below: [...bins, ...nested] });
     worker.kick();
     return accepted(reply, answer);

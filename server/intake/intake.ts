@@ -17,13 +17,14 @@ import type { NewReview } from '../db/reviews.ts';
 import type { CurrentTree, Published } from '../storage/published.ts';
 import type { Suspended } from '../storage/suspended.ts';
 import { type ApiKeys, apiKeysOf, authenticate } from './authenticate.ts';
-import { refusal } from './check.ts';
+import { type Judged, refusal } from './check.ts';
 import { type Examined, examine, type RoleSubmission, type Shelves } from './examine.ts';
 import { noteAboutVendors, type OperatorChange, verifyOperatorFiles } from './operator-files.ts';
 import { RequestRate } from './rate.ts';
 import type { Receiver } from './receive.ts';
 import type { ReviewDesk } from './review/desk.ts';
 import { type NewCeiling, reviewNeeded } from './review/need.ts';
+import type { Scanner } from './scan/scanner.ts';
 
 export interface IntakeParts extends Shelves {
   readonly clock: Clock;
@@ -34,6 +35,7 @@ export interface IntakeParts extends Shelves {
   readonly receiver: Receiver;
   readonly suspended: Suspended;
   readonly desk: ReviewDesk;
+  readonly scanner: Scanner;
 }
 
 /** What a hand-in brings, in a word, and the version of the first of it. */
@@ -55,6 +57,10 @@ function nameOf({ roots, root, targets, revocations }: OperatorChange): {
   return { role: brought.map(([name]) => name).join(' and '), version: first[1] };
 }
 
+function withVerdict(examined: Examined, { verdict, error }: Judged): Examined {
+  return { ...examined, verdicts: [...examined.verdicts, verdict], error };
+}
+
 export class Intake {
   readonly #parts: IntakeParts;
   readonly #rate = new RequestRate();
@@ -67,6 +73,11 @@ export class Intake {
 
   get receiver(): Receiver {
     return this.#parts.receiver;
+  }
+
+  /** Ends what the scanner looks at: the service stops. */
+  stop(): void {
+    this.#parts.scanner.stop();
   }
 
   /** The vendor that signed the request. `E_UNAUTHENTICATED`, `E_REPLAY`, `E_NO_PIN`, `E_QUOTA`. */
@@ -125,19 +136,22 @@ export class Intake {
     return await this.withReview(this.#reply(id));
   }
 
-  /** What the checks say, and whether people are to look at what passed them. */
+  /** What the checks and the scanner say, and whether people are to look at what passed them. */
   async #judge(
     published: Published,
     submission: RoleSubmission,
     now: Instant,
   ): Promise<{ readonly examined: Examined; readonly review: NewReview | undefined }> {
-    const { desk } = this.#parts;
+    const { desk, scanner } = this.#parts;
     const policy = await desk.policy();
     const added: NewCeiling[] = [];
-    const examined = await examine(this.#parts, published, submission, now, (path, evidence) => {
+    const checked = await examine(this.#parts, published, submission, now, (path, evidence) => {
       if (policy !== 'off' && added.length <= REVIEW_LIMITS.artifacts)
         added.push({ path, ceiling: parseCeiling(evidence.ceiling) });
     });
+    if (checked.error !== undefined) return { examined: checked, review: undefined };
+    const scanned = await scanner.scan(submission.vendor, published, checked.roles);
+    const examined = scanned === undefined ? checked : withVerdict(checked, scanned);
     if (examined.error !== undefined) return { examined, review: undefined };
     const judgements = { verdicts: [...examined.verdicts], error: undefined };
     try {

@@ -1,5 +1,6 @@
-/** A window for bytes that nothing lists, what it would take, and a hold. */
+/** A window for bytes that nothing lists, what it would take, and a hold; a scanner, and what was handed in. */
 
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newestTargets, submit } from '../../scripts/demo/honest.ts';
 import type { Scene } from '../../scripts/demo/scene.ts';
@@ -12,7 +13,16 @@ export async function retentionWork(scene: Scene): Promise<void> {
     const { path, version } = await newestTargets(scene);
     const out = join(scene.operator, 'signed', `${version + 1}.targets.json`);
     await repo(
-      ...['retention', verb, ...options, '--targets', path, '--yes', '--out', out],
+      ...[
+        verb === 'declare' ? 'lost' : 'retention',
+        verb,
+        ...options,
+        '--targets',
+        path,
+        '--yes',
+        '--out',
+        out,
+      ],
       ...['--root', join(scene.operator, 'signed', '2.root.json')],
       ...['--key', join(scene.operator, 'keys', 'targets.json')],
     );
@@ -26,4 +36,24 @@ export async function retentionWork(scene: Scene): Promise<void> {
   await repo('retention', 'collect', '--dry-run', ...dir);
   await next('clear');
   await repo('retention', 'show', ...dir);
+  await repo('scanner', 'show', ...dir);
+  await repo('scanner', 'set', ...dir, '--', '/bin/true', '--word');
+  await repo('scanner', 'show', ...dir);
+  await repo('scanner', 'try', join(scene.folder, 'list.json'), ...dir);
+  await repo('scanner', 'off', ...dir);
+  await rm(join(scene.repository, 'tree', 'metadata', '1.snapshot.json'));
+  await next('declare', ...dir);
+  const { submissions } = await repo('verdicts', 'list', ...dir);
+  await repo('verdicts', 'list', '--vendor', 'acme', '--limit', '1', ...dir);
+  type Row = { readonly id: string; readonly vendor: string | null; readonly state: string };
+  const wanted: ((row: Row) => boolean)[] = [
+    ({ vendor }) => vendor === null,
+    ({ vendor, state }) => vendor !== null && state === 'published',
+    ({ state }) => state === 'refused',
+  ];
+  for (const of of wanted) {
+    const row = (submissions as Row[]).find(of);
+    if (row === undefined) throw new Error('the scene has no such submission');
+    await repo('verdicts', 'show', row.id, ...dir);
+  }
 }
