@@ -7,7 +7,7 @@ import type { Crypto } from '../../shared/crypto/crypto.ts';
 import { IronError, isIronError } from '../../shared/errors.ts';
 import { revocations, tree } from '../../shared/layout.ts';
 import { LOST_LIMITS, METADATA_LIMITS } from '../../shared/limits.ts';
-import { readFileCapped } from '../../shared/node/files.ts';
+import { isOtherKind, readFileCapped } from '../../shared/node/files.ts';
 import { hashFile } from '../../shared/node/hash.ts';
 import { parseLost } from '../../shared/tuf/lost.ts';
 import { parseTargets } from '../../shared/tuf/targets.ts';
@@ -62,7 +62,17 @@ export async function* filesOf(
   for (const file of files) {
     const { path, role, version } = file;
     if (version > lastVersion(published, role)) continue;
-    const { length, sha256 } = await hashFile(join(folder, path), { nofollow: true });
+    const { length, sha256 } = await hashFile(join(folder, path), { nofollow: true }).catch(
+      (cause) => {
+        if (!isOtherKind(cause)) throw cause;
+        throw new IronError('E_STORE', `${path} is no file`, {
+          why: cause.why ?? cause.message,
+          hint: 'no backup was made; move it away, and `ironport-repo mend` puts back the file from a copy',
+          cause,
+          context: { path },
+        });
+      },
+    );
     yield { path, length, sha256 };
     if (!mayList(file)) continue;
     const bytes = await readFileCapped(join(folder, path), METADATA_LIMITS.targets);

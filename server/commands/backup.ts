@@ -41,7 +41,7 @@ export const backup: CommandSpec = {
     const [first, ...others] = report.missing;
     if (first !== undefined)
       context.ui.warn(
-        `${first}${others.length > 0 ? ` and ${others.length} others` : ''} lack in the tree: \`restore\` takes no such backup; \`ironport-repo mend\` puts back what a copy has, and \`ironport-repo lost declare\` says what none has`,
+        `${first}${others.length > 0 ? ` and ${others.length} others lack` : ' lacks'} in the tree: \`restore\` takes no such backup; \`ironport-repo mend\` puts back what a copy has, and \`ironport-repo lost declare\` says what none has`,
       );
     const { schema: _schema, ...data } = report;
     return {

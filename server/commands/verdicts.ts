@@ -11,17 +11,12 @@ import { data } from '../../shared/layout.ts';
 import { formatInstant } from '../../shared/time.ts';
 import { parseVendorName } from '../../shared/tuf/names.ts';
 import { DIR_OPTION, homeOf } from '../config.ts';
-import { openReadOnly } from '../db/open.ts';
+import { readingOnly } from '../db/open.ts';
 import { Queue } from '../db/queue.ts';
 
 /** Reads the database beside whoever writes it. */
 function reading<T>(context: CommandContext, read: (queue: Queue) => T): T {
-  const db = openReadOnly(join(homeOf(context), data.database));
-  try {
-    return read(new Queue(db));
-  } finally {
-    db.close();
-  }
+  return readingOnly(join(homeOf(context), data.database), (db) => read(new Queue(db)));
 }
 
 export const verdictsList: CommandSpec = {

@@ -2,7 +2,7 @@
 
 import { errorBodyOf } from '../../shared/api/upload.ts';
 import { IronError } from '../../shared/errors.ts';
-import { inTransaction, openDatabase, openReadOnly } from './open.ts';
+import { inTransaction, openDatabase, readingOnly, translated } from './open.ts';
 
 /**
  * Copies the database at `from` as it is at one instant to a new file at `to`. What was not
@@ -10,13 +10,8 @@ import { inTransaction, openDatabase, openReadOnly } from './open.ts';
  * whoever asks is told to send them again.
  */
 export async function copyDatabase(from: string, to: string): Promise<void> {
-  const source = openReadOnly(from);
-  try {
-    // One read transaction, however much is written meanwhile (sqlite.org/lang_vacuum.html).
-    source.prepare('VACUUM INTO ?').run(to);
-  } finally {
-    source.close();
-  }
+  // One read transaction, however much is written meanwhile (sqlite.org/lang_vacuum.html).
+  readingOnly(from, (source) => source.prepare('VACUUM INTO ?').run(to));
   const copy = openDatabase(to);
   try {
     const error = new IronError('E_TRY_AGAIN', 'the repository was restored from a backup', {
@@ -49,8 +44,10 @@ export async function copyDatabase(from: string, to: string): Promise<void> {
         .run(JSON.stringify(errorBodyOf(error)));
     });
     // One file, without what was deleted.
-    copy.pragma('journal_mode = DELETE');
-    copy.exec('VACUUM');
+    translated(copy, () => {
+      copy.pragma('journal_mode = DELETE');
+      copy.exec('VACUUM');
+    });
   } finally {
     copy.close();
   }

@@ -191,8 +191,17 @@ export function openDatabase(path: string): Db {
   }
 }
 
-/** Opens the database at `path` to read it, beside whoever writes it. `E_STORE`. */
-export function openReadOnly(path: string): Db {
+/** Reads the database at `path`, beside whoever writes it. `E_STORE`, `E_LOCKED`, `E_NO_SPACE`, `E_IO`. */
+export function readingOnly<T>(path: string, read: (db: Db) => T): T {
+  const db = openReadOnly(path);
+  try {
+    return translated(db, () => read(db));
+  } finally {
+    db.close();
+  }
+}
+
+function openReadOnly(path: string): Db {
   try {
     return new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 });
   } catch (cause) {
@@ -245,8 +254,13 @@ export function prepared(db: Db, sql: string): Database.Statement {
  * `E_LOCKED` or `E_IO`: a full disk is no defect of this program.
  */
 export function inTransaction<T>(db: Db, act: () => T): T {
+  return translated(db, () => db.transaction(act).immediate());
+}
+
+/** Does `act`; what SQLite refuses is said in codes of ours. */
+export function translated<T>(db: Db, act: () => T): T {
   try {
-    return db.transaction(act).immediate();
+    return act();
   } catch (error) {
     throw error instanceof Database.SqliteError ? fromSqlite(error, db.name) : error;
   }
@@ -282,9 +296,11 @@ function fromSqlite(error: InstanceType<typeof Database.SqliteError>, path: stri
   const row = MEANING.find(([prefix]) => error.code.startsWith(prefix));
   if (row === undefined) return error;
   const [, code, what] = row;
+  const mend =
+    'move it away and run `ironport-repo fsck --rebuild`: the published tree is the truth';
   return new IronError(code, what, {
     why: error.message,
-    hint: 'nothing was changed',
+    hint: code === 'E_STORE' ? `nothing was changed; ${mend}` : 'nothing was changed',
     cause: error,
     context: { path },
   });

@@ -2,7 +2,7 @@
 
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { newestTargets, submit } from '../../scripts/demo/honest.ts';
+import { EDU, newestTargets, submit } from '../../scripts/demo/honest.ts';
 import type { Scene } from '../../scripts/demo/scene.ts';
 import { must } from '../../scripts/demo/support/programs.ts';
 
@@ -37,9 +37,9 @@ export async function retentionWork(scene: Scene): Promise<void> {
   await next('clear');
   await repo('retention', 'show', ...dir);
   await repo('scanner', 'show', ...dir);
-  await repo('scanner', 'set', ...dir, '--', '/bin/true', '--word');
+  await repo('scanner', 'set', '/bin/true', 'word', ...dir);
   await repo('scanner', 'show', ...dir);
-  await repo('scanner', 'try', join(scene.folder, 'list.json'), ...dir);
+  await repo('scanner', 'try', join(EDU, 'ceiling.json'), ...dir);
   await repo('scanner', 'off', ...dir);
   await rm(join(scene.repository, 'tree', 'metadata', '1.snapshot.json'));
   await next('declare', ...dir);

@@ -350,6 +350,24 @@ t.test('a damaged tree makes no backup', async (t) => {
   writeFileSync(first as string, 'something else');
   await t.rejects(backupOf(home, join(folder, 'b'), clock), { code: 'E_STORE' });
   await t.rejects(backupOf(temporaryHome(t), join(folder, 'b'), clock), { code: 'E_STORE' });
+  const again = await lived(t);
+  await again.stop();
+  const old = join(again.home, 'tree/metadata/1.snapshot.json');
+  renameSync(old, `${old}.aside`);
+  mkdirSync(old);
+  await t.rejects(backupOf(again.home, join(folder, 'b'), clock), {
+    code: 'E_STORE',
+    hint: /^no backup was made/,
+  });
+  rmSync(old, { recursive: true });
+  renameSync(`${old}.aside`, old);
+  for (const suffix of ['-wal', '-shm'])
+    rmSync(join(again.home, data.database) + suffix, { force: true });
+  writeFileSync(join(again.home, data.database), 'this is no database at all');
+  await t.rejects(backupOf(again.home, join(folder, 'b'), clock), {
+    code: 'E_STORE',
+    hint: /^nothing was changed.*fsck --rebuild/,
+  });
   t.same(readdirSync(folder), [], 'and leaves nothing');
 });
 

@@ -1,7 +1,10 @@
 /** What the checks said of all that was handed in, shown to operators and auditors beside a service that runs. */
 
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { program } from '../../server/main.ts';
+import { data } from '../../shared/layout.ts';
 import { documentOf, runInProcess } from '../support/program.ts';
 import { signedRole, testArtifact } from '../support/repository.ts';
 import { running, temporaryHome } from './support.ts';
@@ -48,4 +51,8 @@ t.test('where no repository is', async (t) => {
   const home = temporaryHome(t);
   const ran = await runInProcess(program, ['verdicts', 'list', '--dir', home, '--json']);
   t.equal(documentOf(ran).error?.code, 'E_STORE');
+  mkdirSync(join(home, 'private'));
+  writeFileSync(join(home, data.database), 'this is no database at all');
+  const damaged = await runInProcess(program, ['verdicts', 'list', '--dir', home, '--json']);
+  t.match(documentOf(damaged).error, { code: 'E_STORE', hint: /fsck --rebuild/ });
 });
