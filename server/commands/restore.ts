@@ -44,7 +44,7 @@ export const restore: CommandSpec = {
     progress.done();
     if (!report.complete)
       context.ui.note(
-        'without --sha256 only what is signed was taken: no history of submissions, no suspensions',
+        'without --sha256 only what is signed was taken: no history of submissions, no suspensions or holds, no rule for reviews, no scanner',
       );
     for (const one of report.expired) context.ui.note(`expired already when it was made: ${one}`);
     const { schema: _schema, ...data } = report;
