@@ -78,7 +78,7 @@ async function watched(t: Test, made?: Awaited<ReturnType<typeof madeHome>>) {
 }
 
 t.test('metrics, on a listener of their own', async (t) => {
-  const { operations, service, caller, acme, before, clock } = await watched(t);
+  const { operations, service, caller, acme, before, clock, repository } = await watched(t);
   t.equal(before.status, 503, 'not ready while it opens');
   t.match(before.body.toString(), /starting/);
   const artifact = await testArtifact(acme);
@@ -86,6 +86,8 @@ t.test('metrics, on a listener of their own', async (t) => {
   const role = await signedRole(acme, 1, [artifact]);
   t.equal((await caller.submit('acme', role)).state, 'published');
   t.equal((await caller.submit('acme', role)).state, 'refused');
+  // Who waits is told before a publication has ended, and it is counted when it has.
+  await repository.worker.drain();
   await call(service.url, 'GET', '/metadata/1.root.json');
   await call(service.url, 'BREW', '/metadata/"}\\n\n'.replace('\n', '%0a'));
   await call(service.url, 'GET', '/x{y="z"}?token=secret');
