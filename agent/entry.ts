@@ -13,8 +13,8 @@ import { type Ceiling, parseCeiling } from '../shared/manifest/ceiling.ts';
 import type { IndexEntry } from '../shared/product/index-file.ts';
 import type { Quorum } from '../shared/revocation/judge.ts';
 import { formatInstant, type Instant } from '../shared/time.ts';
+import { formatHardwareId, type HardwareId, parseHardwareId } from '../shared/tuf/hardware-id.ts';
 import { parseArtifactPath } from '../shared/tuf/names.ts';
-import { formatHardwareId, type HardwareId, parseHardwareId } from '../shared/tuf/vendors.ts';
 import type { Agent } from './agent.ts';
 
 export interface Accepted {

@@ -8,8 +8,8 @@ import type { Node } from '../shared/json/decode.ts';
 import { parseCeiling } from '../shared/manifest/ceiling.ts';
 import { parsePublicHalf } from '../shared/node/signers/key-file.ts';
 import { formatInstant } from '../shared/time.ts';
+import { formatHardwareId } from '../shared/tuf/hardware-id.ts';
 import { keyId } from '../shared/tuf/key.ts';
-import { formatHardwareId } from '../shared/tuf/vendors.ts';
 import { type BundleIndex, isMetadata } from './bundle/format.ts';
 
 type Facts = (readonly [string, string])[];

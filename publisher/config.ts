@@ -8,9 +8,9 @@ import { vendorFolder } from '../shared/layout.ts';
 import { ADMISSION_LIMITS, NESTED_LIMITS, PUBLISHER_LIMITS } from '../shared/limits.ts';
 import { readJsonFile, writeFileAtomic, writeFileExclusive } from '../shared/node/files.ts';
 import { isSignerUri } from '../shared/node/signers/uri.ts';
+import { formatHardwareId, type HardwareId, parseHardwareId } from '../shared/tuf/hardware-id.ts';
 import { parseVendorName } from '../shared/tuf/names.ts';
 import { nestedRole } from '../shared/tuf/nested.ts';
-import { formatHardwareId, type HardwareId, parseHardwareId } from '../shared/tuf/vendors.ts';
 
 const SCHEMA = 'ironport.vendor-config/v1';
 

@@ -22,8 +22,8 @@ import { onPath } from '../shared/node/file-system.ts';
 import { readJsonFile } from '../shared/node/files.ts';
 import { hashFile } from '../shared/node/hash.ts';
 import { type FileMeta, targetEntry } from '../shared/tuf/build.ts';
+import { coversDevice, formatHardwareId } from '../shared/tuf/hardware-id.ts';
 import { parseArtifactPath } from '../shared/tuf/names.ts';
-import { coversDevice, formatHardwareId } from '../shared/tuf/vendors.ts';
 import type { VendorConfig } from './config.ts';
 import { type GivenProvenance, loadGivenProvenance, requireAbout } from './given-provenance.ts';
 import { moduleSignatureClaim } from './module-signature.ts';
@@ -135,7 +135,7 @@ export async function loadSaid(
 /** The operators and every host would refuse it; better to hear of it here. */
 function refuseForeignHardware({ vendor, hardwareIds }: VendorConfig, ceiling: Ceiling): void {
   for (const match of ceiling.devices) {
-    if (hardwareIds.some((id) => coversDevice(id, match.vendor, match.device))) continue;
+    if (hardwareIds.some((id) => coversDevice(id, match))) continue;
     const id = formatHardwareId({ bus: 'PCI', vendor: match.vendor, device: match.device });
     throw new IronError('E_NOT_AUTHORISED', `${vendor} has no claim to the hardware ${id}`, {
       why: `vendor.json names ${hardwareIds.map(formatHardwareId).join(', ') || 'none'}`,

@@ -1,4 +1,4 @@
-import { coversDevice, formatHardwareId } from '../../shared/tuf/vendors.ts';
+import { coversDevice, formatHardwareId } from '../../shared/tuf/hardware-id.ts';
 import type { Gate } from './gate.ts';
 
 /** Whatever its ceiling says, a vendor gets only the hardware that the operators gave it. */
@@ -8,8 +8,7 @@ export const wrongVendor: Gate = {
   code: 'E_NOT_AUTHORISED',
   check({ device, driver }) {
     if (driver === undefined) return undefined;
-    if (driver.hardwareIds.some((id) => coversDevice(id, device.vendor, device.device)))
-      return undefined;
+    if (driver.hardwareIds.some((id) => coversDevice(id, device))) return undefined;
     const given = driver.hardwareIds.map(formatHardwareId).join(', ') || 'no hardware at all';
     return {
       what: `the operators gave the vendor of ${driver.artifact.path} ${given}`,

@@ -30,10 +30,10 @@ import { systemRandom } from '../../shared/node/random.ts';
 import { openSigner } from '../../shared/node/signers/uri.ts';
 import { formatMetadata, sign, targetEntry, withFields } from '../../shared/tuf/build.ts';
 import { binFor } from '../../shared/tuf/delegations.ts';
+import type { HardwareId } from '../../shared/tuf/hardware-id.ts';
 import { parseSnapshot, type Snapshot } from '../../shared/tuf/snapshot.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
 import { parseTimestamp, type Timestamp } from '../../shared/tuf/timestamp.ts';
-import type { HardwareId } from '../../shared/tuf/vendors.ts';
 
 /** Files to upload, and the entries that list them. */
 export interface Goods {

@@ -3,8 +3,8 @@
 import { table } from '../../shared/cli/table.ts';
 import type { PolicyVerdict } from '../../shared/evidence/policy/verdict.ts';
 import { formatInstant } from '../../shared/time.ts';
+import { formatHardwareId } from '../../shared/tuf/hardware-id.ts';
 import { shortKeyId } from '../../shared/tuf/key.ts';
-import { formatHardwareId } from '../../shared/tuf/vendors.ts';
 import type { Check } from '../../shared/verify/check.ts';
 import type { StaleFile, TrustedMetadata } from '../../shared/verify/trusted.ts';
 import type { VerifiedTarget } from '../verify-target.ts';

@@ -5,6 +5,7 @@ import { indexPath } from '../../shared/layout.ts';
 import { INDEX_LIMITS } from '../../shared/limits.ts';
 import { wasWithdrawn } from '../../shared/product/change-index.ts';
 import { type ProductIndex, parseIndex, productOfIndex } from '../../shared/product/index-file.ts';
+import type { SomeDevice } from '../../shared/tuf/hardware-id.ts';
 import { parseArtifactPath } from '../../shared/tuf/names.ts';
 import type { Targets } from '../../shared/tuf/targets.ts';
 import { parseVendors, speaksFor } from '../../shared/tuf/vendors.ts';
@@ -81,17 +82,15 @@ export interface FoundIndexes {
  */
 export async function loadIndexes(
   source: IndexSource,
-  device: DeviceIds | undefined,
+  device: SomeDevice | undefined,
 ): Promise<FoundIndexes> {
   return readIndexes(source, await listBranches(source, device));
 }
 
-type DeviceIds = { readonly vendor: number; readonly device: number };
-
 /** Every target, or with a device those below the vendors that the operators gave it. */
 export async function listBranches(
   { updater }: IndexSource,
-  device: DeviceIds | undefined,
+  device: SomeDevice | undefined,
 ): Promise<TargetList> {
   if (device === undefined) return updater.run((trusted) => listTargets(trusted));
   return updater.run((trusted) => {

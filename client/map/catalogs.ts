@@ -11,12 +11,13 @@ import {
   type ProductIndex,
   productOfIndex,
 } from '../../shared/product/index-file.ts';
+import { formatHardwareId } from '../../shared/tuf/hardware-id.ts';
 import type { MapFile } from '../../shared/tuf/map-file.ts';
 import { vendorOfRole } from '../../shared/tuf/names.ts';
 import { patternMatcher } from '../../shared/tuf/path-pattern.ts';
 import { keyIdentities } from '../../shared/tuf/role.ts';
 import type { Targets } from '../../shared/tuf/targets.ts';
-import { formatHardwareId, parseVendors, speaksFor } from '../../shared/tuf/vendors.ts';
+import { parseVendors, speaksFor } from '../../shared/tuf/vendors.ts';
 import { type Agreement, agree, type Word } from '../../shared/verify/agreement.ts';
 import type { FoundTarget } from '../../shared/verify/workflow.ts';
 import type { Host } from '../find/resolve.ts';

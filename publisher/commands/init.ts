@@ -14,9 +14,9 @@ import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { newPassphrase } from '../../shared/node/signers/passphrase.ts';
 import { openPublicKey } from '../../shared/node/signers/uri.ts';
 import { writeNewKey } from '../../shared/node/signers/write-key.ts';
+import { readHardwareId } from '../../shared/tuf/hardware-id.ts';
 import { keyId } from '../../shared/tuf/key.ts';
 import { parseVendorName } from '../../shared/tuf/names.ts';
-import { parseHardwareId } from '../../shared/tuf/vendors.ts';
 import { fromAnywhere, type VendorConfig, writeConfig } from '../config.ts';
 import { TrustStore } from '../rebase/trust-store.ts';
 import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
@@ -32,7 +32,8 @@ export const init: CommandSpec = {
     { flags: '--contact <text>', description: 'where to report a vulnerability', required: true },
     {
       flags: '--hardware-id <id>',
-      description: 'hardware that you make drivers for: PCI:0x1234:0x11e8',
+      description:
+        'hardware that you make drivers for: PCI:0x1234, PCI:0x1234:0x11e8; with ,subsystem=0x1af4:0x1100 or ,class=0x0200 less of it',
       repeatable: true,
     },
     { flags: '--tuf-keys <n>', description: 'how many keys may sign your role', default: '1' },
@@ -70,7 +71,7 @@ export const init: CommandSpec = {
     const config: VendorConfig = {
       vendor: parseVendorName(context.need('vendor')),
       contact: context.need('contact'),
-      hardwareIds: context.list('hardware-id').map(parseHardwareId),
+      hardwareIds: context.list('hardware-id').map(readHardwareId),
       threshold,
       keys: { tuf: listOf('tuf', count), evidence: listOf('evidence', 1), api: listOf('api', 1) },
     };

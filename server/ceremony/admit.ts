@@ -9,12 +9,11 @@ import type { JsonObject } from '../../shared/json/value.ts';
 import { formatInstant, type Instant } from '../../shared/time.ts';
 import { delegationTree, keyTable, objectMember, withFields } from '../../shared/tuf/build.ts';
 import { keyWords } from '../../shared/tuf/diff/change.ts';
+import { formatHardwareId, type HardwareId, overlap } from '../../shared/tuf/hardware-id.ts';
 import type { Root } from '../../shared/tuf/root.ts';
 import type { Targets } from '../../shared/tuf/targets.ts';
 import {
   EXTENSION_FIELD,
-  formatHardwareId,
-  type HardwareId,
   parseVendors,
   type Vendor,
   vendorsField,
@@ -95,14 +94,6 @@ function refuseSharedHardware(
       );
     }
   }
-}
-
-function overlap(a: HardwareId, b: HardwareId): boolean {
-  return (
-    a.bus === b.bus &&
-    a.vendor === b.vendor &&
-    (a.device === undefined || b.device === undefined || a.device === b.device)
-  );
 }
 
 /** One key for two parties: what the one signs would count for the other. */

@@ -17,9 +17,9 @@ import { parseJson } from '../json/read.ts';
 import { type JsonObject, jsonObject } from '../json/value.ts';
 import { ADMISSION_LIMITS } from '../limits.ts';
 import type { RoleSpec } from '../tuf/build.ts';
+import { formatHardwareId, type HardwareId, parseHardwareId } from '../tuf/hardware-id.ts';
 import { keyId, keyObject, parseKey, shortKeyId } from '../tuf/key.ts';
 import { parseVendorName } from '../tuf/names.ts';
-import { formatHardwareId, type HardwareId, parseHardwareId } from '../tuf/vendors.ts';
 
 const SCHEMA = 'ironport.admission/v1';
 /** What is signed begins with this type: no other document's signature serves as one of these. */

@@ -8,8 +8,17 @@ import type { PublicKey } from '../crypto/key.ts';
 import { IronError } from '../errors.ts';
 import type { Node } from '../json/decode.ts';
 import { type JsonObject, jsonObject } from '../json/value.ts';
+import {
+  coversDevice,
+  coversModel,
+  formatHardwareId,
+  type HardwareId,
+  mayBeOf,
+  parseHardwareId,
+  type SomeDevice,
+} from './hardware-id.ts';
 import { keyObject, parseKey } from './key.ts';
-import { parseVendorName, quoted } from './names.ts';
+import { parseVendorName } from './names.ts';
 
 export const EXTENSION_FIELD = 'x-ironport';
 
@@ -22,60 +31,31 @@ export interface Vendor {
   readonly contact: string;
 }
 
-/** `PCI:0x1234`, or `PCI:0x1234:0x11e8` for one device of it. */
-export interface HardwareId {
-  readonly bus: 'PCI';
-  readonly vendor: number;
-  readonly device: number | undefined;
-}
-
-export function parseHardwareId(text: string): HardwareId {
-  const match = /^PCI:0x([0-9a-f]{4})(?::0x([0-9a-f]{4}))?$/.exec(text);
-  if (match === null) {
-    throw new IronError('E_SCHEMA', `not a hardware id: ${quoted(text)}`, {
-      hint: 'write PCI:0x1234 or PCI:0x1234:0x11e8',
-    });
-  }
-  const device = match[2] === undefined ? undefined : Number.parseInt(match[2], 16);
-  return { bus: 'PCI', vendor: Number.parseInt(match[1] as string, 16), device };
-}
-
-export function formatHardwareId(id: HardwareId): string {
-  const hex = (n: number): string => `0x${n.toString(16).padStart(4, '0')}`;
-  return id.device === undefined
-    ? `${id.bus}:${hex(id.vendor)}`
-    : `${id.bus}:${hex(id.vendor)}:${hex(id.device)}`;
-}
-
-/** Whether `id` speaks of the PCI device `vendor:device`. */
-export function coversDevice(id: HardwareId, vendor: number, device: number): boolean {
-  return id.vendor === vendor && (id.device === undefined || id.device === device);
-}
-
-/** Whether the operators gave the PCI device to the vendor; to one without an entry they gave nothing. */
-export function speaksFor(
-  vendor: Vendor | undefined,
-  device: { readonly vendor: number; readonly device: number },
-): boolean {
-  return vendor?.hardwareIds.some((id) => coversDevice(id, device.vendor, device.device)) === true;
+/**
+ * Whether the operators gave the PCI device to the vendor, as far as it is known; to one without an entry
+ * they gave nothing.
+ */
+export function speaksFor(vendor: Vendor | undefined, device: SomeDevice): boolean {
+  return vendor?.hardwareIds.some((id) => mayBeOf(id, device)) === true;
 }
 
 /**
- * Throws `E_NOT_AUTHORISED` unless `vendor` was given the hardware. A vendor without an entry may
- * bind nothing.
+ * Throws `E_NOT_AUTHORISED` unless `vendor` was given the hardware: every device that `wanted` may be.
+ * A vendor without an entry may bind nothing.
  */
-export function verifyHardware(
-  vendor: Vendor | undefined,
-  name: string,
-  pciVendor: number,
-  pciDevice: number,
-): void {
-  if (speaksFor(vendor, { vendor: pciVendor, device: pciDevice })) return;
-  const wanted = formatHardwareId({ bus: 'PCI', vendor: pciVendor, device: pciDevice });
-  throw new IronError('E_NOT_AUTHORISED', `${name} may not speak for the hardware ${wanted}`, {
-    why: `the signed targets give it ${vendor?.hardwareIds.map(formatHardwareId).join(', ') || 'no hardware at all'}`,
-    hint: 'nothing was changed; the operators bind vendors to hardware ids when they admit them',
-    context: { vendor: name, hardware: wanted },
+export function verifyHardware(vendor: Vendor | undefined, name: string, wanted: SomeDevice): void {
+  const ids = vendor?.hardwareIds ?? [];
+  if (ids.some((id) => coversDevice(id, wanted))) return;
+  const device = formatHardwareId({ bus: 'PCI', vendor: wanted.vendor, device: wanted.device });
+  const isWider = ids.some((id) => coversModel(id, wanted));
+  throw new IronError('E_NOT_AUTHORISED', `${name} may not speak for the hardware ${device}`, {
+    why: `the signed targets give it ${ids.map(formatHardwareId).join(', ') || 'no hardware at all'}${
+      isWider ? ', and more than that is asked for' : ''
+    }`,
+    hint: isWider
+      ? 'nothing was changed; name the subsystem and the class that the operators named, too'
+      : 'nothing was changed; the operators bind vendors to hardware ids when they admit them',
+    context: { vendor: name, hardware: device },
   });
 }
 

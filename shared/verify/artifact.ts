@@ -15,9 +15,10 @@ import { type Ceiling, parseCeiling } from '../manifest/ceiling.ts';
 import type { RevocationSubject } from '../revocation/judge.ts';
 import type { Instant } from '../time.ts';
 import { isBin } from '../tuf/delegations.ts';
+import { formatHardwareId } from '../tuf/hardware-id.ts';
 import { type ArtifactPath, parseArtifactPath } from '../tuf/names.ts';
 import type { Targets } from '../tuf/targets.ts';
-import { formatHardwareId, parseVendors, type Vendor, verifyHardware } from '../tuf/vendors.ts';
+import { parseVendors, type Vendor, verifyHardware } from '../tuf/vendors.ts';
 import type { Revocations } from './revocations.ts';
 import { evidenceWithoutDenied, revocationSubject, verifyNotRevoked } from './revoked.ts';
 import type { TrustedMetadata } from './trusted.ts';
@@ -180,9 +181,7 @@ function verifyGeneration(ceiling: Ceiling, { custom, artifact }: EvidenceVerdic
 function verifyCeilingHardware(trusted: TrustedMetadata, ceiling: Ceiling, name: string): Vendor {
   const targets = trusted.targets('targets') as Targets;
   const vendor = parseVendors(targets.envelope.signed).get(name);
-  for (const { vendor: pciVendor, device } of ceiling.devices) {
-    verifyHardware(vendor, name, pciVendor, device);
-  }
+  for (const match of ceiling.devices) verifyHardware(vendor, name, match);
   // A ceiling for no device at all was refused when it was read; this is for the types.
   if (vendor === undefined) throw new IronError('E_NOT_AUTHORISED', `${name} may bind no hardware`);
   const devices = ceiling.devices.map((match) =>

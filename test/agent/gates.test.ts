@@ -384,6 +384,28 @@ t.test('wrong-vendor: hardware that the operators gave, and took back', async (t
   t.equal(answer.error.context.reasons, 'wrong-ids, wrong-vendor');
 });
 
+t.test('wrong-vendor: hardware of a class', async (t) => {
+  // The device is of class 0x00ff00, whatever the ceiling says.
+  for (const [id, device, reasons] of [
+    ['PCI:0x1234,class=0x00', { class: '0x00ff00' }, undefined],
+    ['PCI:0x1234,class=0x02', { class: '0x020000' }, 'wrong-ids, wrong-vendor'],
+  ] as const) {
+    const place = await scene(t);
+    const { repository, state, folder } = place;
+    repository.setHardware(id);
+    const path = await repository.add({
+      path: 'acme/edu/1.1.0/edu-driver.mjs',
+      ceiling: withMembers(CEILING, {
+        devices: [{ vendor: '0x1234', device: '0x11e8', ...device }],
+      }),
+    });
+    const handedOver = repository.handOver(join(folder, 'second'), path);
+    t.equal((await agent('accept', handedOver, '--state', state)).exit, 0, id);
+    const answer = await agent('apply', path, ...place.device);
+    t.equal(answer.error?.context.reasons, reasons, id);
+  }
+});
+
 const STARTED = [
   ['acs-override', 'quiet pcie_acs_override=downstream,multifunction'],
   ['acs-override', 'pcie-acs-override=id:1234:11e8 quiet'],

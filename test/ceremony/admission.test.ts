@@ -12,8 +12,8 @@ import { fromUtf8, toBase64, utf8 } from '../../shared/bytes.ts';
 import { nobleCrypto } from '../../shared/crypto/noble.ts';
 import { pae } from '../../shared/evidence/dsse.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
+import { parseHardwareId } from '../../shared/tuf/hardware-id.ts';
 import { keyId, keyObject } from '../../shared/tuf/key.ts';
-import { parseHardwareId } from '../../shared/tuf/vendors.ts';
 import { testKey } from '../support/keys.ts';
 import { codeOf, refusal } from './support.ts';
 

@@ -15,7 +15,8 @@ import {
   withFields,
 } from '../../shared/tuf/build.ts';
 import { diffText, parseRoleFile, trustDiff } from '../../shared/tuf/diff/trust-diff.ts';
-import { parseHardwareId, type Vendor, vendorsField } from '../../shared/tuf/vendors.ts';
+import { parseHardwareId } from '../../shared/tuf/hardware-id.ts';
+import { type Vendor, vendorsField } from '../../shared/tuf/vendors.ts';
 import { testKey } from '../support/keys.ts';
 import { codeOf, NOW } from './support.ts';
 

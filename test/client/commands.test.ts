@@ -312,6 +312,17 @@ t.test('what is refused: each for its reason, and OUT is not there', async (t) =
       },
     ],
     [
+      'a ceiling for a class that the vendor was not given',
+      14,
+      (sim) => {
+        addVendor(sim, 'acme2');
+        const { vendors } = sim.targets['x-ironport'] as never as {
+          vendors: Record<string, { hardware_ids: string[] }>;
+        };
+        (vendors.acme as { hardware_ids: string[] }).hardware_ids = ['PCI:0x1234,class=0x02'];
+      },
+    ],
+    [
       'another hardware id',
       14,
       (sim) =>

@@ -232,13 +232,19 @@ t.test(
   async (t) => {
     const { json, sim } = await scene(t, [{ version: '1.0.0' }], (sim) => {
       addVendor(sim, 'other', { hardware: ['PCI:0x8086'] });
-      addVendor(sim, 'broken', { hardware: ['PCI:0x1234'] });
+      addVendor(sim, 'board', { hardware: ['PCI:0x1234,subsystem=0x8086'] });
+      addVendor(sim, 'broken', { hardware: ['PCI:0x1234,class=0x02'] });
       sim.role('broken').expires = sim.expiry(-1);
     });
     const { data } = await json('find', '--device', IDS);
     t.match(data.products, [{ product: 'acme/edu' }]);
     t.match(data.failed, [{ name: 'broken', code: 'E_EXPIRED' }]);
     t.notOk(sim.requests.some((path) => path.includes('other')));
+    // What is not known of the device can be: more is asked for then, and the ceiling decides.
+    t.ok(sim.requests.some((path) => path.includes('board')));
+    const asked = sim.requests.length;
+    await json('find', '--device', `${IDS}:0x1af4:0x1100`);
+    t.notOk(sim.requests.slice(asked).some((path) => path.includes('board')));
   },
 );
 

@@ -13,8 +13,8 @@ import {
   type ProductIndex,
 } from '../../shared/product/index-file.ts';
 import { formatMetadata, targetEntry, targetsTree } from '../../shared/tuf/build.ts';
+import { parseHardwareId } from '../../shared/tuf/hardware-id.ts';
 import { parseTargets, type TargetEntry } from '../../shared/tuf/targets.ts';
-import { parseHardwareId } from '../../shared/tuf/vendors.ts';
 import { entry, index } from '../product/support.ts';
 import { TODAY } from '../support/clock.ts';
 

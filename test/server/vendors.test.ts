@@ -3,15 +3,20 @@
 import t from 'tap';
 import { apiKeysOf } from '../../server/intake/authenticate.ts';
 import type { Subject } from '../../server/intake/check.ts';
+import { hardware } from '../../server/intake/checks/hardware.ts';
 import { namespace } from '../../server/intake/checks/namespace.ts';
 import { OPERATOR_FILES_SCHEMA, SUBMISSION_SCHEMA } from '../../shared/api/upload.ts';
 import { toBase64, utf8 } from '../../shared/bytes.ts';
+import { Node } from '../../shared/json/decode.ts';
 import { api } from '../../shared/layout.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
+import { withFields } from '../../shared/tuf/build.ts';
+import { parseHardwareId } from '../../shared/tuf/hardware-id.ts';
 import type { TargetEntry } from '../../shared/tuf/targets.ts';
 import { parseTargets } from '../../shared/tuf/targets.ts';
 import { parseVendors } from '../../shared/tuf/vendors.ts';
 import {
+  EDU_CEILING,
   sha256,
   signedRole,
   signedTargets,
@@ -123,4 +128,24 @@ t.test('what is signed is what counts: the body, and the name that it was sent t
   const lent = await elsewhere.headers('POST', api.submissions, json, signed);
   const replayed = await call(service.url, 'POST', api.submissions, lent, signed);
   t.equal(codeOf(replayed), 'E_UNAUTHENTICATED');
+});
+
+t.test('a ceiling within what the operators named, class and board as well', async (t) => {
+  const tree = withFields(EDU_CEILING, {
+    devices: [
+      {
+        ...{ vendor: '0x1234', device: '0x11e8', class: '0x020000' },
+        ...{ subsystem_vendor: '0x1af4', subsystem_device: '0x1100' },
+      },
+    ],
+  });
+  const evidence = { artifact: 'x', ceiling: new Node(tree, 'ceiling'), custom: { generation: 1 } };
+  const check = (id: string) => {
+    const record = { name: 'acme', hardwareIds: [parseHardwareId(id)], apiKeys: [], contact: 'x' };
+    return hardware({ record, vendor: 'acme' } as never, evidence as never);
+  };
+  for (const id of ['PCI:0x1234,class=0x02', 'PCI:0x1234:0x11e8,subsystem=0x1af4:0x1100'])
+    t.match(check(id), 'PCI:0x1234:0x11e8 belong to acme', id);
+  for (const id of ['PCI:0x1234,class=0x03', 'PCI:0x1234,subsystem=0x1af4:0x1101'])
+    t.throws(() => check(id), { code: 'E_NOT_AUTHORISED' }, id);
 });

@@ -10,7 +10,8 @@ import { parseJson } from '../../shared/json/read.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import { type Sidecar, sidecarPath } from '../../shared/layout.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
-import { EXTENSION_FIELD, parseHardwareId, vendorsField } from '../../shared/tuf/vendors.ts';
+import { parseHardwareId } from '../../shared/tuf/hardware-id.ts';
+import { EXTENSION_FIELD, vendorsField } from '../../shared/tuf/vendors.ts';
 import { testKey } from './keys.ts';
 import type { Simulator } from './simulator.ts';
 

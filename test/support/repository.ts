@@ -29,8 +29,9 @@ import {
   targetsTree,
   withFields,
 } from '../../shared/tuf/build.ts';
+import { parseHardwareId } from '../../shared/tuf/hardware-id.ts';
 import { RETENTION_FIELD, type Retention, retentionField } from '../../shared/tuf/retention.ts';
-import { EXTENSION_FIELD, parseHardwareId, vendorsField } from '../../shared/tuf/vendors.ts';
+import { EXTENSION_FIELD, vendorsField } from '../../shared/tuf/vendors.ts';
 import { TODAY } from './clock.ts';
 import { type TestKey, testKey } from './keys.ts';
 

@@ -54,7 +54,7 @@ export async function productIndex(
       throw wasWithdrawn(entry, 'nothing was changed; a withdrawn name never comes back');
     }
     verifyTrue(entry, target);
-    for (const match of entry.devices) verifyHardware(record, vendor, match.vendor, match.device);
+    for (const match of entry.devices) verifyHardware(record, vendor, match);
   }
   return `revision ${index.revision}, ${some(index.entries.length, 'version')}, as the role has them`;
 }

@@ -4,12 +4,13 @@ import type { Crypto } from '../../crypto/crypto.ts';
 import { parseEvidenceKeys } from '../../evidence/keys.ts';
 import { isJsonObject, type JsonObject, type JsonValue, jsonObject } from '../../json/value.ts';
 import { objectMember } from '../build.ts';
+import { formatHardwareId } from '../hardware-id.ts';
 import { LOST_FIELD } from '../lost.ts';
 import { RETENTION_FIELD } from '../retention.ts';
 import { REVIEWERS_FIELD } from '../reviewers.ts';
 import { parseRevocationTrust, TRUST_FIELD } from '../revocation-trust.ts';
 import type { Targets } from '../targets.ts';
-import { EXTENSION_FIELD, formatHardwareId, parseVendors, type Vendor } from '../vendors.ts';
+import { EXTENSION_FIELD, parseVendors, type Vendor } from '../vendors.ts';
 import {
   changes,
   gains,
