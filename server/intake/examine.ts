@@ -25,6 +25,7 @@ import type { Published } from '../storage/published.ts';
 import type { Quarantine } from '../storage/quarantine.ts';
 import { Branch, delegateAlike } from './branch.ts';
 import { isPublished, judge, type NewArtifact, type Subject } from './check.ts';
+import { evidenceBelow } from './checks/evidence-below.ts';
 import type { TouchedProduct } from './checks/product-index.ts';
 import { demandListable } from './checks/roles.ts';
 import { sidecars } from './checks/sidecars.ts';
@@ -141,11 +142,12 @@ export async function examine(
     roles.push(...(await judgeBelow(examination, judgements)));
   if (judgements.error === undefined) {
     if (moved) await dropMissing(examination);
-    const listed = published.snapshot.roles.names;
-    const added = roles.map((one) => one.role);
+    const [listed, added] = [published.snapshot.roles.names, roles.map((one) => one.role)];
     judgements.add(judge('roles', () => demandListable(vendor, listed, added)));
     if (moved && judgements.error === undefined)
       await judgements.lookup('nested: number', () => demandFewNested(after));
+    const keysBelow = evidenceBelow(after, file, current);
+    if (keysBelow !== undefined) await judgements.lookup('evidence-keys: below', keysBelow);
     await judgements.lookup('sidecars', () => sidecars(delta));
     const record = published.vendors.get(vendor);
     const owner = { crypto: shelves.crypto, vendor, record, own, revocations };

@@ -5,8 +5,10 @@ import { Expiries } from '../../server/storage/expiries.ts';
 import { BATCH_TYPE, formatBatch } from '../../shared/api/blob-batch.ts';
 import { SUBMISSION_SCHEMA, submissionReply } from '../../shared/api/upload.ts';
 import { utf8 } from '../../shared/bytes.ts';
+import type { Signer } from '../../shared/crypto/signer.ts';
+import { buildEvidenceKeys, ROLE_FIELD } from '../../shared/evidence/keys.ts';
 import { Node } from '../../shared/json/decode.ts';
-import type { JsonObject } from '../../shared/json/value.ts';
+import { type JsonObject, jsonObject } from '../../shared/json/value.ts';
 import { api } from '../../shared/layout.ts';
 import { NESTED_LIMITS } from '../../shared/limits.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
@@ -326,6 +328,16 @@ t.test('what may not be nested deeper', async (t) => {
   for (const [what, code, ...roles] of cases)
     t.equal(await submit(undefined, ...roles), code, what);
   t.equal(await submit(undefined, ax, await giving([AX])), 'published', 'in whatever order');
+  // The other way round: a key that signs deep down begins to sign evidence.
+  const evidence = (...signers: Signer[]) => ({
+    extra: jsonObject([
+      [ROLE_FIELD, buildEvidenceKeys({ active: signers.map(({ key }) => key), retired: [] })],
+    ]),
+  });
+  const naming = (...more: Signer[]) => own(2, [], [WIFI], evidence(ACME.evidence, ...more));
+  t.equal(await submit(await naming(...AX.signers)), 'E_KEY by evidence-keys: below', 'two deep');
+  t.equal(await submit(await naming(...WIFI.signers)), 'E_KEY by evidence-keys', 'one deep');
+  t.equal(await submit(await naming(testKey('another'))), 'published', 'a key of its own');
   t.same(it.failures, []);
 });
 
