@@ -2,14 +2,11 @@
 
 import type { CommandResult, CommandSpec } from '../../shared/cli/command.ts';
 import { CODES, IronError } from '../../shared/errors.ts';
-import type { JsonObject } from '../../shared/json/value.ts';
 import { LIFETIMES } from '../../shared/limits.ts';
 import { systemClock } from '../../shared/node/clock.ts';
-import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { writeFileExclusive } from '../../shared/node/files.ts';
-import { formatInstant } from '../../shared/time.ts';
-import { formatMetadata, sign } from '../../shared/tuf/build.ts';
-import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
+import { formatInstant, type Instant } from '../../shared/time.ts';
+import type { Targets } from '../../shared/tuf/targets.ts';
 import { binsOf } from '../branch.ts';
 import { countOfDraft, leaveWaiting, waitingData, waitingText } from '../co-sign.ts';
 import { handIn, signRole } from '../hand-in.ts';
@@ -17,6 +14,7 @@ import { renewedRole } from '../next-role.ts';
 import type { Base } from '../rebase/base.ts';
 import { remember } from '../rebase/floor.ts';
 import { type RenewedBins, renewBins } from '../renew-bins.ts';
+import { exchanged } from '../renew-exchanged.ts';
 import { type Left, renewNested } from '../renew-nested.ts';
 import {
   apiOf,
@@ -41,7 +39,8 @@ export const renew: CommandSpec = {
     ROOT_OPTION,
     {
       flags: '-o, --out <file>',
-      description: 'write it to FILE and hand in nothing: for the operators who exchange your keys',
+      description:
+        'write it to FILE, with its bins, and hand in nothing: for the operators who exchange your keys',
     },
     { flags: '--adopt', description: 'renew what is published although it was not signed here' },
     PASSPHRASE_OPTION,
@@ -69,10 +68,10 @@ async function renewRole(session: Session): Promise<CommandResult> {
     });
   }
   const expires = systemClock() + LIFETIMES.vendor;
-  const tree = renewedRole(base.role, expires);
   const out = context.text('out');
-  if (out !== undefined) return await writeOnly(session, base.role, tree, out);
-  const signed = await signRole(session, base, tree);
+  if (out !== undefined)
+    return await writeOnly(session, { ...base, role: base.role }, expires, out);
+  const signed = await signRole(session, base, renewedRole(base.role, expires));
   const api = await apiOf(session);
   const succinct = binsOf(base);
   const adopt = context.flag('adopt');
@@ -181,23 +180,30 @@ async function renewNestedOnly(session: Session, base: Base): Promise<CommandRes
 
 /** Whose signatures count, the operators' next targets will say, and not those that stand. */
 async function writeOnly(
-  { config, signers, dir }: Session,
-  { expires: was }: Targets,
-  tree: JsonObject,
+  session: Session,
+  base: Base & { readonly role: Targets },
+  expires: Instant,
   out: string,
 ): Promise<CommandResult> {
-  const bytes = formatMetadata(tree, await sign(crypto, tree, await signers.here('tuf')));
-  const role = parseTargets(bytes, config.vendor);
-  await remember(dir, 'lastSigned', bytes);
+  const { config, dir, context } = session;
+  const made = await exchanged(session, base, expires, { adopt: context.flag('adopt') });
+  const { role, own, bytes, bins, left } = made;
+  await remember(dir, 'lastSigned', own);
   await writeFileExclusive(out, bytes);
+  if (left > 0)
+    context.ui.warn(
+      `${left} bins still name the old keys, as more keys must sign them than are here: until \`ironport split --bins ${left}\` has them signed by the new ones, nothing can be published, and the old keys could change them`,
+    );
+  const withBins = bins === 0 ? '' : `, with its ${bins} bins`;
   return {
     data: {
       role: config.vendor,
       version: role.version,
       expires: formatInstant(role.expires),
-      was: formatInstant(was),
+      was: formatInstant(base.role.expires),
+      bins,
       file: out,
     },
-    text: `${out} is ${roleWords(config.vendor, role)}; give it to the operators, who publish it together with your new keys`,
+    text: `${out} is ${roleWords(config.vendor, role)}${withBins}; give it to the operators, who publish it together with your new keys`,
   };
 }

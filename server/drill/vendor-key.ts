@@ -3,17 +3,23 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { admissionFingerprint, makeAdmission, parseAdmission } from '../../shared/api/admission.ts';
+import { formatResignedRole, type ResignedBin } from '../../shared/api/resigned-role.ts';
+import { toHex } from '../../shared/bytes.ts';
 import { keyIdentity } from '../../shared/crypto/key.ts';
 import type { Signer } from '../../shared/crypto/signer.ts';
 import { IronError } from '../../shared/errors.ts';
+import type { JsonObject } from '../../shared/json/value.ts';
 import { tree } from '../../shared/layout.ts';
+import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { loadFileSigner } from '../../shared/node/signers/file.ts';
 import { writeNewKey } from '../../shared/node/signers/write-key.ts';
 import { formatInstant, HOUR } from '../../shared/time.ts';
-import { formatMetadata, sign, withFields } from '../../shared/tuf/build.ts';
+import { formatMetadata, sign, succinctTree, withFields } from '../../shared/tuf/build.ts';
+import { binNames } from '../../shared/tuf/delegations.ts';
 import { keyIdentities } from '../../shared/tuf/role.ts';
+import type { Targets } from '../../shared/tuf/targets.ts';
 import type { Published } from '../storage/published.ts';
 import { LIFE } from './online-keys.ts';
 import type { Rehearsal } from './rehearsal.ts';
@@ -96,15 +102,51 @@ async function standIn(it: Rehearsal, published: Published, vendor: string, thre
   await writeFile(request, bytes);
   const standing = (await published.role(vendor))?.targets;
   if (standing === undefined) throw new IronError('E_INTERNAL', 'a vendor without a role');
-  const signed = withFields(standing.envelope.tree, {
-    version: standing.version + 1,
-    expires: formatInstant(systemClock() + HOUR),
-  });
   const role = join(it.work, `${vendor}.json`);
-  await writeFile(role, formatMetadata(signed, await sign(crypto, signed, signers)));
+  await writeFile(role, await signedAgain(it, published, standing, { signers, threshold }));
   return { request, fingerprint: admissionFingerprint(crypto, parseAdmission(bytes)), role };
 }
 
+interface NewSigners {
+  readonly signers: readonly Signer[];
+  readonly threshold: number;
+}
+
+/** The role as it stands, by the new keys; with bins, all of them in one file, as a vendor sends it. */
+async function signedAgain(
+  { context }: Rehearsal,
+  published: Published,
+  standing: Targets,
+  { signers, threshold }: NewSigners,
+): Promise<Uint8Array> {
+  const again = async (file: Targets, change: JsonObject = {}): Promise<Uint8Array> => {
+    const version = file.version + 1;
+    const expires = formatInstant(systemClock() + HOUR);
+    const tree = withFields(file.envelope.tree, { ...change, version, expires });
+    return formatMetadata(tree, await sign(crypto, tree, signers));
+  };
+  const { succinct } = standing.delegations ?? {};
+  if (succinct === undefined) return await again(standing);
+  const spec = { keys: signers.map(({ key }) => key), threshold };
+  const delegations = succinctTree(crypto, spec, succinct.bitLength, succinct.namePrefix);
+  const bins: ResignedBin[] = [];
+  let length = 0;
+  for (const name of binNames(succinct)) {
+    const bin = (await published.role(name))?.targets;
+    if (bin === undefined) throw new IronError('E_INTERNAL', `the bin ${name} is not there`);
+    const bytes = await again(bin);
+    bins.push({ role: name, sha256: toHex(crypto.sha256(bytes)), bytes });
+    length += bytes.length;
+    if (length < METADATA_LIMITS.targets / 2) continue;
+    context.ui.note(
+      'its bins are too much for one file: a vendor uploads them, which is not rehearsed',
+    );
+    return await again(standing);
+  }
+  return formatResignedRole({ role: await again(standing, { delegations }), bins });
+}
+
+/** Those that sign its role, or its requests. */
 function keysOf(published: Published, vendor: string): Set<string> {
   const role = published.delegation(vendor);
   const keys = published.delegations?.keys;

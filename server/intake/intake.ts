@@ -38,6 +38,11 @@ export interface IntakeParts extends Shelves {
   readonly scanner: Scanner;
 }
 
+/** Vendors of whose uploads it needs some. */
+function uploadersOf({ roles }: OperatorChange): Set<string> {
+  return new Set(roles.flatMap(({ vendor, source }) => ('sha256' in source ? [vendor] : [])));
+}
+
 /** What a hand-in brings, in a word, and the version of the first of it. */
 function nameOf({ roots, root, targets, revocations }: OperatorChange): {
   readonly role: string;
@@ -186,10 +191,12 @@ export class Intake {
     first: boolean,
     beside?: (id: string) => void,
   ): Promise<SubmissionReply> {
-    const { crypto, current, clock, queue } = this.#parts;
+    const { crypto, current, clock, queue, quarantine } = this.#parts;
     const now = clock();
     const published = await current.get();
-    const change = await verifyOperatorFiles(crypto, published, files, now, first);
+    const change = await verifyOperatorFiles(this.#parts, published, files, now, first);
+    // Bins that a vendor uploaded: what is queued outlives a crash.
+    for (const vendor of uploadersOf(change)) await quarantine.settle(vendor);
     const notes = await noteAboutVendors(crypto, published, change);
     const id = this.#newId();
     await queue.add(

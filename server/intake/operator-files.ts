@@ -3,6 +3,7 @@
  * must continue the chain that is published, targets must be signed by the root that will stand.
  */
 
+import { isResignedRole, parseResignedRole } from '../../shared/api/resigned-role.ts';
 import type { Verdict } from '../../shared/api/upload.ts';
 import type { Crypto } from '../../shared/crypto/crypto.ts';
 import { IronError } from '../../shared/errors.ts';
@@ -11,14 +12,15 @@ import { LIFETIMES, METADATA_LIMITS } from '../../shared/limits.ts';
 import { isListFile } from '../../shared/revocation/signed-list.ts';
 import type { Instant } from '../../shared/time.ts';
 import { parseEnvelope } from '../../shared/tuf/envelope.ts';
-import { verifyThreshold } from '../../shared/tuf/role.ts';
+import { keyIdentities, verifyThreshold } from '../../shared/tuf/role.ts';
 import { parseRoot, type Root } from '../../shared/tuf/root.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
 import { TrustedMetadata } from '../../shared/verify/trusted.ts';
 import type { Published } from '../storage/published.ts';
 import { demandSoundTargets, vendorsThatMustSignAgain } from './checks/operator-targets.ts';
+import type { ExaminedRole, Shelves } from './examine.ts';
 import { demandLifetime } from './lifetime.ts';
-import { isSigned, verifyResigned } from './resigned-roles.ts';
+import { isSigned, type RoleToTake, verifyResigned } from './resigned-roles.ts';
 import { judgeRevocations, type RevocationFiles } from './revocations.ts';
 
 export interface SignedFile<T> {
@@ -27,8 +29,9 @@ export interface SignedFile<T> {
   readonly parsed: T;
 }
 
-export interface ResignedRole extends SignedFile<Targets> {
-  readonly role: string;
+/** A role of a vendor, or a bin of it. It brings no target. */
+export interface ResignedRole extends Omit<ExaminedRole, 'fresh'> {
+  readonly vendor: string;
 }
 
 /** What the files bring, verified. */
@@ -51,12 +54,13 @@ export interface OperatorChange {
  * brings them: to whoever comes over the network, a first root would be given away.
  */
 export async function verifyOperatorFiles(
-  crypto: Crypto,
+  shelves: Shelves,
   published: Published | undefined,
   files: readonly Uint8Array[],
   now: Instant,
   first: boolean,
 ): Promise<OperatorChange> {
+  const { crypto } = shelves;
   const sorted = sortFiles(files);
   const { roots, revocations } = sorted;
   const { targets, others } = apart(crypto, sorted, published);
@@ -91,9 +95,17 @@ export async function verifyOperatorFiles(
     published: await published?.revocations(),
   };
   verdicts.push(...judgeRevocations(context, revocations));
-  const roles = await verifyResigned(crypto, published, targets?.parsed, others, now);
-  for (const { role, version } of roles)
-    hold('role', `${role} ${version} is signed again for these targets, and says the same`);
+  const resigned = [...others, ...sorted.resigned];
+  const roles = await verifyResigned(shelves, published, targets?.parsed, resigned, now);
+  for (const { vendor, role, version } of roles) {
+    if (role !== vendor) continue;
+    const bins = roles.filter((one) => one.vendor === vendor).length - 1;
+    const withBins = bins === 0 ? '' : `, with its ${bins} bins`;
+    hold(
+      'role',
+      `${role} ${version} is signed again for these targets${withBins}, and says the same`,
+    );
+  }
   return { roots, targets, roles, revocations, root, verdicts };
 }
 
@@ -122,27 +134,53 @@ export async function noteAboutVendors(
   const resigned = new Set(roles.map(({ role }) => role));
   const all = await vendorsThatMustSignAgain(crypto, published, targets.parsed);
   const names = all.filter((name) => !resigned.has(name));
-  if (names.length === 0) return [];
-  const detail = `until they publish again, these cannot be verified any more: ${names.join(', ')}`;
-  return [{ check: 'delegations', ok: true, detail }];
+  const details = [
+    ...(names.length === 0
+      ? []
+      : [`until they publish again, these cannot be verified any more: ${names.join(', ')}`]),
+    ...roles
+      .filter((role) => hasStrangeBins(role, targets.parsed))
+      .map(({ vendor }) => `bins of ${vendor} may still be signed by keys that it has no more`),
+  ];
+  return details.map((detail) => ({ check: 'delegations', ok: true, detail }));
+}
+
+/** Whether a role that was signed again leaves its bins to keys that these targets do not name for it. */
+function hasStrangeBins({ role, vendor, source }: ResignedRole, { delegations }: Targets): boolean {
+  const owner = delegations?.roles.find(({ name }) => name === vendor);
+  if (role !== vendor || !('bytes' in source) || delegations === undefined || owner === undefined)
+    return false;
+  const { succinct } = parseTargets(source.bytes, role).delegations ?? {};
+  if (succinct === undefined) return false;
+  const own = keyIdentities(delegations.keys, owner);
+  return [...keyIdentities(succinct.table, succinct)].some((key) => !own.has(key));
 }
 
 interface Sorted {
   readonly roots: SignedFile<Root>[];
   /** Everything of the type targets, but for the role of the revocations. */
   readonly files: SignedFile<Targets>[];
+  /** Roles that vendors signed again together with their bins. */
+  readonly resigned: RoleToTake[];
   readonly revocations: RevocationFiles;
 }
 
 function sortFiles(files: readonly Uint8Array[]): Sorted {
   const roots: SignedFile<Root>[] = [];
   const targets: SignedFile<Targets>[] = [];
+  const resigned: RoleToTake[] = [];
   let role: SignedFile<Targets> | undefined;
   let list: Uint8Array | undefined;
   for (const bytes of files) {
     if (isListFile(bytes)) {
       if (list !== undefined) throw onlyOne('list of revocations');
       list = bytes;
+      continue;
+    }
+    if (isResignedRole(bytes)) {
+      const { role: own, bins } = parseResignedRole(bytes);
+      const parsed = parseTargets(own, 'role');
+      resigned.push({ version: parsed.version, bytes: own, parsed, bins });
       continue;
     }
     const { signed } = parseEnvelope(bytes, METADATA_LIMITS.targets, 'file');
@@ -161,7 +199,7 @@ function sortFiles(files: readonly Uint8Array[]): Sorted {
     }
   }
   roots.sort((a, b) => a.version - b.version);
-  return { roots, files: targets, revocations: { role, list } };
+  return { roots, files: targets, resigned, revocations: { role, list } };
 }
 
 function onlyOne(what: string): IronError {

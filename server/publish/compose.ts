@@ -22,18 +22,15 @@ export async function composeOperators(
   submission: QueuedSubmission,
 ): Promise<Composed> {
   try {
-    const { crypto, clock, keys } = parts;
+    const { clock, keys } = parts;
     // Whoever queued it was allowed to bring a first root, if it is one; only the lock's holder
     // writes the queue.
-    const change = await verifyOperatorFiles(crypto, published, submission.files, clock(), true);
+    const change = await verifyOperatorFiles(parts, published, submission.files, clock(), true);
     await keys.load();
     // Before anything is staged: a root that names keys we do not hold would stop the service.
     for (const role of ['snapshot', 'timestamp'] as const) keys.need(change.root, role);
     const { roots, targets, revocations } = change;
-    const roles = change.roles.map(({ role, version, bytes, parsed }) => {
-      const { expires } = parsed;
-      return { vendor: role, role, version, expires, source: { bytes }, fresh: [] };
-    });
+    const roles = change.roles.map((role) => ({ ...role, fresh: [] }));
     const members = [submission.id];
     return {
       change: { roots, targets, revocations, roles, snapshot: true, members },

@@ -20,6 +20,7 @@ import { isListFile, readList } from '../revocation/signed-list.ts';
 import { objectMember } from '../tuf/build.ts';
 import { type Envelope, parseEnvelope } from '../tuf/envelope.ts';
 import { EXTENSION_FIELD } from '../tuf/vendors.ts';
+import { isResignedRole } from './resigned-role.ts';
 import { errorBody } from './upload.ts';
 
 export const DRAFT_ROLE_SCHEMA = 'ironport.draft-role/v1';
@@ -171,7 +172,7 @@ export function draftPart(vendor: string, role: string, signed: Uint8Array): Uin
  * out, a file must not pass for one that needs none.
  */
 export function collecting(bytes: Uint8Array): Envelope | undefined {
-  if (isListFile(bytes)) return undefined;
+  if (isListFile(bytes) || isResignedRole(bytes)) return undefined;
   const envelope = parseEnvelope(bytes, METADATA_LIMITS.targets, 'file');
   const { signed, tree } = envelope;
   if (signed.get('_type').oneOf('root', 'targets') === 'root') return envelope;

@@ -6,9 +6,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { program as clientProgram } from '../../client/main.ts';
+import { exchanged } from '../../publisher/renew-exchanged.ts';
+import {
+  REPOSITORY_OPTION,
+  ROOT_OPTION,
+  verifiedBase,
+  withSession,
+} from '../../publisher/session.ts';
+import { DIR_OPTION, PASSPHRASE_OPTION } from '../../publisher/signers.ts';
+import { parseAdmission } from '../../shared/api/admission.ts';
+import { parseResignedRole } from '../../shared/api/resigned-role.ts';
+import { utf8 } from '../../shared/bytes.ts';
+import type { ProgramSpec } from '../../shared/cli/command.ts';
 import { PREDICATE_TYPES } from '../../shared/evidence/identifiers.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
 import { binFor } from '../../shared/tuf/delegations.ts';
+import { keyId } from '../../shared/tuf/key.ts';
 import { parseSnapshot } from '../../shared/tuf/snapshot.ts';
 import { parseTargets } from '../../shared/tuf/targets.ts';
 import { run } from '../cli/support.ts';
@@ -53,6 +66,9 @@ const verify = async (path: string): Promise<string> => {
     ? (JSON.parse(ran.stdout).data.evidence ?? 'ok') && 'ok'
     : ran.stdout + ran.stderr;
 };
+/** Ids of the TUF keys that a request names. */
+const tufKeysOf = (request: string): string[] =>
+  parseAdmission(utf8(request)).request.tuf.keys.map((key) => keyId(platformCrypto, key));
 const whole = async () => (await ironportRepoFsck()).findings;
 const ironportRepoFsck = async () => (await operator('fsck', '--dir', scene.at('repo'))).data;
 
@@ -227,32 +243,84 @@ t.test('divided again and put together: roles stay in the snapshot', async (t) =
   t.same(await whole(), []);
 });
 
-t.test(
-  'new keys of the role become those of the bins, without another number of bins',
-  async (t) => {
-    const signed = (name: string): string => scene.at('signed', name);
-    await vendor('rotate-keys', '--dir', scene.at('acme'), '--list', 'tuf');
-    const request = scene.at('acme-2.admission.json');
-    const { data } = await vendor('request', '--dir', scene.at('acme'), '--out', request);
-    await operator(
-      ...['vendor', 'rotate-keys', request, '--yes', '--targets', signed('2.targets.json')],
-      ...['--root', signed('1.root.json'), '--key', scene.at('t1.json')],
-      ...['--fingerprint', data.fingerprint, '--out', signed('3.targets.json')],
-    );
-    await vendor('renew', ...at(), '--out', signed('acme.json'));
-    await scene.submit('3.targets.json', 'acme.json');
+t.test('new keys of the role are those of its bins, in one snapshot', async (t) => {
+  const signed = (name: string): string => scene.at('signed', name);
+  await vendor('rotate-keys', '--dir', scene.at('acme'), '--list', 'tuf', '--list', 'api');
+  const request = scene.at('acme-2.admission.json');
+  const { data } = await vendor('request', '--dir', scene.at('acme'), '--out', request);
+  await operator(
+    ...['vendor', 'rotate-keys', request, '--yes', '--targets', signed('2.targets.json')],
+    ...['--root', signed('1.root.json'), '--key', scene.at('t1.json')],
+    ...['--fingerprint', data.fingerprint, '--out', signed('3.targets.json')],
+  );
+  const log = await readFile(scene.at('acme', 'signed', 'bins.log'));
+  await writeFile(scene.at('acme', 'signed', 'bins.log'), '');
+  const unknown = await ironport('renew', ...at(), '--out', signed('acme.json'));
+  t.match(unknown.error, {
+    code: 'E_CONFLICT',
+    message: /acme\.b2-\d says was not signed in this folder/,
+  });
+  await writeFile(scene.at('acme', 'signed', 'bins.log'), log);
 
-    await writeFile(scene.at('driver.bin'), 'a driver by the new key');
-    const refused = await ironport(...scene.publishing('driver.bin', '9.0.0'));
-    t.match(refused, { error: { code: 'E_THRESHOLD' } }, 'the bins still want the old key');
-    t.match(refused.stdout, /ironport split/);
-    const before = (await snapshot()).roles.get('acme.b2-3')?.version as number;
-    t.match((await vendor('split', '--bins', '4', ...at())).data, { bins: 4, targets: 78 });
-    t.equal((await snapshot()).roles.get('acme.b2-3')?.version, before + 1);
-    await vendor(...scene.publishing('driver.bin', '9.0.0'));
-    t.equal(await verify('acme/edu/9.0.0/driver.bin'), 'ok');
-    t.equal(await verify('acme/edu/1.0.0/driver.bin'), 'ok');
-    t.equal((await ironport('split', '--bins', '4', ...at())).error?.code, 'E_NOTHING_TO_DO');
-    t.same(await whole(), []);
-  },
-);
+  const before = await snapshot();
+  t.match((await vendor('renew', ...at(), '--out', signed('acme.json'))).data, { bins: 4 });
+  t.equal((await snapshot()).version, before.version, 'nothing was handed in');
+  await scene.submit('3.targets.json', 'acme.json');
+  const after = await snapshot();
+  t.equal(after.version, before.version + 1);
+  for (const role of ['acme', 'acme.b2-0', 'acme.b2-1', 'acme.b2-2', 'acme.b2-3'])
+    t.equal(after.roles.get(role)?.version, (before.roles.get(role)?.version ?? 0) + 1, role);
+  const own = parseTargets(await metadata(`${after.roles.get('acme')?.version}.acme.json`), 'acme');
+  const keys = tufKeysOf(await readFile(request, 'utf8'));
+  t.same(own.delegations?.succinct?.keyids, keys, 'the bins are of the new key');
+
+  await writeFile(scene.at('driver.bin'), 'a driver by the new key');
+  await vendor(...scene.publishing('driver.bin', '9.0.0'));
+  t.equal(await verify('acme/edu/9.0.0/driver.bin'), 'ok', 'and it publishes at once');
+  t.equal(await verify('acme/edu/1.0.0/driver.bin'), 'ok');
+  t.equal((await ironport('split', '--bins', '4', ...at())).error?.code, 'E_NOTHING_TO_DO');
+  const again = await vendor('renew', ...at(), '--out', signed('acme-again.json'));
+  t.match(again.data, { bins: 0 }, 'no bin comes along where no key is exchanged');
+  t.same(await whole(), []);
+});
+
+t.test('bins that are too much for a file are uploaded', async (t) => {
+  await vendor('rotate-keys', '--dir', scene.at('acme'), '--list', 'tuf');
+  const spec: ProgramSpec = {
+    name: 'uploading',
+    summary: 'the real command has room for bins in its file',
+    commands: [
+      {
+        name: 'make',
+        summary: 'none',
+        options: [DIR_OPTION, REPOSITORY_OPTION, ROOT_OPTION, PASSPHRASE_OPTION],
+        examples: ['x'],
+        schema: 'uploading/v1',
+        run: (context) =>
+          withSession(context, async (session) => {
+            const { role, ...base } = await verifiedBase(session);
+            if (role === undefined) throw new Error('no role');
+            const made = await exchanged(session, { ...base, role }, Date.now() / 1000 + 86_400, {
+              ...{ adopt: false, room: 0 },
+            });
+            await writeFile(scene.at('signed', 'acme-large.json'), made.bytes);
+            return { data: parseResignedRole(made.bytes).bins.map(({ bytes }) => bytes ?? null) };
+          }),
+      },
+    ],
+  };
+  const ran = await run(spec, ['make', ...at(), '--json']);
+  t.same(JSON.parse(ran.stdout).data, [null, null, null, null], ran.stdout);
+  const request = scene.at('acme-3.admission.json');
+  const { data } = await vendor('request', '--dir', scene.at('acme'), '--out', request);
+  await operator(
+    ...['vendor', 'rotate-keys', request, '--yes'],
+    ...['--targets', scene.at('signed', '3.targets.json')],
+    ...['--root', scene.at('signed', '1.root.json'), '--key', scene.at('t1.json')],
+    ...['--fingerprint', data.fingerprint, '--out', scene.at('signed', '4.targets.json')],
+  );
+  await scene.submit('4.targets.json', 'acme-large.json');
+  await vendor('renew', '--adopt', ...at());
+  t.equal(await verify('acme/edu/9.0.0/driver.bin'), 'ok');
+  t.same(await whole(), []);
+});

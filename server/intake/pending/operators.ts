@@ -1,6 +1,7 @@
 /** Changes of the operators that lack signatures: roots, targets and what goes along, or a list. */
 
 import { collecting, isListAlone } from '../../../shared/api/pending.ts';
+import { isResignedRole, parseResignedRole } from '../../../shared/api/resigned-role.ts';
 import type { Crypto } from '../../../shared/crypto/crypto.ts';
 import { IronError } from '../../../shared/errors.ts';
 import { LIFETIMES } from '../../../shared/limits.ts';
@@ -82,7 +83,8 @@ function wantedTargets(published: Published, bytes: Uint8Array, root: Root, now:
 
 /** Complete by itself: it is judged when the whole is handed in. */
 function beside(bytes: Uint8Array): Collected {
-  const file = isListFile(bytes) ? undefined : parseTargets(bytes, 'file');
+  const role = isResignedRole(bytes) ? parseResignedRole(bytes).role : bytes;
+  const file = isListFile(bytes) ? undefined : parseTargets(role, 'file');
   const { version = 0, expires = 0 } = file ?? {};
   return besideFile(bytes, version, expires);
 }
