@@ -3,11 +3,12 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CommandResult } from '../../shared/cli/command.ts';
+import { isIronError } from '../../shared/errors.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import { formatInstant } from '../../shared/time.ts';
 import { isComplete, standingText } from '../../shared/tuf/standing.ts';
 import { type CeremonyFiles, formatCeremonyFile, readCeremony } from './ceremony-file.ts';
-import { writeSigned } from './files.ts';
+import { demandFree, writeSigned, writeTogether } from './files.ts';
 import { type CeremonyStanding, ceremonyStanding } from './round.ts';
 
 /** Where each part lies. */
@@ -24,6 +25,16 @@ export function inOne(file: string): Places {
   return { file, root: file, targets: file, list: file, role: file };
 }
 
+/** `E_EXISTS` when something is where a ceremony is to be written: better heard before anybody signs. */
+export async function demandRoom(out: string): Promise<void> {
+  if (out.endsWith('.json')) return await demandFree(out);
+  for (const name of ['root', 'targets', 'list', 'revocations'])
+    await demandFree(join(out, `1.${name}.json`)).catch((error) => {
+      // The folder is made.
+      if (!isIronError(error, 'E_NOT_FOUND')) throw error;
+    });
+}
+
 /** Writes everything into one file NAME.json, or each part into a folder. `E_EXISTS`. */
 export async function writeCeremony(out: string, files: CeremonyFiles): Promise<Places> {
   if (out.endsWith('.json')) {
@@ -37,10 +48,13 @@ export async function writeCeremony(out: string, files: CeremonyFiles): Promise<
     ...{ root: at('1.root.json'), targets: at('1.targets.json') },
     ...{ list: at('1.list.json'), role: at('1.revocations.json') },
   };
-  await writeSigned(places.root, files.root);
-  await writeSigned(places.targets, files.targets);
-  if (files.list !== undefined) await writeSigned(places.list, files.list);
-  if (files.revocations !== undefined) await writeSigned(places.role, files.revocations);
+  const { list, revocations } = files;
+  await writeTogether([
+    [places.root, files.root],
+    [places.targets, files.targets],
+    ...(list === undefined ? [] : [[places.list, list] as const]),
+    ...(revocations === undefined ? [] : [[places.role, revocations] as const]),
+  ]);
   return places;
 }
 

@@ -4,14 +4,17 @@ import type { CommandContext, OptionSpec } from '../../shared/cli/command.ts';
 import { PASSPHRASE_OPTION, passphraseSource } from '../../shared/cli/secret.ts';
 import { keyIdentity, type PublicKey, type SigningScheme } from '../../shared/crypto/key.ts';
 import type { Signer } from '../../shared/crypto/signer.ts';
-import { IronError } from '../../shared/errors.ts';
+import { IronError, isIronError } from '../../shared/errors.ts';
 import { KEY_FILE_LIMITS } from '../../shared/limits.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
 import { loadPublicKey } from '../../shared/node/signers/file.ts';
 import { isPublicKeyFile } from '../../shared/node/signers/key-file.ts';
 import { isSignerUri, openPublicKey, openSigner } from '../../shared/node/signers/uri.ts';
+import { readAs, unreadableAs } from './files.ts';
 
 export { PASSPHRASE_OPTION };
+
+const A_KEY = 'the file of a key, nor its public half';
 
 export const KEY_OPTION: OptionSpec = {
   flags: '-k, --key <key>',
@@ -38,7 +41,11 @@ export async function participants(
     const uri = uris[i] as string;
     const other = seen.get(keyIdentity(key));
     // A threshold counts keys: the same key in two files is one signer.
-    if (other !== undefined) throw new IronError('E_KEY', `${uri} and ${other} are the same key`);
+    if (other !== undefined)
+      throw new IronError('E_KEY', `${uri} and ${other} are the same key`, {
+        why: 'a threshold counts keys, and not how often one is named',
+        hint: 'nothing was signed; name each once',
+      });
     seen.set(keyIdentity(key), uri);
   }
   return list;
@@ -47,7 +54,8 @@ export async function participants(
 async function participant(context: CommandContext, uri: string): Promise<Participant> {
   if (!isSignerUri(uri)) {
     const bytes = await readFileCapped(uri, KEY_FILE_LIMITS.file);
-    if (isPublicKeyFile(bytes, uri)) return { key: await loadPublicKey(uri), signer: undefined };
+    if (readAs(uri, A_KEY, () => isPublicKeyFile(bytes, uri)))
+      return { key: await loadPublicKey(uri), signer: undefined };
   }
   const signer = await openSigner(uri, passphraseSource(context));
   return { key: signer.key, signer };
@@ -59,7 +67,9 @@ export async function signersOf(context: CommandContext): Promise<Signer[]> {
   if (uris.length === 0) throw new IronError('E_USAGE', 'the option --key is needed');
   return (await participants(context, uris)).map(({ signer }, i) => {
     if (signer === undefined)
-      throw new IronError('E_USAGE', `${uris[i]} is a public half, and cannot sign`);
+      throw new IronError('E_USAGE', `${uris[i]} is a public half, and cannot sign`, {
+        hint: 'nothing was signed; give the key file or the signer itself, where it is',
+      });
     return signer;
   });
 }
@@ -70,9 +80,13 @@ export async function maybeSignersOf(context: CommandContext): Promise<Signer[]>
 }
 
 /** The public half of the key in a file or behind a URI. */
-export function publicKeyOf(
+export async function publicKeyOf(
   context: CommandContext,
   uri: string,
 ): Promise<PublicKey<SigningScheme>> {
-  return openPublicKey(uri, passphraseSource(context));
+  try {
+    return await openPublicKey(uri, passphraseSource(context));
+  } catch (error) {
+    throw isIronError(error, 'E_KEY') ? error : unreadableAs(uri, A_KEY, error);
+  }
 }

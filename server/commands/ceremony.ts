@@ -8,14 +8,19 @@ import { CEREMONY_LIMITS } from '../../shared/limits.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
-import { parseSpan } from '../../shared/time.ts';
 import { formatMetadata, type RoleSpec } from '../../shared/tuf/build.ts';
 import { diffText, trustDiff } from '../../shared/tuf/diff/trust-diff.ts';
 import { type Answers, answersOf } from '../ceremony/answers.ts';
-import { formatCeremonyFile, parseCeremonyFile, readCeremony } from '../ceremony/ceremony-file.ts';
-import { replaceSigned } from '../ceremony/files.ts';
+import {
+  type CeremonyFiles,
+  formatCeremonyFile,
+  parseCeremonyFile,
+  readCeremony,
+} from '../ceremony/ceremony-file.ts';
+import { expiryFor } from '../ceremony/expiry.ts';
+import { readAs, replaceSigned } from '../ceremony/files.ts';
 import { inOne, resultOf, writeCeremony } from '../ceremony/outcome.ts';
-import { signRound } from '../ceremony/round.ts';
+import { ceremonyStanding, signRound } from '../ceremony/round.ts';
 import {
   type SetUp,
   setUpText,
@@ -23,13 +28,7 @@ import {
   spareWarnings,
   verifySetUp,
 } from '../ceremony/set-up.ts';
-import {
-  maybeSignersOf,
-  PASSPHRASE_OPTION,
-  type Participant,
-  participants,
-  publicKeyOf,
-} from '../ceremony/signers.ts';
+import { maybeSignersOf, PASSPHRASE_OPTION, type Participant } from '../ceremony/signers.ts';
 import { confirmSigning } from '../ceremony/signing.ts';
 
 export const ceremony: CommandSpec = {
@@ -93,7 +92,7 @@ async function begin(context: CommandContext): Promise<CommandResult> {
   const { ui } = context;
   const now = systemClock();
   const answers = await answersOf(context);
-  const { setUp, signers } = await setUpOf(context, answers);
+  const { setUp, signers } = setUpOf(context, answers);
   for (const warning of verifySetUp(crypto, setUp)) ui.warn(warning);
   const words = setUpText(crypto, setUp);
   ui.stage(words);
@@ -110,26 +109,19 @@ async function begin(context: CommandContext): Promise<CommandResult> {
 }
 
 /** The set-up, and the signers of it who are here. */
-async function setUpOf(
+function setUpOf(
   context: CommandContext,
   answers: Answers,
-): Promise<{ readonly setUp: SetUp; readonly signers: Signer[] }> {
+): { readonly setUp: SetUp; readonly signers: Signer[] } {
   const now = systemClock();
-  const root = await participants(context, answers.root);
-  const targets = await participants(context, answers.targets);
-  const security = await participants(context, answers.security);
-  const [renewal] = await participants(
-    context,
-    answers.renewal === undefined ? [] : [answers.renewal],
-  );
+  const { root, targets, security, renewal, snapshot, timestamp } = answers;
   const setUp: SetUp = {
     root: roleSpec(root, answers.rootThreshold),
     targets: roleSpec(targets, answers.targetsThreshold),
-    snapshot: await publicKeyOf(context, answers.snapshot),
-    timestamp: await publicKeyOf(context, answers.timestamp),
+    ...{ snapshot, timestamp },
     revocations: teamOf(roleSpec(security, answers.securityThreshold), renewal),
-    rootExpires: now + parseSpan(context.need('expires-in')),
-    targetsExpires: now + parseSpan(context.need('targets-expires-in')),
+    rootExpires: expiryFor(context, 'root', now),
+    targetsExpires: expiryFor(context, 'targets', now, 'targets-expires-in'),
   };
   const everybody = [...root, ...targets, ...security, ...(renewal === undefined ? [] : [renewal])];
   return {
@@ -151,14 +143,23 @@ function teamOf(team: RoleSpec, renewal: Participant | undefined): SetUp['revoca
   });
 }
 
+/** How many signatures count, and whether the list is listed. */
+function signaturesIn(files: CeremonyFiles): number {
+  const { root, targets, list, isListed } = ceremonyStanding(files);
+  const role = [...root, ...targets].reduce((sum, { have }) => sum + have, 0);
+  return role + (list?.have ?? 0) + (isListed ? 1 : 0);
+}
+
 /** Shows what the file says, adds the signatures of who is here, and writes it again or elsewhere. */
 async function nextRound(context: CommandContext): Promise<CommandResult> {
   const { ui } = context;
   const now = systemClock();
   const path = context.need('in');
   const read = await readFileCapped(path, CEREMONY_LIMITS.file);
-  const before = parseCeremonyFile(read, path);
-  const { root, targets } = readCeremony(before);
+  const [before, { root, targets }] = readAs(path, 'the file of a ceremony', () => {
+    const files = parseCeremonyFile(read, path);
+    return [files, readCeremony(files)] as const;
+  });
   const signers = await maybeSignersOf(context);
   const out = context.text('out');
   if (signers.length === 0 && out === undefined)
@@ -177,6 +178,8 @@ async function nextRound(context: CommandContext): Promise<CommandResult> {
   }
   await confirmSigning(context, 'root 1 and targets 1, as far as they count,', signers);
   const files = await signRound(before, signers, now);
+  if (signers.length > 0 && signaturesIn(files) === signaturesIn(before))
+    ui.warn('no signature came to it: all that these keys may sign here, they had signed before');
   if (out !== undefined) return resultOf(await writeCeremony(out, files), files, words);
   await replaceSigned(path, read, formatCeremonyFile(files), CEREMONY_LIMITS.file);
   return resultOf(inOne(path), files, words);

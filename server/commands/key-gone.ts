@@ -14,12 +14,12 @@ import { IronError } from '../../shared/errors.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { onPath } from '../../shared/node/file-system.ts';
-import { parseSpan } from '../../shared/time.ts';
 import { keyId, shortKeyId } from '../../shared/tuf/key.ts';
 import type { Root } from '../../shared/tuf/root.ts';
 import type { Targets } from '../../shared/tuf/targets.ts';
 import { renewedTargets } from '../ceremony/change-vendor.ts';
-import { loadRoot, loadTargets } from '../ceremony/files.ts';
+import { expiryFor } from '../ceremony/expiry.ts';
+import { demandFree, loadRoot, loadTargets } from '../ceremony/files.ts';
 import { follow, signersFor, verifyBase } from '../ceremony/follow.ts';
 import { changeWithout, findKey, type GoneKey } from '../ceremony/lost-key.ts';
 import { nextRoot } from '../ceremony/next-root.ts';
@@ -101,11 +101,17 @@ async function takeOut(
 
   const out = context.need('out');
   await onPath(out, () => mkdir(out, { recursive: true }));
+  const alsoTargets = gone.roles.includes('targets') ? targets : undefined;
+  for (const name of [
+    `${root.version + 1}.root.json`,
+    ...(alsoTargets === undefined ? [] : [`${alsoTargets.version + 1}.targets.json`]),
+  ])
+    await demandFree(join(out, name));
   const others = signers.filter((signer) => !isGone(signer));
   const rootFile = await writeRoot(context, root, change, others, out);
   const files = [rootFile];
-  if (gone.roles.includes('targets') && targets !== undefined)
-    files.push(await writeTargets(context, targets, [rootFile.root, root], signers, out));
+  if (alsoTargets !== undefined)
+    files.push(await writeTargets(context, alsoTargets, [rootFile.root, root], signers, out));
   const list = files.map(({ data }) => data.file).join(' ');
   return {
     data: {
@@ -130,7 +136,7 @@ async function writeRoot(
   signers: readonly Signer[],
   out: string,
 ) {
-  const expires = systemClock() + parseSpan(context.need('expires-in'));
+  const expires = expiryFor(context, 'root', systemClock());
   const tree = nextRoot(crypto, root, change, expires);
   const { data, text, parsed } = await follow(context, {
     before: { type: 'root', file: root },
@@ -153,7 +159,7 @@ async function writeTargets(
   signers: readonly Signer[],
   out: string,
 ) {
-  const expires = systemClock() + parseSpan(context.need('targets-expires-in'));
+  const expires = expiryFor(context, 'targets', systemClock(), 'targets-expires-in');
   const { data, text } = await follow(context, {
     before: { type: 'targets', file: targets },
     tree: renewedTargets(targets, expires),

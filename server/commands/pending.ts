@@ -21,7 +21,7 @@ import { onPath } from '../../shared/node/file-system.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
 import type { TrustChange } from '../../shared/tuf/diff/change.ts';
 import { draftFiles, readDraft } from '../ceremony/draft.ts';
-import { writeSigned } from '../ceremony/files.ts';
+import { writeTogether } from '../ceremony/files.ts';
 import { type Signable, signableRoles } from '../ceremony/signable.ts';
 import { signableList } from '../ceremony/signable-list.ts';
 import { KEY_OPTION, PASSPHRASE_OPTION, signersOf } from '../ceremony/signers.ts';
@@ -164,12 +164,9 @@ async function load(
 
 async function writeFiles(folder: string, { named }: Signable): Promise<string[]> {
   await onPath(folder, () => mkdir(folder, { recursive: true }));
-  const written: string[] = [];
-  for (const [name, bytes] of named) {
-    await writeSigned(join(folder, name), bytes);
-    written.push(join(folder, name));
-  }
-  return written;
+  const files = named.map(([name, bytes]) => [join(folder, name), bytes] as const);
+  await writeTogether(files);
+  return files.map(([path]) => path);
 }
 
 function endedError(reply: DraftReply): IronError {

@@ -4,6 +4,7 @@ import type { CommandContext, CommandResult, CommandSpec } from '../../shared/cl
 import { systemClock } from '../../shared/node/clock.ts';
 import { parseSpan } from '../../shared/time.ts';
 import type { Retention } from '../../shared/tuf/retention.ts';
+import { expiryFor } from '../ceremony/expiry.ts';
 import { loadRoot, loadTargets } from '../ceremony/files.ts';
 import { follow, verifyBase } from '../ceremony/follow.ts';
 import { withRetention } from '../ceremony/retention.ts';
@@ -50,7 +51,7 @@ async function make(
   const root = await loadRoot(context.need('root'));
   const targets = await loadTargets(context.need('targets'));
   verifyBase(targets, root);
-  const expires = systemClock() + parseSpan(context.need('expires-in'));
+  const expires = expiryFor(context, 'targets', systemClock());
   const { data, text } = await follow(context, {
     before: { type: 'targets', file: targets },
     tree: withRetention(targets, retention, expires),

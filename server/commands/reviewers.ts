@@ -3,9 +3,9 @@
 import type { CommandContext, CommandResult, CommandSpec } from '../../shared/cli/command.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
-import { parseSpan } from '../../shared/time.ts';
 import { keyId } from '../../shared/tuf/key.ts';
 import type { Reviewers } from '../../shared/tuf/reviewers.ts';
+import { expiryFor } from '../ceremony/expiry.ts';
 import { loadRoot, loadTargets } from '../ceremony/files.ts';
 import { follow, verifyBase } from '../ceremony/follow.ts';
 import { withReviewers } from '../ceremony/reviewers.ts';
@@ -57,7 +57,7 @@ async function make(
   const root = await loadRoot(context.need('root'));
   const targets = await loadTargets(context.need('targets'));
   verifyBase(targets, root);
-  const expires = systemClock() + parseSpan(context.need('expires-in'));
+  const expires = expiryFor(context, 'targets', systemClock());
   const { data, text } = await follow(context, {
     before: { type: 'targets', file: targets },
     tree: withReviewers(targets, reviewers, expires),

@@ -14,13 +14,14 @@ import { readFileCapped, writeFileAtomic } from '../../shared/node/files.ts';
 import { revocationDiff } from '../../shared/revocation/diff.ts';
 import type { RevocationFloors } from '../../shared/revocation/floors.ts';
 import { floorsOf, type VerifiedList, verifyList } from '../../shared/revocation/signed-list.ts';
-import { formatInstant, type Instant, parseSpan } from '../../shared/time.ts';
+import { formatInstant, type Instant } from '../../shared/time.ts';
 import { formatMetadata, sign, withFields } from '../../shared/tuf/build.ts';
 import { diffText } from '../../shared/tuf/diff/trust-diff.ts';
 import { parseRevocationTrust, type RevocationTrust } from '../../shared/tuf/revocation-trust.ts';
 import { verifyThreshold } from '../../shared/tuf/role.ts';
 import { isComplete } from '../../shared/tuf/standing.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
+import { expiryFor } from '../ceremony/expiry.ts';
 import { loadTargets, maybeRoot, writeSigned } from '../ceremony/files.ts';
 import { listingTree, withRevocations } from '../ceremony/revocations.ts';
 import {
@@ -86,7 +87,7 @@ export const revocationsInit: CommandSpec = {
     };
     const renewal = await publicKeyOf(context, context.need('renewal-key'));
     const now = systemClock();
-    const expires = now + parseSpan(context.need('expires-in'));
+    const expires = expiryFor(context, 'targets', now);
     const next = withFields(withRevocations(crypto, targets.envelope.tree, trust, renewal), {
       version: targets.version + 1,
       expires: formatInstant(expires),

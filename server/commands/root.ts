@@ -11,10 +11,11 @@ import type { PublicKey } from '../../shared/crypto/key.ts';
 import { IronError } from '../../shared/errors.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
-import { formatInstant, parseSpan } from '../../shared/time.ts';
+import { formatInstant } from '../../shared/time.ts';
 import type { RoleFile } from '../../shared/tuf/diff/trust-diff.ts';
 import { keyId } from '../../shared/tuf/key.ts';
 import { isComplete } from '../../shared/tuf/standing.ts';
+import { expiryFor } from '../ceremony/expiry.ts';
 import { loadRoot, writeSigned } from '../ceremony/files.ts';
 import { nextRoot, type Replacement, type RootChange } from '../ceremony/next-root.ts';
 import { spareWarnings } from '../ceremony/set-up.ts';
@@ -113,7 +114,7 @@ export const rootRenew: CommandSpec = {
 async function follow(context: CommandContext, change: RootChange): Promise<CommandResult> {
   const root = await loadRoot(context.need('root'));
   const now = systemClock();
-  const expires = now + parseSpan(context.need('expires-in'));
+  const expires = expiryFor(context, 'root', now);
   const file = unsignedFile(nextRoot(crypto, root, change, expires), 'root');
   const signers = await signersOf(context);
   const changes = showChanges(context.ui, file, { type: 'root', file: root }, now);

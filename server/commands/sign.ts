@@ -5,12 +5,17 @@ import { YES_OPTION } from '../../shared/cli/confirm.ts';
 import { IronError } from '../../shared/errors.ts';
 import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { systemClock } from '../../shared/node/clock.ts';
+import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
 import { parseRoleFile } from '../../shared/tuf/diff/trust-diff.ts';
-import { isComplete } from '../../shared/tuf/standing.ts';
-import { loadRoleFile, maybeRoot, replaceSigned, writeSigned } from '../ceremony/files.ts';
+import { isComplete, type Standing, standingsOf } from '../../shared/tuf/standing.ts';
+import { loadRoleFile, maybeRoot, readAs, replaceSigned, writeSigned } from '../ceremony/files.ts';
 import { KEY_OPTION, PASSPHRASE_OPTION, signersOf } from '../ceremony/signers.ts';
 import { confirmSigning, nextStep, showChanges, signAndCount } from '../ceremony/signing.ts';
+
+function countOf(standings: readonly Standing[]): number {
+  return standings.reduce((sum, { have }) => sum + have, 0);
+}
 
 export const sign: CommandSpec = {
   name: 'sign',
@@ -37,7 +42,7 @@ export const sign: CommandSpec = {
   async run(context) {
     const path = context.args[0] as string;
     const read = await readFileCapped(path, METADATA_LIMITS.targets);
-    const file = parseRoleFile(read, path);
+    const file = readAs(path, 'a root or targets file', () => parseRoleFile(read, path));
     const earlier = context.text('against');
     const against = earlier === undefined ? undefined : await loadRoleFile(earlier);
     const given = await maybeRoot(context.text('root'));
@@ -49,6 +54,11 @@ export const sign: CommandSpec = {
     const changes = showChanges(context.ui, file, against, systemClock());
     await confirmSigning(context, `${file.type} ${file.file.version}`, signers);
     const signed = await signAndCount(file, root, signers);
+    if (
+      countOf(signed.standings) === countOf(standingsOf(crypto, file, root)) &&
+      root !== undefined
+    )
+      context.ui.warn('no signature came to it: these keys had signed it before');
     const out = context.text('out');
     if (out === undefined) await replaceSigned(path, read, signed.bytes);
     else await writeSigned(out, signed.bytes);

@@ -1,12 +1,23 @@
 /** `submit`: hands files that operators signed to the repository. */
 
 import { type DraftReply, isListAlone } from '../../shared/api/pending.ts';
+import { isResignedRole } from '../../shared/api/resigned-role.ts';
 import { errorFromBody, type SubmissionReply } from '../../shared/api/upload.ts';
 import type { CommandContext, CommandResult, CommandSpec } from '../../shared/cli/command.ts';
 import { IronError, isIronError } from '../../shared/errors.ts';
 import { CEREMONY_LIMITS, METADATA_LIMITS } from '../../shared/limits.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
-import { filesOf, isCeremonyFile, parseCeremonyFile } from '../ceremony/ceremony-file.ts';
+import { isListFile } from '../../shared/revocation/signed-list.ts';
+import { parseEnvelope } from '../../shared/tuf/envelope.ts';
+import { isComplete, standingText } from '../../shared/tuf/standing.ts';
+import {
+  type CeremonyFiles,
+  filesOf,
+  isCeremonyFile,
+  parseCeremonyFile,
+} from '../ceremony/ceremony-file.ts';
+import { readAs } from '../ceremony/files.ts';
+import { ceremonyStanding } from '../ceremony/round.ts';
 import { PASSPHRASE_OPTION } from '../ceremony/signers.ts';
 import { DIR_OPTION, homeOf } from '../config.ts';
 import type { Reach } from './ask-service.ts';
@@ -92,9 +103,39 @@ async function leaveList(
 /** A signed file, or all that is in the file of a ceremony. */
 async function loadFiles(path: string): Promise<Uint8Array[]> {
   const bytes = await readFileCapped(path, CEREMONY_LIMITS.file);
-  if (isCeremonyFile(bytes)) return filesOf(parseCeremonyFile(bytes, path));
-  if (bytes.length <= METADATA_LIMITS.targets) return [bytes];
-  throw new IronError('E_TOO_LARGE', `${path} has more than ${METADATA_LIMITS.targets} bytes`);
+  const ceremony = readAs(path, 'a signed file', () =>
+    isCeremonyFile(bytes) ? parseCeremonyFile(bytes, path) : undefined,
+  );
+  if (ceremony !== undefined) {
+    readAs(path, 'the file of a ceremony', () => demandWhole(path, ceremony));
+    return filesOf(ceremony);
+  }
+  if (bytes.length > METADATA_LIMITS.targets)
+    throw new IronError('E_TOO_LARGE', `${path} has more than ${METADATA_LIMITS.targets} bytes`);
+  readAs(path, 'a signed root, targets, role or list', () => {
+    // What it says is judged by whoever takes it; what is none of these is better known by its name.
+    if (!isListFile(bytes) && !isResignedRole(bytes))
+      parseEnvelope(bytes, METADATA_LIMITS.targets, path);
+  });
+  return [bytes];
+}
+
+/** A first ceremony cannot wait at the service: what it lacks, its signers bring by handing the file on. */
+function demandWhole(path: string, files: CeremonyFiles): void {
+  const { root, targets, list, isListed } = ceremonyStanding(files);
+  const isSigned = isComplete([...root, ...targets]);
+  if (isSigned && (list === undefined || (list.have >= list.need && isListed))) return;
+  const lists =
+    list === undefined
+      ? []
+      : [
+          `${list.have} of the ${list.need} signatures needed by the security team`,
+          ...(isListed ? [] : ['the renewal key did not list it yet']),
+        ];
+  throw new IronError('E_THRESHOLD', `${path} is not complete`, {
+    why: [standingText([...root, ...targets]).replaceAll('\n', '; '), ...lists].join('; '),
+    hint: `nothing was handed in; \`ironport-repo ceremony --in ${path} --key KEY\` on the next signer's machine`,
+  });
 }
 
 /** The change waits at the service for the signatures that it lacks; if not even that, as refused. */

@@ -3,8 +3,8 @@
 import type { CommandSpec, OptionSpec } from '../../shared/cli/command.ts';
 import { YES_OPTION } from '../../shared/cli/confirm.ts';
 import { systemClock } from '../../shared/node/clock.ts';
-import { parseSpan } from '../../shared/time.ts';
 import { renewedTargets } from '../ceremony/change-vendor.ts';
+import { expiryFor } from '../ceremony/expiry.ts';
 import { loadRoot, loadTargets } from '../ceremony/files.ts';
 import { follow, verifyBase } from '../ceremony/follow.ts';
 import { KEY_OPTION, PASSPHRASE_OPTION, signersOf } from '../ceremony/signers.ts';
@@ -42,7 +42,7 @@ export const targetsRenew: CommandSpec = {
     const next = context.text('next-root');
     const targets = await loadTargets(context.need('targets'));
     verifyBase(targets, root);
-    const expires = systemClock() + parseSpan(context.need('expires-in'));
+    const expires = expiryFor(context, 'targets', systemClock());
     const { data, text } = await follow(context, {
       before: { type: 'targets', file: targets },
       tree: renewedTargets(targets, expires),

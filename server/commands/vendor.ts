@@ -19,7 +19,7 @@ import { ADMISSION_LIMITS, METADATA_LIMITS } from '../../shared/limits.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { readFileCapped } from '../../shared/node/files.ts';
-import { formatInstant, parseSpan } from '../../shared/time.ts';
+import { formatInstant } from '../../shared/time.ts';
 import { formatHardwareId } from '../../shared/tuf/hardware-id.ts';
 import { keyId } from '../../shared/tuf/key.ts';
 import type { RoleKeys } from '../../shared/tuf/role.ts';
@@ -27,7 +27,8 @@ import { isComplete } from '../../shared/tuf/standing.ts';
 import type { Targets } from '../../shared/tuf/targets.ts';
 import { parseVendors, type Vendor } from '../../shared/tuf/vendors.ts';
 import { admit } from '../ceremony/admit.ts';
-import { loadTargets, maybeRoot, writeSigned } from '../ceremony/files.ts';
+import { expiryFor } from '../ceremony/expiry.ts';
+import { loadTargets, maybeRoot, readAs, writeTogether } from '../ceremony/files.ts';
 import { verifyBase } from '../ceremony/follow.ts';
 import { KEY_OPTION, PASSPHRASE_OPTION, signersOf } from '../ceremony/signers.ts';
 import {
@@ -51,7 +52,8 @@ export interface VerifiedRequest {
 }
 
 export async function loadRequest(path: string): Promise<VerifiedRequest> {
-  const admission = parseAdmission(await readFileCapped(path, ADMISSION_LIMITS.file));
+  const bytes = await readFileCapped(path, ADMISSION_LIMITS.file);
+  const admission = readAs(path, 'the admission request of a vendor', () => parseAdmission(bytes));
   verifyAdmission(crypto, admission);
   return { admission, fingerprint: admissionFingerprint(crypto, admission) };
 }
@@ -133,6 +135,7 @@ export const vendorAdd: CommandSpec = {
     const verified = await loadRequest(context.args[0] as string);
     context.ui.stage(requestText(verified));
     compareFingerprint(context, verified.fingerprint);
+    const receipt = await receiptFor(context, verified);
 
     const targets = await loadTargets(context.need('targets'));
     const root = await maybeRoot(context.text('root'));
@@ -141,7 +144,7 @@ export const vendorAdd: CommandSpec = {
     else context.ui.warn('no --root was given: that the targets are in force was not checked');
 
     const now = systemClock();
-    const expires = now + parseSpan(context.need('expires-in'));
+    const expires = expiryFor(context, 'targets', now);
     const shared = context.flag('shared');
     const tree = admit(crypto, targets, verified.admission, { expires, shared, root });
     const file = unsignedFile(tree, 'targets');
@@ -149,12 +152,11 @@ export const vendorAdd: CommandSpec = {
     await confirmSigning(context, `targets ${targets.version + 1}`, signers);
     const signed = await signAndCount(file, root, signers);
     const out = context.need('out');
-    await writeSigned(out, signed.bytes);
-    const receipt = await writeReceipt(context, verified);
+    await writeTogether([[out, signed.bytes], ...(receipt === null ? [] : [receipt])]);
     return {
       data: {
         ...requestData(verified),
-        receipt,
+        receipt: receipt?.[0] ?? null,
         fingerprint_compared: context.text('fingerprint') !== undefined,
         file: out,
         version: targets.version + 1,
@@ -166,23 +168,26 @@ export const vendorAdd: CommandSpec = {
       text:
         receipt === null
           ? nextStep(out, signed)
-          : `${nextStep(out, signed)}\n${receipt} is for the vendor, who pins the root in it: \`ironport publish … --root ${receipt}\``,
+          : `${nextStep(out, signed)}\n${receipt[0]} is for the vendor, who pins the root in it: \`ironport publish … --root ${receipt[0]}\``,
     };
   },
 };
 
 /** By a way that the vendor trusts: whoever changes the root in it decides whom the vendor trusts. */
-async function writeReceipt(
+async function receiptFor(
   { text }: CommandContext,
   { admission, fingerprint }: VerifiedRequest,
-): Promise<string | null> {
+): Promise<readonly [path: string, bytes: Uint8Array] | null> {
   const [path, root] = [text('receipt'), text('root')];
   if (path === undefined) return null;
-  if (root === undefined) throw new IronError('E_USAGE', 'a receipt carries the root: give --root');
+  if (root === undefined)
+    throw new IronError('E_USAGE', 'a receipt carries the root: give --root', {
+      hint: 'nothing was signed and nothing was written',
+    });
   const bytes = await readFileCapped(root, METADATA_LIMITS.root);
   const { vendor } = admission.request;
-  await writeSigned(path, formatReceipt({ vendor, fingerprint, root: bytes }));
-  return path;
+  const receipt = readAs(root, 'a root', () => formatReceipt({ vendor, fingerprint, root: bytes }));
+  return [path, receipt];
 }
 
 export function compareFingerprint({ ui, text }: CommandContext, fingerprint: string): void {

@@ -70,7 +70,9 @@ export function verifyThreshold(
       `${name} is signed by ${counted.size} of the ${role.threshold} keys that it needs`,
       {
         why:
-          reasons.length > 0 ? reasons.join('; ') : 'no signature on it is by a key of this role',
+          reasons.length > 0
+            ? reasons.join('; ')
+            : `no ${counted.size > 0 ? 'other ' : ''}signature on it is by a key of this role`,
         hint: 'nothing was changed; the file is not from who it claims to be from, or was altered on the way',
         context: { role: name, signed: counted.size, threshold: role.threshold },
       },

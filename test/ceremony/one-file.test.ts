@@ -1,6 +1,6 @@
 /** A first ceremony in one file that goes from machine to machine, and one that asks its questions. */
 
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { signList } from '../../server/ceremony/revocations.ts';
@@ -179,7 +179,7 @@ t.test('at a terminal it asks, makes a key, and takes n of n only after a warnin
     ...['0', 'many', '3', 'no', '2'],
     ...[key('t1'), ''],
     ...[pub('team1'), pub('team2'), '', '2', 'yes', pub('hot')],
-    ...[pub('s'), pub('ts'), at('asked.json'), 'horse', 'yes'],
+    ...[pub('s'), pub('ts'), at('asked.json'), 'yes'],
   ]);
   const { data, stderr, error } = await repo(['ceremony'], person);
   t.equal(error, undefined);
@@ -208,6 +208,51 @@ t.test('what the options say is not asked, and without a terminal nothing is', a
   t.match(person.asked, [/the file that goes/, /^sign root 1/]);
   const nobody = await repo(['ceremony', '--root-key', key('r1')]);
   t.match(nobody.error, { code: 'E_USAGE', message: /--out is needed/ });
-  const gone = answering([at('gone.json'), 'no']);
-  t.equal((await repo(['ceremony'], gone)).error?.code, 'E_NOT_FOUND');
+});
+
+t.test('a wrong answer is said, and asked for again', async (t) => {
+  writeFileSync(at('phrase'), 'horse\n');
+  await repo(['key', 'make', '--out', key('locked'), '--passphrase-file', at('phrase')]);
+  writeFileSync(at('no-key.json'), '{"schema": "something else"}');
+  writeFileSync(at('taken.json'), 'what somebody signed');
+  const person = answering([
+    // Root keys: not there, nobody wants one made, a folder, no key, no kind of signer, ...
+    ...[pub('nobody'), at('gone.json'), 'no', DIR, at('no-key.json'), 'nonsense:root', ''],
+    // ... one whose passphrase is mistyped first, one made with two passphrases, one twice.
+    ...[key('locked'), 'donkey', key('locked'), 'horse', at('unmade.json'), 'yes', 'a', 'b'],
+    ...[pub('r2'), key('r2'), pub('locked'), pub('r3'), '', '4', '-1', '2'],
+    ...[key('t1'), '', ''],
+    // The service's: keys that have another part, one that is no file of a key, the same for both.
+    ...[pub('r2'), key('t1'), at('no-key.json'), pub('s'), pub('s'), pub('ts')],
+    ...[at('taken.json'), join(at('taken.json'), 'below.json'), at('wrong.json'), 'yes'],
+  ]);
+  const { data, stderr, error } = await repo(['ceremony'], person);
+  t.equal(error, undefined, JSON.stringify(error));
+  t.match(data.root, { file: at('wrong.json'), signatures: [{ have: 1, need: 2 }] });
+  for (const said of [
+    `there is no ${pub('nobody')}: whoever has the key brings its public half; once more`,
+    `${DIR} is not a regular file: it is a folder; once more`,
+    'no kind of signer is called nonsense:; once more',
+    'the two passphrases are not the same; once more',
+    `${key('r2')} is a key that was named already: a threshold counts keys; once more`,
+    `${pub('locked')} is a key that was named already`,
+    'that is no number from 1 to 3; once more',
+    'that key has another part already',
+    `${at('taken.json')} exists already: a file that others may have signed is never replaced; once more`,
+  ])
+    t.match(stderr, said);
+  t.equal(stderr.match(/that key has another part already/g)?.length, 3);
+  t.equal(stderr.match(/no-key\.json is not the file of a key/g)?.length, 2);
+  t.notOk(existsSync(at('unmade.json')), 'no key was made');
+  t.equal(readFileSync(at('taken.json'), 'utf8'), 'what somebody signed');
+});
+
+t.test('what is in the way is said before anybody signs', async (t) => {
+  mkdirSync(at('full'));
+  writeFileSync(at('full', '1.list.json'), 'somebody else’s');
+  for (const out of ['taken.json', 'full']) {
+    const refused = await make(out, ['r1']);
+    t.match(refused.error, { code: 'E_EXISTS', message: /exists already/ });
+    t.notMatch(refused.stderr, 'root, which says', 'nothing was begun');
+  }
 });

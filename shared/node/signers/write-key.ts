@@ -1,6 +1,6 @@
 /** Making a key: the two files of it, of which none replaces another. */
 
-import { mkdir } from 'node:fs/promises';
+import { mkdir, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { PublicKey, SigningScheme } from '../../crypto/key.ts';
 import { IronError } from '../../errors.ts';
@@ -31,19 +31,23 @@ export async function writeNewKey(
   // Folders that are not there yet are for keys; one that is there keeps the mode it has.
   const folder = dirname(path);
   await onPath(folder, () => mkdir(folder, { recursive: true, mode: 0o700 }));
-  // The private half first: a public half without one would be handed around for nothing.
-  for (const [place, bytes, mode] of [
-    [path, made.file, 0o600],
-    [publicPath, made.publicFile, 0o644],
-  ] as const) {
-    await writeFileExclusive(place, bytes, { mode }).catch((error) => {
+  const write = (place: string, bytes: Uint8Array, mode: number) =>
+    writeFileExclusive(place, bytes, { mode }).catch((error) => {
       if (!(error instanceof IronError) || error.code !== 'E_EXISTS') throw error;
       throw new IronError('E_EXISTS', `${place} exists already, and a key is never overwritten`, {
-        hint: 'nothing was replaced; choose another name with --out',
+        hint: 'nothing was replaced, and no key was made; choose another name',
         context: { path: place },
         cause: error,
       });
     });
+  // The private half first: a public half without one would be handed around for nothing.
+  await write(path, made.file, 0o600);
+  try {
+    await write(publicPath, made.publicFile, 0o644);
+  } catch (error) {
+    // Nobody has seen it; left there, it would stand in the way of the next try.
+    await unlink(path).catch(() => {});
+    throw error;
   }
   return { key: made.key, path, publicPath };
 }
