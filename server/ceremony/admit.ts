@@ -45,7 +45,7 @@ export function admit(
     throw new IronError('E_SCHEMA', 'these targets have hash bins where vendors should stand');
   if (vendors.has(vendor) || delegations?.roles.some(({ name }) => name === vendor)) {
     throw new IronError('E_EXISTS', `there is a vendor ${vendor} already`, {
-      hint: 'nothing was written; a vendor that returns or changes its keys is not added again',
+      hint: 'nothing was written; `vendor rotate-keys` exchanges its keys, and with --hardware what it may bind',
       context: { vendor },
     });
   }
@@ -75,7 +75,7 @@ function vendorOf({ vendor, hardwareIds, apiKeys, contact }: Admission['request'
 }
 
 /** A whole PCI vendor and one device of it overlap, too: either could bind that device. */
-function refuseSharedHardware(
+export function refuseSharedHardware(
   vendors: ReadonlyMap<string, Vendor>,
   wanted: readonly HardwareId[],
 ): void {

@@ -15,7 +15,7 @@ import { keyTable, objectMember, roleKeys, withFields } from '../../shared/tuf/b
 import type { Root } from '../../shared/tuf/root.ts';
 import type { Targets } from '../../shared/tuf/targets.ts';
 import { EXTENSION_FIELD, parseVendors, vendorsField } from '../../shared/tuf/vendors.ts';
-import { refuseForeignKeys } from './admit.ts';
+import { refuseForeignKeys, refuseSharedHardware } from './admit.ts';
 
 /** The same targets with a new date and nothing else. */
 export function renewedTargets(targets: Targets, expires: Instant): JsonObject {
@@ -25,15 +25,25 @@ export function renewedTargets(targets: Targets, expires: Instant): JsonObject {
   });
 }
 
+export interface RotateOptions {
+  readonly expires: Instant;
+  readonly root: Root | undefined;
+  /** Hardware and contact become the request's as well. */
+  readonly hardware: boolean;
+  /** Other vendors may have the same hardware ids. */
+  readonly shared: boolean;
+}
+
 /**
  * The targets in which a vendor's TUF keys, threshold and API keys are those of its new request.
- * Hardware, contact and place in the order stay. `E_NOT_FOUND`, `E_CONFLICT`, `E_NOTHING_TO_DO`.
+ * Its place in the order stays, and unless it is asked for hardware and contact, too. `E_NOT_FOUND`,
+ * `E_CONFLICT`, `E_NOTHING_TO_DO`.
  */
 export function rotateVendorKeys(
   crypto: Crypto,
   targets: Targets,
   { request }: Pick<Admission, 'request'>,
-  options: { readonly expires: Instant; readonly root: Root | undefined },
+  options: RotateOptions,
 ): JsonObject {
   const { vendor } = request;
   const vendors = new Map(parseVendors(targets.envelope.signed));
@@ -41,6 +51,9 @@ export function rotateVendorKeys(
   demandVendor(targets, vendor);
   if (entry === undefined) throw unknown(vendor);
   refuseForeignKeys(crypto, targets, vendors, options.root, { request }, vendor);
+  const { hardwareIds, contact } = options.hardware ? request : entry;
+  vendors.delete(vendor);
+  if (options.hardware && !options.shared) refuseSharedHardware(vendors, hardwareIds);
   const { tree } = targets.envelope;
   const delegations = objectMember(tree, 'delegations');
   const roles = listed(delegations).map((role) =>
@@ -48,7 +61,7 @@ export function rotateVendorKeys(
       ? withFields(role, { ...roleKeys(crypto, request.tuf) })
       : role,
   );
-  const next = { ...entry, apiKeys: request.apiKeys };
+  const next = { ...entry, hardwareIds, contact, apiKeys: request.apiKeys };
   const changed = withVendors(tree, {
     delegations: withKeysOf(
       withFields(delegations, {

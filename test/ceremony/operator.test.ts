@@ -1,6 +1,6 @@
 /** The operators' commands over their command lines, with real key files. */
 
-import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { operatorCommands } from '../../server/ceremony/commands.ts';
@@ -159,6 +159,8 @@ t.test('a ceremony refuses what must not be, and warns of what is unwise', async
   await refused('snapshot and timestamp have the same key', '--timestamp-key', pub('s'));
   await refused(/are the same key/, '--root-key', pub('r1'));
   await refused(/not a span of time/, '--expires-in', 'soon');
+  await refused('root may live 365 days at the most', '--expires-in', '366d');
+  await refused('targets may live 182 days at the most', '--targets-expires-in', '1y');
 
   t.match((await ceremony('all', '--root-threshold', '3')).stderr, 'every one of its 3 keys');
   t.match(
@@ -634,4 +636,107 @@ t.test('a key is lost, or stolen', async (t) => {
     ...['--key', at('r1.json'), '--out', at('gone/never')],
   );
   t.match(alone.error, { code: 'E_USAGE', message: /never be signed again/ });
+});
+
+t.test(
+  'a file that is not what it is given as is named, and so is what is in the way',
+  async (t) => {
+    await ceremony('named');
+    const [root, targets] = [at('named/1.root.json'), at('named/1.targets.json')];
+    const short = at('short.json');
+    await writeFile(short, (await readFile(targets)).subarray(0, 400));
+    const acme = await request('acme', ['PCI:0x1234:0x11e8']);
+    const signing = ['--key', at('t1.json'), '--out', at('never.json')];
+    const cases: [code: string, message: string, argv: string[]][] = [
+      ['E_SCHEMA', `${targets} is not a root`, ['root', 'renew', '--root', targets, ...signing]],
+      ['E_JSON', `${short} is not a root`, ['root', 'renew', '--root', short, ...signing]],
+      [
+        'E_SCHEMA',
+        `${root} is not a targets file`,
+        ['targets', 'renew', '--targets', root, '--root', root, ...signing],
+      ],
+      [
+        'E_SCHEMA',
+        `${root} is not the admission request of a vendor`,
+        ['vendor', 'add', root, '--targets', targets, ...signing],
+      ],
+      ['E_JSON', `${short} is not a root or targets file`, ['sign', short, '--key', at('t1.json')]],
+      [
+        'E_SCHEMA',
+        `${root} is not the file of a key, nor its public half`,
+        ['sign', targets, '--key', root],
+      ],
+      [
+        'E_SCHEMA',
+        `${root} is not the file of a key, nor its public half`,
+        ['root', 'rotate', '--root', root, '--replace-snapshot', root, ...signing],
+      ],
+      [
+        'E_USAGE',
+        'a receipt carries the root: give --root',
+        ['vendor', 'add', acme, '--targets', targets, '--receipt', at('no.json'), ...signing],
+      ],
+    ];
+    for (const [code, message, argv] of cases) {
+      const { error } = await repo(...argv);
+      t.match(
+        error,
+        { code, message, hint: /nothing was signed and nothing was written/ },
+        message,
+      );
+    }
+    const receipt = at('receipt.json');
+    await writeFile(receipt, 'somebody else’s');
+    const admitted = await repo(
+      ...['vendor', 'add', acme, '--targets', targets, '--root', root, '--receipt', receipt],
+      ...signing,
+    );
+    t.match(admitted.error, { code: 'E_EXISTS', message: `${receipt} exists already` });
+    await t.rejects(stat(at('never.json')), 'neither of the two was written');
+
+    // A key that signs twice.
+    const again = await done('sign', targets, '--root', root, '--key', at('t1.json'));
+    t.match(again.stderr, 'no signature came to it: these keys had signed it before');
+
+    // Both files of a key that is gone, or none.
+    await writeFile(at('named/2.targets.json'), 'in the way');
+    const stolen = await repo(
+      ...['key', 'compromised', await idOf('t1'), '--root', root, '--targets', targets],
+      ...['--new', pub('t2'), '--key', at('r1.json'), '--key', at('t1.json'), '--out', at('named')],
+    );
+    t.match(stolen.error, { code: 'E_EXISTS', message: /2\.targets\.json exists already/ });
+    await t.rejects(stat(at('named/2.root.json')));
+    const half = await repo('key', 'make', '--out', at('named/half.json'));
+    await rm(at('named/half.json'));
+    const orphan = await repo('key', 'make', '--out', at('named/half.json'));
+    t.match([half.exit, orphan.error?.code], [0, 'E_EXISTS']);
+    await t.rejects(stat(at('named/half.json')), 'no private half without its public one');
+  },
+);
+
+t.test('what a vendor may bind changes with its keys, where that is asked for', async (t) => {
+  await ceremony('hardware');
+  const root = ['--root', at('hardware/1.root.json'), '--key', at('t1.json')];
+  const file = (n: number) => at(`hardware/${n}.targets.json`);
+  const acme = await request('acme', ['PCI:0x1234:0x11e8']);
+  const other = await request('other', ['PCI:0x9999']);
+  await done('vendor', 'add', acme, '--targets', file(1), ...root, '--out', file(2));
+  await done('vendor', 'add', other, '--targets', file(2), ...root, '--out', file(3));
+  const next = ['--targets', file(3), ...root, '--out', file(4)];
+  const wider = await request('acme', ['PCI:0x1234,class=0x02', 'PCI:0x5678']);
+  const without = await repo('vendor', 'rotate-keys', wider, ...next);
+  t.match(without.error, { code: 'E_NOTHING_TO_DO' }, 'the keys are the same');
+  t.match(without.stderr, 'it stays PCI:0x1234:0x11e8: give --hardware to change that, too');
+  const taken = await request('acme', ['PCI:0x9999:0x0001']);
+  const meets = await repo('vendor', 'rotate-keys', taken, '--hardware', ...next);
+  t.match(meets.error, { code: 'E_CONFLICT', message: /PCI:0x9999:0x0001 is other's already/ });
+  const changed = await done('vendor', 'rotate-keys', wider, '--hardware', ...next);
+  t.match(changed.stderr, '+ acme may bind the hardware PCI:0x1234,class=0x02');
+  t.match(changed.stderr, '- acme may no longer bind the hardware PCI:0x1234:0x11e8');
+  t.notMatch(changed.stderr, 'may no longer sign', 'its keys stay');
+  const said = await run(program, [
+    ...['vendor', 'rotate-keys', taken, '--hardware', '--shared', '--targets', file(4), ...root],
+    ...['--out', at('hardware/5.targets.json'), '--yes'],
+  ]);
+  t.notMatch(said.stdout, 'signed with its new keys', 'and no role has to come along');
 });

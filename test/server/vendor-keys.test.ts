@@ -88,6 +88,14 @@ t.test('a suspended vendor', async (t) => {
     file: out,
     complete: false,
   });
+  // What was urgent was done, also where the rest could not be.
+  t.match((await suspend('acme', '--lift')).data, { suspended: false });
+  const taken = await suspend('acme', '--out', out, '--expires-in', '30d');
+  t.match(taken.error, {
+    code: 'E_EXISTS',
+    why: /acme is suspended all the same/,
+    hint: /the targets without it were not written/,
+  });
   const [digest] = artifact.blobs.keys();
   const refusals = [
     await it.caller.send('HEAD', api.blob(digest as string)),
