@@ -2,7 +2,7 @@
 
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { KEY_LISTS, type KeyList } from '../../shared/api/admission.ts';
+import { KEY_LISTS, type KeyList, readContact } from '../../shared/api/admission.ts';
 import type { CommandSpec } from '../../shared/cli/command.ts';
 import { passphraseSource } from '../../shared/cli/secret.ts';
 import type { PublicKey } from '../../shared/crypto/key.ts';
@@ -70,7 +70,7 @@ export const init: CommandSpec = {
       named[list].length > 0 ? named[list] : paths(list, made);
     const config: VendorConfig = {
       vendor: parseVendorName(context.need('vendor')),
-      contact: context.need('contact'),
+      contact: readContact(context.need('contact')),
       hardwareIds: context.list('hardware-id').map(readHardwareId),
       threshold,
       keys: { tuf: listOf('tuf', count), evidence: listOf('evidence', 1), api: listOf('api', 1) },

@@ -25,6 +25,17 @@ const SCHEMA = 'ironport.admission/v1';
 /** What is signed begins with this type: no other document's signature serves as one of these. */
 const PAYLOAD_TYPE = 'application/vnd.ironport.admission+json';
 
+const CONTACT = /^[\x21-\x7e][\x20-\x7e]{1,254}[\x21-\x7e]$/;
+const CONTACT_WORDS = 'a line of 3 to 256 ASCII characters';
+
+/** A contact as somebody typed it. `E_USAGE` for one that no request may have. */
+export function readContact(typed: string): string {
+  if (CONTACT.test(typed)) return typed;
+  throw new IronError('E_USAGE', `a contact is ${CONTACT_WORDS}`, {
+    hint: 'nothing was made; give an address at which somebody reads: security@acme.example',
+  });
+}
+
 /** The three lists; a key stands in one of them only. */
 export const KEY_LISTS = ['tuf', 'evidence', 'api'] as const;
 export type KeyList = (typeof KEY_LISTS)[number];
@@ -82,12 +93,7 @@ function parseRequest(tree: Node): AdmissionRequest {
   const request: AdmissionRequest = {
     vendor: parseVendorName(tree.get('vendor').string()),
     hardwareIds: parseHardwareIds(tree.get('hardware_ids')),
-    contact: tree
-      .get('contact')
-      .matching(
-        /^[\x21-\x7e][\x20-\x7e]{1,254}[\x21-\x7e]$/,
-        'a line of 3 to 256 ASCII characters',
-      ),
+    contact: tree.get('contact').matching(CONTACT, CONTACT_WORDS),
     // TUF 4.3: at least 1; above the number of keys it could never be met.
     tuf: { keys, threshold: tuf.get('threshold').integer(1, keys.length) },
     evidenceKeys: parseKeys(tree.get('evidence_keys')),

@@ -50,6 +50,8 @@ t.test('init refuses a folder that is taken, and names and numbers that cannot b
   t.match((await bad('--vendor', 'Acme Inc')).error, { code: 'E_NAME' });
   t.match((await bad('--vendor', 'root')).error, { code: 'E_NAME' });
   t.match((await bad('--vendor', 'a', '--hardware-id', 'PCI:1234')).error, { code: 'E_SCHEMA' });
+  // No request could have it, and the folder would be of no use.
+  t.match((await bad('--vendor', 'a', '--contact', 'x')).error, { code: 'E_USAGE' });
   t.match((await bad('--vendor', 'a', '--threshold', '2')).error, { code: 'E_USAGE' });
   await t.rejects(stat(at('bad')), 'nothing was made');
 });
