@@ -27,6 +27,7 @@ import { parseCeremonyFile, readCeremony } from '../../server/ceremony/ceremony-
 import { parseWebhook } from '../../server/jobs/webhook.ts';
 import { parseAdmission } from '../../shared/api/admission.ts';
 import { parseBatch } from '../../shared/api/blob-batch.ts';
+import { parseResignedRole } from '../../shared/api/resigned-role.ts';
 import { parseBundle } from '../../shared/evidence/bundle.ts';
 import { parseCycloneDx } from '../../shared/evidence/cyclonedx.ts';
 import { parseEnvelope } from '../../shared/evidence/dsse.ts';
@@ -149,6 +150,7 @@ export const TARGETS: readonly Target[] = [
     const files = parseCeremonyFile(bytes, 'ceremony.json');
     return readCeremony(files);
   }),
+  target('shared/api/resigned-role.ts#parseResignedRole', ['ceremony'], parseResignedRole),
   target('shared/api/blob-batch.ts#parseBatch', ['config'], parseBatch),
   target('shared/node/signers/key-file.ts#parseKeyFile', ['key'], (bytes) => parseKeyFile(bytes)),
   target('shared/node/signers/key-file.ts#parsePublicHalf', ['public-key', 'key'], (bytes) => {
