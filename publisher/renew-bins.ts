@@ -50,17 +50,29 @@ export async function renewBins(
   const progress = session.context.ui.progress('renewing bins', names.length);
   const proposals = new Proposals(session, api, own);
   const parts = { fetcher, base, succinct, expires, adopt, log };
-  // A group is read, signed and sent while the service publishes the one before it.
+  /** Digests of the files that were handed in last. */
+  let before: ReadonlySet<string> = new Set();
+  // A group is read, signed and sent while the service publishes the one before it. Bins without an entry
+  // are one and the same file: what that one has as well, the service forgets when it is published.
   await overlap(
     groupsOf(names, PUBLISHER_LIMITS.binsAtOnce),
     async (group) => {
       const signed = await signGroup(session, parts, group);
-      if (isWhole(signed)) await sendGroup(api, signed);
+      if (isWhole(signed))
+        await sendGroup(
+          api,
+          signed.filter(({ sha256 }) => !before.has(sha256)),
+        );
       return signed;
     },
     async (signed) => {
       const onDone = (count: number): void => progress.advance(count);
       if (!isWhole(signed)) return { isLast: !(await proposals.leave(signed, onDone)) };
+      await sendGroup(
+        api,
+        signed.filter(({ sha256 }) => before.has(sha256)),
+      );
+      before = new Set(signed.map(({ sha256 }) => sha256));
       const published = handIn(session, api, undefined, { bins: signed });
       return { rest: published.then(() => onDone(signed.length)) };
     },

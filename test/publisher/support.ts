@@ -55,6 +55,9 @@ export class Scene {
   service: Service | undefined;
   repository: Repository | undefined;
 
+  /** Told how far each publication is; it waits for the answer. */
+  observe: (point: string) => void | Promise<void> = () => {};
+
   /** Further names that the service answers to. */
   readonly names: readonly string[];
 
@@ -100,6 +103,7 @@ export class Scene {
       clock,
       random: systemRandom,
       purpose: 'a test',
+      observe: (point) => this.observe(point),
       onFailure: (error) => {
         throw error;
       },
