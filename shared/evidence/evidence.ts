@@ -81,9 +81,9 @@ export interface EvidenceVerdict {
   /** The first of `provenances`; all of them say the same of what was built, and from what. */
   readonly provenance: Provenance;
   readonly provenances: readonly FoundProvenance[];
-  /** Every statement about this artifact that a known key signed. */
   /** What statements say in other formats: one in the format of `sbom` is equal to it. */
   readonly moreBills: readonly Sbom[];
+  /** Every statement about this artifact that a known key signed. */
   readonly statements: readonly SignedStatement[];
   readonly sbom: Sbom;
   /** The ceiling's predicate, for the reader of ceilings. */
