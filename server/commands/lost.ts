@@ -5,7 +5,7 @@ import type { CommandSpec } from '../../shared/cli/command.ts';
 import { data } from '../../shared/layout.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
-import { parseSpan } from '../../shared/time.ts';
+import { expiryFor } from '../ceremony/expiry.ts';
 import { loadRoot, loadTargets } from '../ceremony/files.ts';
 import { follow, verifyBase } from '../ceremony/follow.ts';
 import { withLost } from '../ceremony/lost.ts';
@@ -31,7 +31,7 @@ export const lostDeclare: CommandSpec = {
     const folder = join(homeOf(context), data.tree);
     const { signal } = context;
     const { missing } = await checkTree(folder, { crypto, clock: systemClock, signal });
-    const expires = systemClock() + parseSpan(context.need('expires-in'));
+    const expires = expiryFor(context, 'targets', systemClock());
     const { data: made, text } = await follow(context, {
       before: { type: 'targets', file: targets },
       tree: withLost(targets, missing, expires),
