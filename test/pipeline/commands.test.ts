@@ -326,6 +326,7 @@ t.test('an output is not an input', async (t) => {
     [apply, ['--ceiling-out', '@out.c']],
     [apply, ['--ceiling-out', '@x.json', '--provenance-out', '@./x.json']],
     [apply, ['--header', '@in.h', '--ceiling-out', '@in.h']],
+    [apply, ['--header', '@out.c']],
     [apply, ['--audit', '@in.c']],
     [extract, ['--ceiling-out', '@in.c']],
     [extract, ['--ceiling-out', '@out.toml']],

@@ -82,8 +82,8 @@ export function refuseSameFile(out: string, inputs: readonly string[]): void {
 }
 
 /**
- * What is written beside the output: never over something that is read, and nothing over something else
- * that is written. `E_USAGE`, before anything is.
+ * The output goes over no header, and what is written beside it over nothing that is read, nor over something
+ * else that is written. `E_USAGE`, before anything is.
  */
 export function refuseClashes(
   context: CommandContext,
@@ -95,6 +95,7 @@ export function refuseClashes(
     context.has(name) ? (context.text(name) ?? []) : [],
   );
   const headers = context.has('header') ? context.list('header') : [];
+  refuseSameFile(out, headers);
   const others = [out, out + SIDECARS.statements];
   for (const path of [...named, auditPath(context)]) {
     refuseSameFile(path, [...inputs, ...headers]);
