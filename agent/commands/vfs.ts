@@ -5,6 +5,7 @@ import type { JsonObject } from '../../shared/json/value.ts';
 import { loadAccepted } from '../entry.ts';
 import { requirePassed } from '../gates/gates.ts';
 import { snapshotJson } from '../host/inventory.ts';
+import { requireUsable } from '../usable.ts';
 import { assessVfs, planVfs } from '../vfs/assess.ts';
 import { createVfs } from '../vfs/create.ts';
 import { removeVfs } from '../vfs/remove.ts';
@@ -49,6 +50,7 @@ export const vfsPlanCommand: CommandSpec = {
     const bdf = deviceOf(context);
     const count = countOf(context);
     const driver = await loadAccepted(agent, argument(context, 0, 'the name of the driver'));
+    await requireUsable(agent, driver);
     const { device, decisions } = await assessVfs(agent, sysfs, bdf, driver);
     requirePassed(bdf, decisions, 'gets no virtual functions');
     const { plan, budget } = await planVfs(agent, driver, device, count, context.text('policy'));

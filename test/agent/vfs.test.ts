@@ -6,6 +6,7 @@ import t from 'tap';
 import { VF_GATES } from '../../agent/vfs/gates.ts';
 import { parseVfSet } from '../../agent/vfs/set.ts';
 import { utf8 } from '../../shared/bytes.ts';
+import { acceptedFile, agentState } from '../../shared/layout.ts';
 import { agent, NAME, picture, refused } from './support.ts';
 import {
   create,
@@ -179,6 +180,17 @@ t.test('what is refused, and nothing changes', async (t) => {
       count,
     );
   refused(t, await agent('vfs', 'create', PF_NAME, ...place.pf), 'E_USAGE', 'no number');
+});
+
+t.test('a driver that may not be bound any more makes none, and none are planned', async (t) => {
+  const place = await vfScene(t);
+  const wanted = ['--count', '2', '--policy', place.policy];
+  const plan = () => agent('vfs', 'plan', PF_NAME, ...place.pf, ...wanted);
+  t.equal((await plan()).exit, 0, 'control');
+  const artifact = join(place.state, agentState.accepted(PF_NAME), acceptedFile.artifact);
+  writeFileSync(artifact, 'changed');
+  refused(t, await create(place, 2), 'E_STORE', 'made');
+  refused(t, await plan(), 'E_STORE', 'planned');
 });
 
 function withoutSriov() {
