@@ -16,6 +16,7 @@ import { type DeviceSnapshot, readDevice, snapshotJson } from './host/inventory.
 import type { Sysfs } from './host/sysfs.ts';
 import { incidentOf } from './quarantine/find.ts';
 import { formatIncident, type Incident } from './quarantine/incident.ts';
+import type { PresentVf } from './vfs/gates.ts';
 import { type Parent, readParent } from './vfs/parent.ts';
 
 export interface Assessment {
@@ -26,6 +27,8 @@ export interface Assessment {
   readonly incident: Incident | undefined;
   /** Of a virtual function. */
   readonly parent: Parent | undefined;
+  /** Those that are there, where virtual functions are to be made. */
+  readonly vfs?: readonly PresentVf[];
 }
 
 /** Reads the device and asks every gate; with a driver also those about the two together. */
@@ -61,7 +64,7 @@ export async function tryGrant(
 
 /** One audit line a gate, each with the hashes of what it was decided from. */
 export function gateEvents(
-  { device, host, decisions, incident, parent }: Assessment,
+  { device, host, decisions, incident, parent, vfs }: Assessment,
   driver: Accepted,
 ): AuditEvent[] {
   const inputs = {
@@ -69,6 +72,7 @@ export function gateEvents(
     host: sha256Of(hostJson(host)),
     incident: incident === undefined ? null : sha256(formatIncident(incident)),
     parent: parent === undefined ? null : sha256Of(parentJson(parent)),
+    vfs: vfs === undefined ? null : sha256Of(vfs.map((vf) => ({ ...vf }))),
     driver: driver.artifact.sha256,
     ceiling: driver.sidecars.get('ceiling')?.sha256 ?? null,
   };

@@ -30,7 +30,7 @@ export async function assessVfs(
   const incident = await incidentOf(agent, sysfs, device);
   const vfs = await readPresentVfs(agent, sysfs, device.sriov?.vfs ?? []);
   const decisions = askVfGates({ device, host, incident, vfs, ...(driver && { driver }) });
-  return { device, host, decisions, incident, parent: undefined };
+  return { device, host, decisions, incident, parent: undefined, vfs };
 }
 
 /** Who has each of these virtual functions. */

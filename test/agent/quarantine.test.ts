@@ -45,7 +45,8 @@ t.test('a device of the host: taken off its driver, refused, released', async (t
   );
   refused(t, await apply(place), 'E_QUARANTINED', 'apply', 'quarantined');
   const gate = eventsOf(place).find((line) => line.event === 'gate' && line.gate === 'quarantined');
-  t.match(gate, { decision: 'refuse', inputs: { incident: /^[0-9a-f]{64}$/, parent: null } });
+  const inputs = { incident: /^[0-9a-f]{64}$/, parent: null, vfs: null };
+  t.match(gate, { decision: 'refuse', inputs });
   const why = await run('why', NAME, ...place.device, '--policy', POLICY);
   t.equal(why.data.bindable, false);
   const { incident, audit } = entered.data;

@@ -7,6 +7,7 @@ import { VF_GATES } from '../../agent/vfs/gates.ts';
 import { parseVfSet } from '../../agent/vfs/set.ts';
 import { utf8 } from '../../shared/bytes.ts';
 import { acceptedFile, agentState } from '../../shared/layout.ts';
+import { eventsOf } from './quarantine-support.ts';
 import { agent, NAME, picture, refused } from './support.ts';
 import {
   create,
@@ -225,6 +226,8 @@ t.test('one that somebody has is not taken away', async (t) => {
   const before = picture(place.sysfs);
   const answer = await create(place, 3);
   refused(t, answer, 'E_VF_IN_USE', 'a driver has it', 'virtual-function-in-use');
+  const gate = eventsOf(place).find((line) => line.gate === 'virtual-function-in-use');
+  t.match(gate, { decision: 'refuse', inputs: { vfs: /^[0-9a-f]{64}$/ } }, 'and by what it was');
   t.match(answer.error.message, /driver edu_legacy, and 1 more/);
   t.strictSame(picture(place.sysfs), before);
 });
