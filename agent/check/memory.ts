@@ -19,6 +19,9 @@ export const defaultDomains: HostCheck = ({ groupTypes }) => {
   };
 };
 
+const REMEDY =
+  'start the kernel with pci=noats, or name what is trusted in `translation` of the fleet policy';
+
 export const translation: HostCheck = ({ translating, facts }) => {
   const check = 'address-translation';
   const enabled = translating.filter((one) => one.enabled.length > 0);
@@ -28,8 +31,8 @@ export const translation: HostCheck = ({ translating, facts }) => {
     return {
       check,
       state: 'note',
-      what: `what these send may pass the IOMMU unchecked, and they are not bound: ${named(enabled)}`,
-      remedy: 'start the kernel with pci=noats',
+      what: `what these send may pass the IOMMU unchecked, and they are not held unless the fleet policy trusts them with it: ${named(enabled)}`,
+      remedy: REMEDY,
     };
   if (unseen.length > 0)
     return {
@@ -46,8 +49,8 @@ export const translation: HostCheck = ({ translating, facts }) => {
   return {
     check,
     state: 'note',
-    what: `these can translate addresses by themselves, and are refused should the kernel switch that on: ${named(able)}`,
-    remedy: 'start the kernel with pci=noats',
+    what: `these can translate addresses by themselves, and should the kernel switch that on, they are refused unless the fleet policy trusts them with it: ${named(able)}`,
+    remedy: REMEDY,
   };
 };
 
