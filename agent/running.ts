@@ -338,10 +338,13 @@ class Started implements Running {
   }
 }
 
-/** It ends with its driver: only without is that news. */
-async function brokerEnd(broker: Broker): Promise<RunEnd> {
+/**
+ * It ends with its driver: only without is that news. One that had no memory ended by itself, and a driver
+ * that ends for want of it is not the reason.
+ */
+export async function brokerEnd(broker: Pick<Broker, 'ended'>): Promise<RunEnd> {
   const end = await broker.ended;
-  await setTimeout(GRACE_MS, undefined, { ref: false });
+  if (end.outOfMemory === undefined) await setTimeout(GRACE_MS, undefined, { ref: false });
   return { why: 'broker-ended', end };
 }
 

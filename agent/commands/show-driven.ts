@@ -24,7 +24,7 @@ export function drivenJson(
   };
 }
 
-/** Why the kernel ended it, where it was the kernel. */
+/** Why the kernel ended what ended first, where it was the kernel: said right after that. */
 export function whyText({ outOfMemory }: HoldEnd): string {
   return outOfMemory === undefined ? '' : `: ${outOfMemoryText(outOfMemory)}`;
 }
@@ -35,7 +35,7 @@ export function drivenText(running: Running | undefined, held: HoldEnd | undefin
   const refused = Array.from(running.accesses).filter(([answer]) => answer !== 'good');
   const count = refused.reduce((sum, [, one]) => sum + one, 0);
   return [
-    `driver   ${held.why}, ${signal === null ? `status ${status}` : `ended by ${signal}`}${whyText(held)}`,
+    `driver   ${held.why}${whyText(held)}, ${signal === null ? `status ${status}` : `ended by ${signal}`}`,
     `access   ${running.accesses.get('good') ?? 0} served, ${count} refused`,
     ...running
       .output()

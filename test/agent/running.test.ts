@@ -13,15 +13,16 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import { handedTo } from '../../agent/handed.ts';
 import { startBroker } from '../../agent/host/broker.ts';
-import { launch } from '../../agent/host/launch.ts';
+import { type DriverEnd, launch } from '../../agent/host/launch.ts';
 import { libc } from '../../agent/host/libc.ts';
 import { freeUsers } from '../../agent/host/users.ts';
 import { program } from '../../agent/main.ts';
 import { relayInterrupts } from '../../agent/relay.ts';
+import { brokerEnd } from '../../agent/running.ts';
 // @ts-expect-error: the driver is one plain file, without types
 import { parseHanded } from '../../examples/edu/edu-driver.mjs';
 import { windowAt } from '../../shared/manifest/windows.ts';
@@ -96,6 +97,15 @@ t.test('users as whom nothing runs', async (t) => {
     code: 'E_AGENT_REFUSED',
     context: { reason: 'driver-users' },
   });
+});
+
+t.test('a broker ends with its driver, unless it had no memory', async (t) => {
+  const killed = { status: null, signal: 'SIGKILL' };
+  const first = (end: DriverEnd) =>
+    Promise.race([brokerEnd({ ended: Promise.resolve(end) }), setImmediate('nothing yet')]);
+  const starved = { ...killed, outOfMemory: 'limit' } as const;
+  t.strictSame(await first(starved), { why: 'broker-ended', end: starved });
+  t.equal(await first(killed), 'nothing yet', 'its driver may be what ended');
 });
 
 t.test('interrupts are passed on within their budget', async (t) => {
