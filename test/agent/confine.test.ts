@@ -3,9 +3,10 @@
  * fails, what configuration space says, and the tree in which there is no VFIO.
  */
 
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { Agent } from '../../agent/agent.ts';
 import { confine, requireReach } from '../../agent/confine.ts';
 import {
   type ConfinedGrant,
@@ -13,9 +14,12 @@ import {
   describeConfineInverse,
   planConfinement,
 } from '../../agent/confine-plan.ts';
+import { loadAccepted } from '../../agent/entry.ts';
+import { PREVIEW } from '../../agent/grant.ts';
 import { deviceSerial, enabledTranslation } from '../../agent/host/config.ts';
 import { Sysfs } from '../../agent/host/sysfs.ts';
 import { requireNoTranslation } from '../../agent/host/translation.ts';
+import { makeReady } from '../../agent/ready.ts';
 import { IronError } from '../../shared/errors.ts';
 import type { DmaWindow } from '../../shared/manifest/ceiling.ts';
 import { type Window, windowAt } from '../../shared/manifest/windows.ts';
@@ -194,4 +198,26 @@ t.test('in a tree that is not the kernel nothing is confined, and that is said',
   const applied = await apply(place);
   t.equal(applied.exit, 0);
   t.equal(applied.data.confinement.confined, false);
+});
+
+t.test('translation is trusted by the entry that is for this driver and this device', async (t) => {
+  const place = await scene(t);
+  const host = new Agent({ state: place.state });
+  const sysfs = await Sysfs.open(place.sysfs);
+  const driver = await loadAccepted(host, NAME);
+  const document = JSON.parse(readFileSync(POLICY, 'utf8'));
+  const [entry] = document.allow;
+  const trusted = async (...allow: object[]): Promise<readonly string[]> => {
+    const policy = join(place.folder, 'policy.json');
+    writeFileSync(policy, JSON.stringify({ ...document, allow }));
+    const request = { name: NAME, bdf: BDF, policy };
+    const made = () => makeReady(host, sysfs, driver, request, async () => PREVIEW);
+    return (await host.alone(made)).translation;
+  };
+  const trusting = { ...entry, translation: ['ATS', 'PASID'] };
+  t.strictSame(await trusted(trusting), ['ATS', 'PASID']);
+  t.strictSame(await trusted(entry), []);
+  const another = { ...trusting, devices: [{ vendor: '0x1234', device: '0x11e9' }] };
+  const others = { ...trusting, namespace: 'other' };
+  t.strictSame(await trusted(another, others, entry, trusting), [], 'by no other');
 });
