@@ -56,7 +56,7 @@ export const whyCommand: CommandSpec = {
         deviceText(device),
         unusable === undefined
           ? 'pass     driver'
-          : `REFUSE   driver: ${unusable.code}: ${unusable.message}; ${unusable.why ?? ''}`,
+          : `REFUSE   driver: ${unusable.code}: ${wordsOf(unusable)}`,
         gatesText(decisions),
         ...grantLine,
         ...(granted ? tried.grant.narrowings.map((text) => `less     ${text}`) : []),
@@ -65,6 +65,11 @@ export const whyCommand: CommandSpec = {
     };
   },
 };
+
+/** What refuses it, and what would make it viable. */
+function wordsOf({ message, why, hint }: IronError): string {
+  return [message, why, hint].filter((text) => text !== undefined).join('; ');
+}
 
 function reasonOf(error: IronError | undefined): { code: string; message: string } | null {
   return error === undefined ? null : { code: error.code, message: error.message };

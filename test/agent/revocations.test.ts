@@ -4,8 +4,10 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { program } from '../../agent/main.ts';
 import { agentState } from '../../shared/layout.ts';
 import { systemClock } from '../../shared/node/clock.ts';
+import { run } from '../cli/support.ts';
 import { TEAM, testList } from '../support/revocations.ts';
 import { agent, apply, BDF, NAME, POLICY, refused, scene, stateOf } from './support.ts';
 
@@ -50,6 +52,8 @@ t.test('a list that comes later hits what was accepted and what is bound', async
   t.match((await agent('why', NAME, ...place.device, ...policy)).data, {
     ...{ bindable: false, driver_error: { code: 'E_REVOKED' }, grant_error: null },
   });
+  const { stdout } = await run(program, ['why', NAME, ...place.device, ...policy, '--no-color']);
+  t.match(stdout, /^REFUSE {3}driver: E_REVOKED: .*; nothing was changed; \S/m, 'and what helps');
   const next = await agent('why', NEXT, ...place.device, ...policy);
   t.match(next.data, { bindable: true, driver_error: null }, 'control');
 
