@@ -56,6 +56,7 @@ export class Turns {
         if (at === -1) return;
         this.#line.splice(at, 1);
         clearTimeout(timer);
+        signal.removeEventListener('abort', onStop);
         reject(error);
       };
       const onStop = (): void =>
