@@ -12,7 +12,7 @@ import { isIronError } from '../../shared/errors.ts';
 import { acceptedFile, agentState } from '../../shared/layout.ts';
 import { parsePolicy } from '../../shared/manifest/policy.ts';
 import { BDF, NAME, POLICY, scene } from './support.ts';
-import { lookAt, whileSwapped } from './swapping.ts';
+import { lookAt, REFUSED_NOW, whileSwapped } from './swapping.ts';
 
 const RUN = {
   ...{ program: 'static', memory_bytes: '0x1000000', processes: 1, accesses_per_second: 1 },
@@ -61,7 +61,7 @@ t.test(
             if (!bytesOf(program).equals(good)) wrong++;
             close();
           } catch (error) {
-            if (!isIronError(error, 'E_HASH', 'E_IO')) throw error;
+            if (!isIronError(error, ...REFUSED_NOW)) throw error;
             refused++;
           }
         }

@@ -18,15 +18,18 @@ export interface Swapping {
   readonly aside: string;
 }
 
-/**
- * What a path leads to at this moment, to somebody who does not ask what it is. `undefined` when that
- * is no file: the kernel may follow a link that is being taken away as an empty one, to its folder.
- */
+/** A link that is being taken away may be followed by the kernel as an empty one: to its folder, or nowhere. */
+const NOWHERE = ['EISDIR', 'ENOENT', 'ENOTDIR'];
+
+/** How the agent tells that what it seals is not what it accepted, or is not there just now. */
+export const REFUSED_NOW = ['E_HASH', 'E_IO', 'E_NOT_FOUND'] as const;
+
+/** What a path leads to at this moment, to somebody who does not ask what it is; `undefined` for no file. */
 export function lookAt(path: string): Buffer | undefined {
   try {
     return readFileSync(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EISDIR') return undefined;
+    if (NOWHERE.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   }
 }

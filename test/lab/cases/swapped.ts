@@ -29,7 +29,7 @@ import { must } from '../../../scripts/demo/support/programs.ts';
 import { isIronError } from '../../../shared/errors.ts';
 import { acceptedFile, agentState, handoff } from '../../../shared/layout.ts';
 import { parsePolicy } from '../../../shared/manifest/policy.ts';
-import { lookAt, type SwapKind, whileSwapped } from '../../agent/swapping.ts';
+import { lookAt, REFUSED_NOW, type SwapKind, whileSwapped } from '../../agent/swapping.ts';
 import { driverProcesses, holdUntil, nothingLeft } from '../support/held.ts';
 import { EDU_GRANT, GROUPS, prepare, runPolicy, runPrepared } from '../support/run.ts';
 import { openAgent, STATE, scene } from '../support/scene.ts';
@@ -41,7 +41,7 @@ import { applyRun } from './runs.ts';
 const ASIDE = join(STATE, 'swapped');
 const MARK = 'evil ran';
 /** Found when what was accepted is looked at, or when it is sealed; a link is not even followed. */
-const REFUSED = /^(Error: )?E_(STORE|HASH|IO): /;
+const REFUSED = /^(Error: )?E_(STORE|HASH|IO|NOT_FOUND): /;
 
 interface Place {
   readonly folder: string;
@@ -190,7 +190,7 @@ async function during(lab: Lab, place: Place): Promise<void> {
           ok(bytes.equals(place.good), 'what is sealed is what was accepted');
           sealed++;
         } catch (error) {
-          if (!isIronError(error, 'E_HASH', 'E_IO')) throw error;
+          if (!isIronError(error, ...REFUSED_NOW)) throw error;
           refused++;
         }
       }
