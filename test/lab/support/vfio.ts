@@ -1,14 +1,19 @@
 /** Binding in the plainest way, for cases about what lies below the agent. */
 
 import { ok } from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
 export const EDU = ['0000:00:05.0', '0000:00:06.0'] as const;
 
 export function driverOf(bdf: string): string | null {
-  const link = `/sys/bus/pci/devices/${bdf}/driver`;
-  return existsSync(link) ? basename(readlinkSync(link)) : null;
+  try {
+    return basename(readlinkSync(`/sys/bus/pci/devices/${bdf}/driver`));
+  } catch (error) {
+    // Not asked for beforehand: the link may go while somebody lets go of the device.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
 }
 
 /** Gives the device to `vfio-pci` and leaves no override. */
