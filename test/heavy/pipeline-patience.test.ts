@@ -16,7 +16,9 @@ t.test('what takes too much memory is refused, and the next source is read as ev
   const outcome = await Promise.resolve()
     .then(() => renameC(grammar, text, MAPPING).text)
     .catch((error: unknown) => error);
-  t.match(isIronError(outcome, 'E_TOO_LARGE') ? outcome.message : 'it was parsed', /of memory/);
+  // A slow processor meets the bound of time first; what was taken until then is bounded all the same.
+  const why = isIronError(outcome, 'E_TOO_LARGE') ? outcome.message : 'it was parsed';
+  t.match(why, /of memory|was not parsed in/);
   t.ok(process.memoryUsage.rss() - before < 1.5 * PIPELINE_LIMITS.parseMemory);
   t.equal(renameC(grammar, 'int x = a(1);', MAPPING).text, 'int x = b(1);');
 });
