@@ -151,8 +151,13 @@ t.test('nothing is taken in that it could not look at, and the operators hear of
     for (let i = 0; i < 500 && isRunning(left); i++) await sleep(20);
     t.notOk(isRunning(left), 'what it started goes with it');
   }
-  await saveScanner(it.home, { program: '/nonexistent/scan', words: [], seconds: 5 });
-  t.equal(codeOf(await post(it, role)), 'E_TRY_AGAIN', 'it is not there');
+  // The second is an error that the platform throws, where it tells of the first by an event.
+  for (const program of ['/nonexistent/scan', '/etc/passwd/scan']) {
+    it.failures.length = 0;
+    await saveScanner(it.home, { program, words: [], seconds: 5 });
+    t.equal(codeOf(await post(it, role)), 'E_TRY_AGAIN', `${program} is not there`);
+    t.match(it.failures, [{ code: 'E_IO' }], 'the operators hear of it');
+  }
   for (const [file, what] of [
     [data.scanner, 'its own file'],
     [data.reviewPolicy, 'the rule for reviews'],

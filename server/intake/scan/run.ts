@@ -3,8 +3,9 @@
  * that nothing was found, 1 that something was; every other end says nothing about the files.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import process from 'node:process';
+import type { Readable } from 'node:stream';
 import { IronError } from '../../../shared/errors.ts';
 import { SCANNER_LIMITS } from '../../../shared/limits.ts';
 import type { ScannerSetting } from '../../storage/scanner.ts';
@@ -67,14 +68,21 @@ function runOnce(
       return;
     }
     const { PATH = '/usr/bin:/bin', TMPDIR } = process.env;
-    const child = spawn(program, [...words, ...files], {
-      cwd: '/',
-      // Nothing of the service's own: where its passphrase and its webhook lie is none of its business.
-      env: { PATH, LANG: 'C.UTF-8', ...(TMPDIR === undefined ? {} : { TMPDIR }) },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // A group of its own, so that what it starts can be ended with it.
-      detached: true,
-    });
+    let child: ChildProcessByStdio<null, Readable, Readable>;
+    try {
+      child = spawn(program, [...words, ...files], {
+        cwd: '/',
+        // Nothing of the service's own: where its passphrase and its webhook lie is none of its business.
+        env: { PATH, LANG: 'C.UTF-8', ...(TMPDIR === undefined ? {} : { TMPDIR }) },
+        stdio: ['ignore', 'pipe', 'pipe'],
+        // A group of its own, so that what it starts can be ended with it.
+        detached: true,
+      });
+    } catch (error) {
+      // Node tells of some of the reasons by the event below, and throws the others.
+      reject(failed(error instanceof Error ? error.message : String(error), '', error));
+      return;
+    }
     child.stdout.on('data', hear);
     child.stderr.on('data', hear);
     const stop = (): void => endGroup(child);
