@@ -1,6 +1,7 @@
 /**
  * `npm run fuzz [-- --seconds N] [--seed N] [--jobs N] [TARGET…]`: hostile bytes into every parser,
- * as many parsers at a time as there are cores unless `--jobs` says otherwise. A parser may refuse
+ * as many parsers at a time as there are cores unless `--jobs` says otherwise; seconds are of the
+ * processor, so that a busy machine gives a parser as much as an idle one. A parser may refuse
  * with a code. It fails on anything else that it throws, on more than a second of processor time for
  * up to 1 MiB, and on more than 256 MiB of memory. What did it is kept in `scripts/fuzz/corpus`, from
  * where every later run begins.

@@ -26,6 +26,7 @@ const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url));
 
 export interface Fuzzing {
   readonly target: string;
+  /** Of processor time. */
   readonly seconds: number;
   readonly seed: number;
   /** The module whose `TARGETS` has it. */
