@@ -280,7 +280,7 @@ class Started implements Running {
       nowMs: () => performance.now(),
     });
     this.over = Promise.race([
-      driver.ended.then((end): RunEnd => ({ why: 'driver-ended', end })),
+      driverEnd(driver, broker),
       ...(broker === undefined ? [] : [brokerEnd(broker)]),
       storm,
     ]);
@@ -336,6 +336,21 @@ class Started implements Running {
       for (const fd of this.#events) closeSync(fd);
     }
   }
+}
+
+/**
+ * What a broker counted it says at its own end, which its driver's end brings about: one that is stopped
+ * before it came so far takes its totals with it. Something that the driver left behind may keep it
+ * going, under the same filter, for no longer than this.
+ */
+export async function driverEnd(
+  driver: Pick<Driver, 'ended'>,
+  broker: Pick<Broker, 'ended'> | undefined,
+): Promise<RunEnd> {
+  const end = await driver.ended;
+  if (broker !== undefined)
+    await Promise.race([broker.ended, setTimeout(GRACE_MS, undefined, { ref: false })]);
+  return { why: 'driver-ended', end };
 }
 
 /**

@@ -22,7 +22,7 @@ import { libc } from '../../agent/host/libc.ts';
 import { freeUsers } from '../../agent/host/users.ts';
 import { program } from '../../agent/main.ts';
 import { relayInterrupts } from '../../agent/relay.ts';
-import { brokerEnd } from '../../agent/running.ts';
+import { brokerEnd, driverEnd } from '../../agent/running.ts';
 // @ts-expect-error: the driver is one plain file, without types
 import { parseHanded } from '../../examples/edu/edu-driver.mjs';
 import { windowAt } from '../../shared/manifest/windows.ts';
@@ -107,6 +107,29 @@ t.test('a broker ends with its driver, unless it had no memory', async (t) => {
   t.strictSame(await first(starved), { why: 'broker-ended', end: starved });
   t.equal(await first(killed), 'nothing yet', 'its driver may be what ended');
 });
+
+t.test(
+  'a driver that ended has its broker say what it counted, for as long as that may take',
+  async (t) => {
+    const end = { status: 0, signal: null };
+    const { promise, resolve } = Promise.withResolvers<DriverEnd>();
+    const over = driverEnd({ ended: Promise.resolve(end) }, { ended: promise });
+    t.equal(await Promise.race([over, setImmediate('nothing yet')]), 'nothing yet');
+    resolve(end);
+    t.strictSame(await over, { why: 'driver-ended', end });
+    t.strictSame(await driverEnd({ ended: Promise.resolve(end) }, undefined), {
+      ...{ why: 'driver-ended', end },
+    });
+    // What is waited for there keeps no process alive.
+    const alive = setInterval(() => {}, 1000);
+    t.teardown(() => clearInterval(alive));
+    t.strictSame(
+      await driverEnd({ ended: Promise.resolve(end) }, { ended: new Promise(() => {}) }),
+      { why: 'driver-ended', end },
+      'one that is kept going is not waited for',
+    );
+  },
+);
 
 t.test('interrupts are passed on within their budget', async (t) => {
   const [from, to] = [libc().eventfd(), libc().eventfd()];

@@ -1,14 +1,22 @@
-/** `node case.js NAME`: runs one case; its exit status is the verdict. */
+/**
+ * `node case.js NAME`: runs one case; its exit status is the verdict. `node case.js --put-back`: what a
+ * case that failed left bound is let go of, so that the next one begins as it expects.
+ */
 
 import { existsSync } from 'node:fs';
 import type { KernelKind, Lab } from '../cases/case.ts';
 import { formsOn } from '../cases/index.ts';
+import { putBack } from '../support/put-back.ts';
 
 // For the case itself alone: the programs that it starts keep their compiled code as they are shipped to.
 delete process.env.NODE_COMPILE_CACHE;
 
 const kernel: KernelKind = existsSync('/dev/iommu') ? 'lab' : 'stock';
 const [, , name = ''] = process.argv;
+if (name === '--put-back') {
+  await putBack();
+  process.exit(0);
+}
 const form = formsOn(kernel).find((one) => one.name === name);
 if (form === undefined) throw new Error(`no case ${name} on the ${kernel} kernel`);
 

@@ -6,6 +6,9 @@ import { createInterface } from 'node:readline';
 import type { CaseRun, FromCase, FromGuest, FromHost } from '../cases/protocol.ts';
 
 const OUTPUT_CAP = 64 * 1024;
+const PUT_BACK_SECONDS = 300;
+const SCRIPT = new URL('./case.js', import.meta.url).pathname;
+const ENVIRONMENT = { ...process.env, NODE_COMPILE_CACHE: '/tmp/compile-cache' };
 
 /** The port by its name: the order of devices is not promised. */
 function openPort(): number {
@@ -46,10 +49,9 @@ class Host {
 /** One case in a process of its own, so that it can crash, leak or hang alone. */
 function runCase(host: Host, { name, limitSeconds }: CaseRun): Promise<void> {
   const began = performance.now();
-  const script = new URL('./case.js', import.meta.url).pathname;
-  const child = spawn(process.execPath, [script, name], {
+  const child = spawn(process.execPath, [SCRIPT, name], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: { ...process.env, NODE_COMPILE_CACHE: '/tmp/compile-cache' },
+    env: ENVIRONMENT,
   });
   let output = '';
   const take = (data: Buffer): void => {
@@ -72,10 +74,21 @@ function runCase(host: Host, { name, limitSeconds }: CaseRun): Promise<void> {
       const seconds = (performance.now() - began) / 1000;
       setImmediate(() => {
         host.tell({ kind: 'result', name, status: code ?? 255, seconds, output });
-        resolve();
+        if (code === 0) resolve();
+        else putBack(resolve);
       });
     });
   });
+}
+
+/** When the process is gone, and with it what it held by itself. */
+function putBack(then: () => void): void {
+  const stdio = ['ignore', 'inherit', 'inherit'] as const;
+  const child = spawn(process.execPath, [SCRIPT, '--put-back'], {
+    ...{ stdio: [...stdio], env: ENVIRONMENT },
+    timeout: PUT_BACK_SECONDS * 1000,
+  });
+  child.on('exit', then);
 }
 
 const host = new Host(async (cases) => {
