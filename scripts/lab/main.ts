@@ -13,6 +13,7 @@ import { must, unpackDebian } from './debian.ts';
 import { FAULTS, type Fault } from './faults.ts';
 import { makeInitramfs } from './initramfs.ts';
 import { findKernel, type Kernel } from './kernel.ts';
+import { partsOf } from './parts.ts';
 import { cacheFolder } from './places.ts';
 import { startMachine } from './qemu.ts';
 import { type CaseResult, runSession } from './session.ts';
@@ -25,7 +26,8 @@ const HELP = `npm run lab -- [options]
   --prove          plant faults into the agent, one a boot, and see that the cases fail by them;
                    with --only, the faults that this case is to catch
   --list           name the cases, and run none
-  --one-by-one     one machine after the other, as for figures; else as many as there are cores
+  --one-by-one     one machine after the other, as for figures; else as many as there are cores,
+                   among which the cases are shared out
   --shell          a prompt in the machine, instead of the cases
   --verbose        show the machine's console, and what the cases say
   --help
@@ -38,6 +40,8 @@ Example: npm run lab -- --kernel stock --only machine
 `;
 
 const QEMU = ['qemu-system-x86', 'seabios', 'ipxe-qemu', 'busybox-static', 'e2fsprogs'];
+/** A machine more costs a boot, some seconds; too few leave a core idle at the end. */
+const CASES_A_PART = 14;
 /** A case that takes longer hangs; one that is only slow, on a machine with much to do, does not. */
 const LIMIT_SECONDS = 1800;
 /** That it was ended is heard before the machine is. */
@@ -48,6 +52,17 @@ interface Prepared {
   readonly kernel: Kernel;
   readonly initramfs: string;
   readonly disk: string;
+}
+
+type Job = () => Promise<void>;
+
+/** All of them, so many at a time. */
+async function workOff(jobs: readonly Job[], together: number): Promise<void> {
+  const next = jobs.values();
+  const worker = async (): Promise<void> => {
+    for (const job of next) await job();
+  };
+  await Promise.all(Array.from({ length: together }, worker));
 }
 
 async function main(): Promise<number> {
@@ -86,21 +101,31 @@ async function main(): Promise<number> {
     const faults: readonly (Fault | undefined)[] = values.prove
       ? FAULTS.filter(({ caughtBy }) => values.only?.includes(caughtBy) ?? true)
       : [undefined];
-    const machines = kernels.flatMap((which) => faults.map((fault) => ({ which, fault })));
-    const next = machines.entries();
-    const workOff = async (): Promise<void> => {
-      for (const [number, { which, fault }] of next) {
-        const prepared = await prepare(which, join(work, `${number}`), fault);
-        const verdicts =
-          fault === undefined
-            ? (await runCases(prepared, values.only, values.verbose)).map((one) => one.status === 0)
-            : [await isCaught(prepared, fault, values.verbose)];
-        for (const isGood of verdicts) isGood ? passed++ : failed++;
-      }
-    };
     // A machine keeps little more than a core busy: most of what a case does is one process's.
     const together = values['one-by-one'] ? 1 : availableParallelism();
-    await Promise.all(Array.from({ length: together }, workOff));
+    const take = (isGood: boolean): void => void (isGood ? passed++ : failed++);
+    const parts: Job[] = [];
+    const machines = kernels.flatMap((which) => faults.map((fault) => ({ which, fault })));
+    const first = machines.map(({ which, fault }, number) => async (): Promise<void> => {
+      const folder = join(work, `${number}`);
+      const prepared = await prepare(which, folder, fault);
+      if (fault !== undefined) return take(await isCaught(prepared, fault, values.verbose));
+      const forms = withGround(formsOn(kindOf(prepared.kernel)), values.only);
+      say(`the ${prepared.kernel.name} kernel: ${forms.length} cases`);
+      const run = async (at: Prepared, some: readonly CaseForm[]): Promise<void> => {
+        for (const { status } of await runCases(at, some, values.verbose)) take(status === 0);
+      };
+      const shared = partsOf(forms, together === 1 ? forms.length : CASES_A_PART);
+      await run(prepared, shared.ground);
+      for (const [part, some] of shared.parts.entries())
+        parts.push(async () => {
+          const disk = copyDisk(prepared.disk, join(folder, `part-${part}.img`));
+          await run({ ...prepared, disk }, some);
+          rmSync(disk);
+        });
+    });
+    await workOff(first, together);
+    await workOff(parts, together);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
@@ -134,6 +159,12 @@ function makeDisk(qemu: string, work: string): string {
   return disk;
 }
 
+/** Of a machine that has ended. */
+function copyDisk(from: string, to: string): string {
+  must('cp', ['--sparse=always', from, to]);
+  return to;
+}
+
 /** Whether the fault was caught, in every form of the case that is to catch it. */
 async function isCaught(prepared: Prepared, fault: Fault, verbose: boolean): Promise<boolean> {
   const { kernel } = prepared;
@@ -160,12 +191,10 @@ function kindOf({ name }: Kernel): KernelKind {
 
 async function runCases(
   prepared: Prepared,
-  only: readonly string[] | undefined,
+  forms: readonly CaseForm[],
   verbose: boolean,
 ): Promise<CaseResult[]> {
   const { kernel } = prepared;
-  const forms = withGround(formsOn(kindOf(kernel)), only);
-  say(`the ${kernel.name} kernel: ${forms.length} cases`);
   const tell = ({ name, status, seconds, busySeconds, output }: CaseResult): void => {
     const word = status === 0 ? 'ok    ' : 'FAILED';
     const why = status === null ? ' (it never came back)' : '';

@@ -25,6 +25,9 @@ import { watching } from './watching.ts';
 import { wholeWay } from './whole-way.ts';
 import { windows } from './windows.ts';
 
+/** The second boot sees what the first one left. */
+const OVER_BOOTS: readonly LabCase[] = [...tombs, declared, ...crashes, restored];
+
 export const CASES: readonly LabCase[] = [
   ...machine,
   ...windows,
@@ -47,11 +50,13 @@ export const CASES: readonly LabCase[] = [
   ...quarantines,
   ...refusals,
   ...guide,
-  ...tombs,
-  declared,
-  ...crashes,
-  restored,
+  ...OVER_BOOTS,
 ];
+
+/** Whether it must run in one machine, and in this order, with the others of which that is true. */
+export function isOverBoots(lab: LabCase): boolean {
+  return OVER_BOOTS.includes(lab);
+}
 
 export interface CaseForm {
   readonly name: string;
