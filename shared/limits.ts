@@ -620,6 +620,8 @@ export const PIPELINE_LIMITS = {
   mapping: 65_536,
   /** One name of a function or symbol. */
   name: 512,
+  /** What the metadata of a pattern says of its version, its kernel or its family. */
+  label: 128,
   /** A source in C or LLVM text; the largest driver source of Linux 6.1 has 1.75 MB. */
   source: 2 * 1024 * 1024,
   /** How much of a processor one source may take to parse. */

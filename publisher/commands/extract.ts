@@ -5,12 +5,14 @@ import type { CommandSpec } from '../../shared/cli/command.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { loadCGrammar } from '../pipeline/c/grammar.ts';
 import { extractPattern } from '../pipeline/extract/extract.ts';
+import { givenLabel } from '../pipeline/pattern/label.ts';
 import { UNKNOWN_METADATA } from '../pipeline/pattern/pattern.ts';
 import { appendAudit } from '../pipeline/run/audit.ts';
 import {
   AUDIT_OPTION,
   auditPath,
   CEILING_OPTION,
+  givenLabels,
   HEADER_OPTION,
   readCSource,
   readHeaders,
@@ -44,6 +46,8 @@ export const extract: CommandSpec = {
   schema: 'ironport/extract/v1',
   async run(context) {
     const [linux, ported, version, out] = context.args as [string, string, string, string];
+    givenLabel('the version of the pattern', version);
+    const { linuxVersion, driverFamily } = givenLabels(context);
     refuseSameFile(out, [linux, ported]);
     refuseClashes(context, out, [linux, ported]);
     const [original, port] = [await readCSource(linux), await readCSource(ported)];
@@ -56,8 +60,8 @@ export const extract: CommandSpec = {
         `port:     sha256 ${port.sha256}`,
       ],
       version,
-      linuxVersion: context.text('linux-version') ?? UNKNOWN_METADATA,
-      driverFamily: context.text('driver-family') ?? UNKNOWN_METADATA,
+      linuxVersion: linuxVersion ?? UNKNOWN_METADATA,
+      driverFamily: driverFamily ?? UNKNOWN_METADATA,
       macros: await readHeaders(context),
     });
     const { decided, undecided, confidence, skipped, draft } = extracted;

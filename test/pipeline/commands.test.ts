@@ -23,7 +23,7 @@ import { parseCeiling } from '../../shared/manifest/ceiling.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { writeNewKey } from '../../shared/node/signers/write-key.ts';
 import { run } from '../cli/support.ts';
-import { patternText } from './support.ts';
+import { BAD_LABELS, patternText } from './support.ts';
 
 const program: ProgramSpec = { name: 'ironport', summary: 'test', commands: pipelineCommands };
 
@@ -341,6 +341,40 @@ t.test('an output is not an input', async (t) => {
   for (const name of ['out.c', 'out.toml', 'x.json']) t.notOk(existsSync(shop.at(name)), name);
   t.equal((await shop.go(['apply', '@p.toml', '@in.c', '@in.c'])).exit, 0, 'in place is meant');
   t.equal(shop.read('in.c'), DONE);
+});
+
+t.test('a version that the reader of patterns refuses is never written', async (t) => {
+  const shop = workshop(t);
+  const beside = ['--ceiling-out', '@draft.json', '--audit', '@audit.jsonl'];
+  const extract = (version: string, ...more: string[]) =>
+    shop.json(['extract', '@in.c', '@in.c', version, '@out.toml', ...beside, ...more]);
+  const nothing = (what: string): void => {
+    for (const name of ['out.toml', 'draft.json', 'audit.jsonl'])
+      t.notOk(existsSync(shop.at(name)), `${what}: no ${name}`);
+  };
+  for (const [what, bad] of BAD_LABELS) {
+    const { ok, error } = await extract(bad);
+    t.match(
+      [ok, error],
+      [false, { code: 'E_USAGE', message: /^the version of the pattern is/ }],
+      what,
+    );
+    t.ok(error.message.length < 500, `${what}: said in short`);
+    nothing(what);
+    const { error: kernel } = await extract('1', `--linux-version=${bad}`);
+    t.match(kernel, { code: 'E_USAGE', message: /^--linux-version is/ }, `${what}, as a kernel`);
+    nothing(what);
+    const apply = ['apply', `--driver-family=${bad}`, '@p.toml', '@in.c', '@out.c'];
+    t.match(
+      (await shop.json(apply)).error,
+      { code: 'E_USAGE', message: /^--driver-family is/ },
+      what,
+    );
+    t.notOk(existsSync(shop.at('out.c')));
+  }
+  t.match(await extract('1.0 beta'), { ok: true }, 'and what it takes is');
+  t.match(shop.read('out.toml'), 'version = "1.0 beta"');
+  t.equal((await shop.go(['apply', '--force', '@out.toml', '@in.c', '@out.c'])).exit, 0);
 });
 
 t.test('extract, suggest and apply in a row', async (t) => {

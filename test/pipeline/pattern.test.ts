@@ -6,7 +6,7 @@ import { entryLine, renderPattern, tomlString } from '../../publisher/pipeline/p
 import { concatBytes, utf8 } from '../../shared/bytes.ts';
 import { isIronError } from '../../shared/errors.ts';
 import { PIPELINE_LIMITS } from '../../shared/limits.ts';
-import { patternOf, patternText } from './support.ts';
+import { BAD_LABELS, patternOf, patternText } from './support.ts';
 
 const HEAD = '[metadata]\nversion = "1"\n';
 
@@ -171,7 +171,7 @@ t.test('what is rendered is read back as it was meant', async (t) => {
   const text = renderPattern({
     head: ['from a\nline end'],
     metadata: {
-      version: 'quote " backslash \\ line\nend \u0000 \u007f \u00e9',
+      version: 'quote " backslash \\ end',
       linuxVersion: '6.1',
       driverFamily: 'x',
       confidence: 1,
@@ -184,7 +184,7 @@ t.test('what is rendered is read back as it was meant', async (t) => {
     manifest: { bars: [0, 5], irqs: ['msix', 3] },
   }).replace('# from a\nline end', '# from a');
   const pattern = parsePattern(utf8(text));
-  t.equal(pattern.metadata.version, 'quote " backslash \\ line\nend \u0000 \u007f \u00e9');
+  t.equal(pattern.metadata.version, 'quote " backslash \\ end');
   t.strictSame(Array.from(pattern.mapping), [
     ['a$b', 'UNKNOWN'],
     ['b', 'c'],
@@ -192,6 +192,22 @@ t.test('what is rendered is read back as it was meant', async (t) => {
   t.strictSame(pattern.manifest, { bars: [0, 5], irqs: ['msix', 3] });
   t.equal(entryLine({ from: 'a', to: 'b', comment: 'x\ny' }), 'a = "b"  # x y');
   t.equal(tomlString('a"b'), '"a\\"b"');
+  t.equal(tomlString('line\nend \u0000 \u007f \u00e9'), '"line\\u000aend \\u0000 \\u007f \u00e9"');
+});
+
+t.test('a version, a kernel and a family are a few visible words of ASCII', async (t) => {
+  const most = 'x'.repeat(PIPELINE_LIMITS.label);
+  const withField = (field: string, text: string): string =>
+    field === 'version'
+      ? `[metadata]\nversion = ${tomlString(text)}\n`
+      : `${HEAD}${field} = ${tomlString(text)}\n`;
+  for (const field of ['version', 'linux_version', 'driver_family']) {
+    for (const good of ['1', '1.0-rc1+b~2', '1.0 beta (second)', 'a  b', '"\\"', most])
+      t.equal(refused(withField(field, good)), 'accepted', `${field} = ${good}`);
+    const message = new RegExp(`${field}: 1 to ${PIPELINE_LIMITS.label} visible characters`);
+    for (const [what, bad] of BAD_LABELS)
+      t.match(refused(withField(field, bad)), message, `${field}: ${what}`);
+  }
 });
 
 t.test('the gates', async (t) => {

@@ -3,6 +3,7 @@
 import { scanC } from '../../publisher/pipeline/c/tokens.ts';
 import { type Pattern, parsePattern } from '../../publisher/pipeline/pattern/pattern.ts';
 import { utf8 } from '../../shared/bytes.ts';
+import { PIPELINE_LIMITS } from '../../shared/limits.ts';
 
 export interface Difference {
   readonly before: string;
@@ -53,6 +54,25 @@ export function patternText(mapping: Readonly<Record<string, string>>, rest = ''
   );
   return `[metadata]\nversion = "1"\nconfidence = 1.0\nreview_required = false\n${rest}\n[mapping]\n${entries.join('\n')}\n`;
 }
+
+/** What is no version, kernel or family of a pattern. */
+export const BAD_LABELS: readonly (readonly [what: string, text: string])[] = [
+  ['nothing', ''],
+  ['a blank', ' '],
+  ['blanks', '  \t '],
+  ['a blank before', ' 1.0'],
+  ['a blank behind', '1.0 '],
+  ['a line end', '1.0\n[mapping]'],
+  ['a carriage return', '1.0\r'],
+  ['a zero byte', '1\u00000'],
+  ['an escape of a terminal', '\u001b[2J1.0'],
+  ['a delete', '1.0\u007f'],
+  ['a space that is none of ASCII', '1\u00a00'],
+  ['text that turns around', '1.0\u202e'],
+  ['a letter that looks like another', '\u0435du'],
+  ['one character too many', 'x'.repeat(PIPELINE_LIMITS.label + 1)],
+  ['a huge one', 'x'.repeat(1_000_000)],
+];
 
 export function patternOf(mapping: Readonly<Record<string, string>>, rest = ''): Pattern {
   return parsePattern(utf8(patternText(mapping, rest)));

@@ -10,6 +10,7 @@ import { IronError } from '../../../shared/errors.ts';
 import { Node } from '../../../shared/json/decode.ts';
 import { type JsonValue, jsonObject } from '../../../shared/json/value.ts';
 import { PIPELINE_LIMITS } from '../../../shared/limits.ts';
+import { readLabel } from './label.ts';
 import { isCName, isSymbol } from './names.ts';
 
 /** Old name to new name, in the order of the file. */
@@ -139,10 +140,14 @@ function toTree(value: unknown): JsonValue {
 
 function parseMetadata(node: Node): Metadata {
   node.only('version', 'linux_version', 'driver_family', 'confidence', 'review_required');
+  const label = (field: string): string | undefined => {
+    const found = node.maybe(field);
+    return found && readLabel(found);
+  };
   return {
-    version: node.get('version').string(),
-    linuxVersion: node.maybe('linux_version')?.string() ?? UNKNOWN_METADATA,
-    driverFamily: node.maybe('driver_family')?.string() ?? UNKNOWN_METADATA,
+    version: readLabel(node.get('version')),
+    linuxVersion: label('linux_version') ?? UNKNOWN_METADATA,
+    driverFamily: label('driver_family') ?? UNKNOWN_METADATA,
     // What is not said counts against it: IronShim took an absent review_required for false.
     confidence: parseConfidence(node.maybe('confidence')),
     reviewRequired: node.maybe('review_required')?.boolean() ?? true,

@@ -22,7 +22,7 @@ import { findResources } from '../resources/find.ts';
 import { bytesToText } from '../source.ts';
 import { ApplyCache, cacheKey } from './cache.ts';
 import { EXTERNAL_VARIABLE, parseExternalStep, runExternalStep } from './external.ts';
-import { type ReadFile, readHeaders, sourceDate } from './inputs.ts';
+import { givenLabels, type ReadFile, readHeaders, sourceDate } from './inputs.ts';
 import { cacheFolder } from './places.ts';
 
 export interface ApplyRun {
@@ -49,10 +49,7 @@ export async function runApply(
 ): Promise<ApplyRun> {
   const pattern = parsePattern(patternFile.bytes, patternFile.path);
   for (const note of pattern.notes) context.ui.note(note);
-  const wanted = {
-    linuxVersion: context.text('linux-version'),
-    driverFamily: context.text('driver-family'),
-  };
+  const wanted = givenLabels(context);
   const { forced } = assertApplicable(pattern.metadata, {
     ...wanted,
     force: context.flag('force'),

@@ -10,6 +10,7 @@ import { platformCrypto as crypto } from '../../../shared/node/crypto.ts';
 import { readFileCapped } from '../../../shared/node/files.ts';
 import type { Instant } from '../../../shared/time.ts';
 import { kindOf } from '../apply/kind.ts';
+import { givenLabel } from '../pattern/label.ts';
 import { readMacros } from '../resources/constants.ts';
 import { bytesToText } from '../source.ts';
 import { auditFile } from './places.ts';
@@ -56,6 +57,18 @@ export async function readCSource(path: string): Promise<ReadFile & { readonly t
   }
   const file = await readWhole(path, PIPELINE_LIMITS.source);
   return { ...file, text: bytesToText(file.bytes) };
+}
+
+/** The kernel and the family that a command was given; undefined where it was not. `E_USAGE`. */
+export function givenLabels(context: CommandContext): {
+  readonly linuxVersion: string | undefined;
+  readonly driverFamily: string | undefined;
+} {
+  const label = (option: string): string | undefined => {
+    const text = context.text(option);
+    return text === undefined ? undefined : givenLabel(`--${option}`, text);
+  };
+  return { linuxVersion: label('linux-version'), driverFamily: label('driver-family') };
 }
 
 /** The macros of the headers given with `--header`; a later one wins. */
