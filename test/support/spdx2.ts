@@ -64,7 +64,7 @@ const annotation = closed({
   comment: text(),
 });
 const PURPOSES = [
-  ...['APPLICATION', 'FRAMEWORK', 'LIBRARY', 'CONTAINER', 'OPERATING-SYSTEM', 'DEVICE', 'FIRMWARE'],
+  ...['APPLICATION', 'FRAMEWORK', 'LIBRARY', 'CONTAINER', 'OPERATING_SYSTEM', 'DEVICE', 'FIRMWARE'],
   ...['SOURCE', 'ARCHIVE', 'FILE', 'INSTALL', 'OTHER'],
 ];
 

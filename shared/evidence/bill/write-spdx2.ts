@@ -12,7 +12,8 @@ const PURPOSES: Readonly<Record<Component['purpose'], string>> = {
   'device-driver': 'DEVICE',
   library: 'LIBRARY',
   application: 'APPLICATION',
-  'operating-system': 'OPERATING-SYSTEM',
+  // In JSON with an underscore (the schema of 2.3), where the text of 7.24 has a hyphen.
+  'operating-system': 'OPERATING_SYSTEM',
   files: 'OTHER',
 };
 
