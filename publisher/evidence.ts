@@ -128,7 +128,7 @@ export async function loadSaid(
     ceiling,
     ceilingTree: ceilingTree.object(),
     provenance: await loadProvenance(context, said),
-    stated: await loadStated(said.stated),
+    stated: await loadStated(said.stated, path),
   };
 }
 

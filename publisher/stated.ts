@@ -9,10 +9,12 @@ import type { Claimed } from '../shared/evidence/make.ts';
 import { parseTestResult } from '../shared/evidence/predicates.ts';
 import { parsePurl } from '../shared/evidence/purl.ts';
 import { readSbom } from '../shared/evidence/read-sbom.ts';
+import { releaseContradicts } from '../shared/evidence/release-names.ts';
 import { Node } from '../shared/json/decode.ts';
 import { isJsonObject, jsonObject } from '../shared/json/value.ts';
 import { EVIDENCE_LIMITS, PUBLISHER_LIMITS } from '../shared/limits.ts';
 import { parseJsonOf, readFileCapped, readJsonFile } from '../shared/node/files.ts';
+import { parseArtifactPath } from '../shared/tuf/names.ts';
 import { readCertificate } from './sbom/check-signature.ts';
 
 export interface Stated {
@@ -24,8 +26,6 @@ export interface Stated {
 
 /** What is stated, by the files that say it; in options, or in a line of a list. */
 export interface StatedFiles {
-  /** Of the artifact: a release is stated about this one. */
-  readonly version: string;
   readonly sbom: string | undefined;
   readonly testResults: readonly string[];
   /** A package URL. */
@@ -36,7 +36,6 @@ export interface StatedFiles {
 /** As the options name them. */
 export function statedFiles(context: CommandContext): StatedFiles {
   return {
-    version: context.need('version'),
     sbom: context.text('sbom'),
     testResults: context.list('test-result'),
     release: context.text('release'),
@@ -44,8 +43,11 @@ export function statedFiles(context: CommandContext): StatedFiles {
   };
 }
 
-/** Reads what is named. What hosts would refuse of it is refused when it is signed. */
-export async function loadStated(files: StatedFiles): Promise<Stated> {
+/**
+ * Reads what is named, about the artifact of this target path. What hosts would refuse of it is refused
+ * when it is signed.
+ */
+export async function loadStated(files: StatedFiles, path: string): Promise<Stated> {
   const claims: Claimed[] = [];
   const { sbom, cyclonedx } = await loadBill(files.sbom);
   if (cyclonedx !== undefined) claims.push(cyclonedx);
@@ -54,8 +56,7 @@ export async function loadStated(files: StatedFiles): Promise<Stated> {
     parseTestResult(node);
     claims.push({ predicateType: PREDICATE_TYPES.testResult, predicate: node.object() });
   }
-  const { release, version } = files;
-  if (release !== undefined) claims.push(releaseOf(release, version));
+  if (files.release !== undefined) claims.push(releaseOf(files.release, path));
   const certificates: X509Certificate[] = [];
   for (const file of files.moduleCertificates)
     certificates.push(
@@ -82,15 +83,21 @@ async function loadBill(
 }
 
 /** release/v0.1: name and version of a package are exactly these files. */
-function releaseOf(purl: string, version: string): Claimed {
-  const found = parsePurl(purl)?.version;
-  if (found !== version)
+function releaseOf(purl: string, path: string): Claimed {
+  const { vendor, product, version } = parseArtifactPath(path);
+  const hint = `nothing was signed; for example pkg:generic/${vendor}/${product}@${version}`;
+  const parts = parsePurl(purl);
+  const found = parts?.version;
+  if (parts === undefined || found !== version)
     throw new IronError(
       'E_USAGE',
       `the release names ${found ?? 'no version'}, and this is ${version}`,
-      {
-        hint: `nothing was signed; a package URL ends in its version, for example pkg:generic/acme/edu@${version}`,
-      },
+      { hint },
     );
+  const other = releaseContradicts(parts, path);
+  if (other !== undefined)
+    throw new IronError('E_USAGE', `the release is not that of ${path}: ${other}`, {
+      hint: `${hint}; other types of package URLs have names of their registries`,
+    });
   return { predicateType: PREDICATE_TYPES.release, predicate: jsonObject([['purl', purl]]) };
 }

@@ -107,6 +107,8 @@ export const EVIDENCE_LIMITS = {
   signatures: 64,
   subjects: 1024,
   digestsPerSubject: 32,
+  /** Levels and properties that one verification summary names. */
+  verifiedLevels: 64,
   sbom: 32 * 1024 * 1024,
   ceiling: 262_144,
   /** Evidence keys that one role lists, active and retired. */
@@ -164,6 +166,8 @@ export const POLICY_LIMITS = {
   expressionSteps: 500_000,
   /** The longest text that an expression is shown. */
   text: 4096,
+  /** The longest age of a verification summary that a rule may name. */
+  maxAgeDays: 3650,
 } as const;
 
 export const HANDOFF_LIMITS = { record: 64 * 1024 * 1024, sidecars: 32 } as const;

@@ -87,16 +87,14 @@ function readLine(item: Node, place: (text: string) => string): Said {
   };
   const files = (key: string): string[] =>
     (item.maybe(key)?.items(PUBLISHER_LIMITS.stated) ?? []).map((one) => place(one.string()));
-  const version = item.get('version').string();
   return {
     file: place(item.get('file').string()),
     product: item.get('product').string(),
-    version,
+    version: item.get('version').string(),
     ceiling: place(item.get('ceiling').string()),
     provenance: file('provenance'),
     as: item.maybe('as')?.string(),
     stated: {
-      version,
       sbom: file('sbom'),
       testResults: files('test_results'),
       release: item.maybe('release')?.string(),

@@ -112,6 +112,14 @@ export async function makeSeeds(): Promise<Seeds> {
             namespace: 'acme',
             builders: [{ id: 'https://a.example/b', signers: ['lab'], level: 1 }],
             external_parameters: { a: { one_of: [1] } },
+            summaries: [
+              {
+                verifiers: [{ id: 'https://a.example/v', signers: ['lab'] }],
+                levels: ['SLSA_BUILD_LEVEL_2'],
+                resource_uri: 'https://a.example/{path}',
+                max_age_days: 30,
+              },
+            ],
             sbom: { allow_licences: ['MIT'], forbid: ['pkg:npm/left-pad@1.0.0'] },
             expressions: [{ name: 'x', cel: 'sbom.packages.all(p, p.name != "x")' }],
           },

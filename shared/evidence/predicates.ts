@@ -5,9 +5,10 @@ import { ELF_LIMITS } from '../limits.ts';
 import { readCycloneDx } from './cyclonedx.ts';
 import { PREDICATE_TYPES } from './identifiers.ts';
 import { parseProvenance } from './provenance.ts';
-import { parsePurl } from './purl.ts';
+import { type Purl, parsePurl } from './purl.ts';
 import { readSpdx } from './spdx.ts';
 import { readSpdx3 } from './spdx3.ts';
+import { parseSummaryClaim } from './summary-claim.ts';
 
 /** in-toto test-result v0.1: what a run of tests came to. */
 export interface TestResult {
@@ -40,18 +41,20 @@ export function parseTestResult(predicate: Node): TestResult {
 /** in-toto release v0.1: this name and version is exactly these files. */
 export interface Release {
   readonly purl: string;
-  readonly releaseId?: string;
+  readonly parts: Purl;
 }
 
 /** `E_SCHEMA`. */
 export function parseRelease(predicate: Node): Release {
   const purl = predicate.get('purl').string();
+  const parts = parsePurl(purl);
   // release/v0.1: "the purl MUST have a version".
-  if (parsePurl(purl)?.version === undefined) {
+  if (parts?.version === undefined) {
     throw predicate.get('purl').error('a package URL with a version is expected');
   }
-  const releaseId = predicate.maybe('releaseId')?.string();
-  return { purl, ...(releaseId !== undefined && { releaseId }) };
+  // The registry's own number of the package, under the name that it has and the one that it had.
+  for (const name of ['packageId', 'releaseId']) predicate.maybe(name)?.string();
+  return { purl, parts };
 }
 
 /** Our own: the signature for the kernel at a module's end, bound to both halves of the file. */
@@ -112,6 +115,7 @@ const READERS: Readonly<Record<string, (predicate: Node) => unknown>> = {
   [PREDICATE_TYPES.spdx2]: readSpdx,
   [PREDICATE_TYPES.spdx3]: readSpdx3,
   [PREDICATE_TYPES.cyclonedx]: readCycloneDx,
+  [PREDICATE_TYPES.vsa]: parseSummaryClaim,
 };
 
 /** Refuses (`E_SCHEMA`) a predicate of a known type that has not its form. */

@@ -7,6 +7,7 @@ export interface Purl {
   readonly namespace: string | undefined;
   readonly name: string;
   readonly version: string | undefined;
+  readonly subpath: string | undefined;
 }
 
 /** More is no name of anything, and would only be work. */
@@ -16,13 +17,14 @@ const LONGEST = 2048;
 export function parsePurl(text: string): Purl | undefined {
   if (text.length > LONGEST || !text.startsWith('pkg:')) return undefined;
   try {
-    const { type, namespace, name, version } = purl.PackageURL.fromString(text);
+    const { type, namespace, name, version, subpath } = purl.PackageURL.fromString(text);
     if (type === undefined || name === undefined) return undefined;
     return {
       type,
       name,
       namespace: namespace ?? undefined,
       version: version ?? undefined,
+      subpath: subpath ?? undefined,
     };
   } catch {
     // What the library refuses is no package URL, for whichever of its reasons.

@@ -15,11 +15,13 @@ import { BUILD_TYPES, BUILDERS, PREDICATE_TYPES } from '../../shared/evidence/id
 import { type EvidenceRequest, makeEvidence } from '../../shared/evidence/make.ts';
 import { handBuiltProvenance } from '../../shared/evidence/provenance.ts';
 import { buildStatement } from '../../shared/evidence/statement.ts';
+import { resourceUri } from '../../shared/evidence/vsa.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import { SIDECARS, type Sidecar, sidecarPath } from '../../shared/layout.ts';
 import { systemClock } from '../../shared/node/clock.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
 import type { RevocationList } from '../../shared/revocation/list.ts';
+import { DAY, formatInstant } from '../../shared/time.ts';
 import { keyObject } from '../../shared/tuf/key.ts';
 import { type Answer, agent, CEILING, NAME, Repository, stateOf } from '../agent/support.ts';
 import { testKey } from '../support/keys.ts';
@@ -33,6 +35,8 @@ export const LAB = testKey('laboratory');
 export const SOURCE = 'git+https://git.acme.example/edu';
 export const DRIVER = utf8(`driver ${NAME}\n`);
 export const DRIVER_SHA256 = digest('sha256', DRIVER);
+/** The laboratory's, which judges drivers by a policy of its own. */
+const VERIFIER = 'https://lab.example/verifier/v1';
 const GENERATION = 2;
 
 /** What this host asks, in every row; the driver as it is first meets all of it. */
@@ -50,7 +54,17 @@ export const POLICY = {
         build_types: [BUILD_TYPES.byHand],
         sources: [SOURCE],
         external_parameters: { source: { any: true }, target: { equals: 'linux-6.12' } },
-        predicates: [{ type: 'test-result', signers: ['lab'], least: 1 }],
+        predicates: [
+          { type: 'test-result', signers: ['lab'], least: 1 },
+          { type: 'release', signers: ['vendor'] },
+        ],
+        summaries: [
+          {
+            verifiers: [{ id: VERIFIER, signers: ['lab'] }],
+            levels: ['SLSA_BUILD_LEVEL_2'],
+            max_age_days: 30,
+          },
+        ],
         sbom: {
           deny_licences: ['AGPL-3.0-only'],
           without_licence: 'allow',
@@ -103,7 +117,27 @@ export async function lineOf(
 export const testResult = (result: string, signer: Signer = LAB): Promise<Uint8Array> =>
   line(PREDICATE_TYPES.testResult, { result, configuration: [] }, signer);
 
-/** Evidence as an honest vendor makes it, with a line of the laboratory's behind its own. */
+/** The vendor's word about which package the driver is. */
+export const release = (purl = 'pkg:generic/acme/edu@1.0.0'): Promise<Uint8Array> =>
+  line(PREDICATE_TYPES.release, { purl });
+
+/** The laboratory's verdict. */
+export const summary = (change: JsonObject = {}, signer: Signer = LAB): Promise<Uint8Array> =>
+  line(
+    PREDICATE_TYPES.vsa,
+    {
+      verifier: { id: VERIFIER },
+      timeVerified: formatInstant(systemClock() - DAY),
+      resourceUri: resourceUri(NAME),
+      policy: { uri: 'https://lab.example/policy' },
+      verificationResult: 'PASSED',
+      verifiedLevels: ['SLSA_BUILD_LEVEL_2'],
+      ...change,
+    },
+    signer,
+  );
+
+/** Evidence as an honest vendor makes it, with lines of the laboratory's behind its own. */
 export async function evidence(change: Partial<EvidenceRequest> = {}): Promise<Evidence> {
   const made = await makeEvidence(platformCrypto, {
     artifact: { path: NAME, length: DRIVER.length, sha256: DRIVER_SHA256 },
@@ -114,7 +148,8 @@ export async function evidence(change: Partial<EvidenceRequest> = {}): Promise<E
     now: systemClock(),
     ...change,
   });
-  return relisted(made, { statements: concatBytes(made.statements, await testResult('PASSED')) });
+  const more = await Promise.all([testResult('PASSED'), release(), summary()]);
+  return relisted(made, { statements: concatBytes(made.statements, ...more) });
 }
 
 /** The same with other sidecars, which the artifact's entry lists as well. */

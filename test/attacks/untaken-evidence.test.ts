@@ -9,18 +9,28 @@ import {
   type Forgery,
   POLICY,
   provenance,
+  release,
   type Scene,
+  summary,
   testResult,
   tryForgeries,
   VENDOR,
 } from './forgery-support.ts';
 
-/** The vendor's own line, and another one in the place of the laboratory's. */
-const labSays = (other: Promise<Uint8Array>) => async (scene: Scene) => {
-  const { statements } = scene.good;
-  const own = statements.subarray(0, statements.indexOf(0x0a) + 1);
-  scene.relist({ statements: concatBytes(own, await other) });
-};
+/** The vendor's provenance, and other lines in the places of those behind it. */
+const saying =
+  (lines: {
+    readonly tested?: Promise<Uint8Array>;
+    readonly released?: Promise<Uint8Array>;
+    readonly judged?: Promise<Uint8Array>;
+  }) =>
+  async (scene: Scene) => {
+    const { statements } = scene.good;
+    const own = statements.subarray(0, statements.indexOf(0x0a) + 1);
+    const { tested = testResult('PASSED'), released = release(), judged = summary() } = lines;
+    const others = await Promise.all([tested, released, judged]);
+    scene.relist({ statements: concatBytes(own, ...others) });
+  };
 /** Evidence that an honest tool makes of another truth. */
 const making = (change: Parameters<typeof evidence>[0]) => async (scene: Scene) =>
   scene.publish(await evidence(change));
@@ -86,12 +96,54 @@ const forgeries: readonly Forgery[] = [
   {
     name: 'a test that the laboratory saw fail',
     refused: ['E_POLICY', 'predicate', /0 of the 1 signatures that are demanded under/],
-    forge: labSays(testResult('FAILED')),
+    forge: saying({ tested: testResult('FAILED') }),
   },
   {
     name: 'a test result that the vendor signed for the laboratory',
     refused: ['E_POLICY', 'predicate', /0 of the 1 signatures that are demanded under/],
-    forge: labSays(testResult('PASSED', VENDOR)),
+    forge: saying({ tested: testResult('PASSED', VENDOR) }),
+  },
+  {
+    name: 'the release of an older version, under the name of this one',
+    refused: ['E_POLICY', 'release', /0 of the 1 signatures that are demanded under/],
+    forge: saying({ released: release('pkg:generic/acme/edu@0.9.0') }),
+  },
+  {
+    name: 'the release of another product',
+    refused: ['E_POLICY', 'release', /0 of the 1 signatures that are demanded under/],
+    forge: saying({ released: release('pkg:generic/acme/nic@1.0.0') }),
+  },
+  {
+    name: 'a summary that the vendor signed for the laboratory',
+    refused: ['E_POLICY', 'summary', /0 of the 1 signatures .* SLSA_BUILD_LEVEL_2$/],
+    forge: saying({ judged: summary({}, VENDOR) }),
+  },
+  {
+    name: 'a summary by a verifier that nobody named',
+    refused: ['E_POLICY', 'summary', /0 of the 1 signatures/],
+    forge: saying({ judged: summary({ verifier: { id: 'https://evil.example/v1' } }) }),
+  },
+  {
+    name: 'a summary of another version',
+    refused: ['E_POLICY', 'summary', /0 of the 1 signatures/],
+    forge: saying({
+      judged: summary({ resourceUri: 'pkg:generic/acme/edu@2.0.0#edu-driver.mjs' }),
+    }),
+  },
+  {
+    name: 'a summary that failed',
+    refused: ['E_POLICY', 'summary', /0 of the 1 signatures/],
+    forge: saying({ judged: summary({ verificationResult: 'FAILED' }) }),
+  },
+  {
+    name: 'a summary of a level too low',
+    refused: ['E_POLICY', 'summary', /0 of the 1 signatures/],
+    forge: saying({ judged: summary({ verifiedLevels: ['SLSA_BUILD_LEVEL_1'] }) }),
+  },
+  {
+    name: 'a summary of last year',
+    refused: ['E_POLICY', 'summary', /0 of the 1 signatures/],
+    forge: saying({ judged: summary({ timeVerified: '2025-01-01T00:00:00Z' }) }),
   },
   {
     name: 'a component that is forbidden',

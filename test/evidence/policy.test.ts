@@ -1,101 +1,37 @@
 /** A host's policy: read strictly, and each rule refusing for its own reason. */
 
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { utf8 } from '../../shared/bytes.ts';
-import type { PublicKey } from '../../shared/crypto/key.ts';
 import { nobleCrypto } from '../../shared/crypto/noble.ts';
-import type { Signer } from '../../shared/crypto/signer.ts';
 import type { Bill } from '../../shared/evidence/bill/bill.ts';
 import { writeCycloneDx } from '../../shared/evidence/bill/write-cyclonedx.ts';
 import { writeSpdx3 } from '../../shared/evidence/bill/write-spdx3.ts';
-import { buildBundle } from '../../shared/evidence/bundle.ts';
-import { verifyEvidence } from '../../shared/evidence/evidence.ts';
 import { BUILD_TYPES, BUILDERS, PREDICATE_TYPES } from '../../shared/evidence/identifiers.ts';
 import { explainPolicy } from '../../shared/evidence/policy/explain.ts';
-import { type HostPolicy, parseHostPolicy } from '../../shared/evidence/policy/host-policy.ts';
-import { judgePolicy } from '../../shared/evidence/policy/judge.ts';
-import { type PolicyVerdict, passes, requirePolicy } from '../../shared/evidence/policy/verdict.ts';
+import { parseHostPolicy } from '../../shared/evidence/policy/host-policy.ts';
+import { passes, requirePolicy } from '../../shared/evidence/policy/verdict.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../shared/json/value.ts';
 import { POLICY_LIMITS } from '../../shared/limits.ts';
-import { platformCrypto } from '../../shared/node/crypto.ts';
 import { formatInstant } from '../../shared/time.ts';
 import { keyObject } from '../../shared/tuf/key.ts';
 import {
-  acme,
-  bytesOf,
-  EDU,
-  ed25519Signer,
-  envelopeOf,
-  make,
-  NOW,
-  other,
-  PROVENANCE,
-  refused,
-  statementOf,
-  textOf,
-  withStatements,
-} from './support.ts';
-
-const lab = ed25519Signer('lab');
-const second = ed25519Signer('second lab');
-const made = await make();
-
-/** A policy with one rule for acme, and two laboratories. */
-function policyWith(rule: JsonObject, top: JsonObject = {}): HostPolicy {
-  return parseHostPolicy(bytesOf(document([{ namespace: 'acme', ...rule }], top)));
-}
-
-function document(rules: readonly JsonObject[], top: JsonObject = {}): JsonObject {
-  return {
-    schema: 'ironport.host-policy/v1',
-    version: 3,
-    keys: { lab: keyObject(lab.key), second: keyObject(second.key) },
-    evidence: { otherwise: 'refuse', rules: [...rules] },
-    ...top,
-  };
-}
-
-interface Given {
-  readonly statements?: readonly Uint8Array[];
-  readonly provenance?: JsonObject;
-  readonly sbom?: (document: ReturnType<typeof JSON.parse>) => void;
-  readonly active?: readonly PublicKey[];
-  readonly crypto?: typeof platformCrypto;
-}
-
-const provenanceLine = (provenance: JsonObject = PROVENANCE, signer: Signer = acme) =>
-  envelopeOf(statementOf(EDU, PREDICATE_TYPES.provenance, provenance), signer);
-
-async function judge(policy: HostPolicy | undefined, given: Given = {}): Promise<PolicyVerdict> {
-  const { crypto = platformCrypto, active = [acme.key] } = given;
-  const sbom = JSON.parse(textOf(made.sbom));
-  given.sbom?.(sbom);
-  const lines = [await provenanceLine(given.provenance), ...(given.statements ?? [])];
-  const input = withStatements({ ...made, sbom: bytesOf(sbom) }, buildBundle(lines));
-  const vendorKeys = { active, retired: [] };
-  const evidence = verifyEvidence(crypto, {
-    ...input,
-    evidenceKeys: vendorKeys,
-    otherKeys: [...(policy?.keys.values() ?? [])],
-  });
-  const { sha256, length } = EDU;
-  return judgePolicy(policy, { crypto, evidence, sha256, length, vendorKeys, now: NOW });
-}
-
-/** The rules that do not hold, with their reasons. */
-const failing = ({ rules }: PolicyVerdict): [string, string][] =>
-  rules.filter(({ holds }) => !holds).map(({ rule, reason }) => [rule, reason]);
-
-const SOURCE = 'git+https://git.acme.example/edu';
-const builder = (level = 2, change: JsonObject = {}) => ({
-  builders: [{ id: BUILDERS.byHand, signers: ['vendor'], level, ...change }],
-});
-const statement = (type: string, predicate: JsonObject, signer: Signer = lab) =>
-  envelopeOf(statementOf(EDU, type, predicate), signer);
-const tested = (result: string, signer: Signer = lab) =>
-  statement(PREDICATE_TYPES.testResult, { result, configuration: [] }, signer);
-const review = (result: string, signer: Signer = lab) =>
-  statement(PREDICATE_TYPES.review, { result }, signer);
+  builder,
+  document,
+  failing,
+  type Given,
+  judge,
+  lab,
+  made,
+  policyWith,
+  provenanceLine,
+  review,
+  SOURCE,
+  second,
+  statement,
+  tested,
+} from './policy-support.ts';
+import { acme, bytesOf, EDU, NOW, other, PROVENANCE, refused, textOf } from './support.ts';
 
 t.test('without a policy the default holds, and says what it rests on', async (t) => {
   const verdict = await judge(undefined);
@@ -495,6 +431,19 @@ t.test('a policy is read strictly', async (t) => {
   const huge = new Uint8Array(POLICY_LIMITS.file + 1);
   refused(t, () => parseHostPolicy(huge), 'E_CONFIG', 'huge');
   t.ok(isJsonObject(good()));
+});
+
+t.test('the example of the reference is a policy', async (t) => {
+  const page = readFileSync(
+    new URL('../../docs/reference/host-policy.md', import.meta.url),
+    'utf8',
+  );
+  const example = /```json\n([^`]*)```/
+    .exec(page)?.[1]
+    ?.replace('…', keyObject(lab.key).keyval.public);
+  const [rule] = parseHostPolicy(utf8(example ?? '')).evidence.rules;
+  t.equal(rule?.summaries.length, 1);
+  t.equal(rule?.expressions.length, 1);
 });
 
 t.test('a policy is explained so that nobody has to know its fields', async (t) => {

@@ -136,6 +136,9 @@ t.test('what a host would refuse is refused here, and nothing is written', async
   await refused('E_USAGE', '--release', 'pkg:generic/acme/edu@1.0.1');
   await refused('E_USAGE', '--release', 'pkg:generic/acme/edu');
   await refused('E_USAGE', '--release', 'edu 1.0.0');
+  await refused('E_USAGE', '--release', 'pkg:generic/other/edu@1.0.0');
+  await refused('E_USAGE', '--release', 'pkg:generic/acme/nic@1.0.0');
+  await refused('E_USAGE', '--release', 'pkg:generic/acme/edu@1.0.0#bare.ko');
   writeFileSync(at('other.der'), moduleKey('other').certificate);
   await refused('E_SIGNATURE', '--module-certificate', at('other.der'));
   await refused('E_KEY', '--module-certificate', at('passed.json'));

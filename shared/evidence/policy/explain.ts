@@ -5,6 +5,7 @@ import { formatInstant, type Instant } from '../../time.ts';
 import { PREDICATE_TYPES } from '../identifiers.ts';
 import type { HostPolicy } from './host-policy.ts';
 import type { ComponentRule, EvidenceRule, LicenceRule, ParameterRule } from './rule.ts';
+import type { SummaryRule } from './summary-rule.ts';
 
 /** What holds for every driver, whatever a policy says besides. */
 export const DEFAULT_WORDS: readonly string[] = [
@@ -62,20 +63,35 @@ function demandsOf(rule: EvidenceRule): string[] {
   if (sources !== undefined) demands.push(`built from ${either(sources)}, and nothing else`);
   if (parameters !== undefined) demands.push(parametersText(parameters));
   for (const { type, signers, least } of rule.predicates) {
-    const passed = type === PREDICATE_TYPES.testResult ? ' that says PASSED' : '';
-    demands.push(`a statement ${type}${passed}, signed by ${quorumText(least, signers)}`);
+    demands.push(`a statement ${type}${saysText(type)}, signed by ${quorumText(least, signers)}`);
   }
   if (reviews !== undefined) {
     demands.push(
       `a review that approves it, signed by ${quorumText(reviews.least, reviews.signers)}`,
     );
   }
+  demands.push(...rule.summaries.map(summaryText));
   if (rule.sbom?.licences !== undefined) demands.push(...licenceTexts(rule.sbom.licences));
   if (rule.sbom?.components !== undefined) demands.push(...componentTexts(rule.sbom.components));
   for (const { name, expression } of rule.expressions) {
     demands.push(`${name}: ${expression.text}`);
   }
   return demands;
+}
+
+function saysText(type: string): string {
+  if (type === PREDICATE_TYPES.testResult) return ' that says PASSED';
+  return type === PREDICATE_TYPES.release ? ' of this driver and version' : '';
+}
+
+function summaryText({ verifiers, levels, least, resource, maxAgeDays }: SummaryRule): string {
+  const pairs = verifiers.map(({ id, signers }) => `${id} signed by ${signers.join(' or ')}`);
+  return [
+    `a verification summary of ${resource} that says PASSED and ${levels.join(' and ')}`,
+    `by ${either(pairs)}`,
+    ...(least === 1 ? [] : [`signed by ${least} keys`]),
+    ...(maxAgeDays === undefined ? [] : [`at most ${maxAgeDays} days old`]),
+  ].join(', ');
 }
 
 /** A level that no accepted provenance can have refuses every driver, which nobody means. */

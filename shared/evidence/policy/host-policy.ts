@@ -14,7 +14,8 @@ import { parseJson } from '../../json/read.ts';
 import { POLICY_LIMITS } from '../../limits.ts';
 import type { Instant } from '../../time.ts';
 import { parseKey } from '../../tuf/key.ts';
-import { type EvidenceRule, parseRule, VENDOR } from './rule.ts';
+import { VENDOR } from './quorum.ts';
+import { type EvidenceRule, parseRule } from './rule.ts';
 
 export const HOST_POLICY_SCHEMA = 'ironport.host-policy/v1';
 

@@ -5,28 +5,23 @@
  */
 
 import type { Crypto } from '../../crypto/crypto.ts';
-import { keyIdentity, type PublicKey } from '../../crypto/key.ts';
+import { keyIdentity } from '../../crypto/key.ts';
 import { isIronError } from '../../errors.ts';
 import { canonicalText } from '../../json/canonical.ts';
-import { isJsonObject } from '../../json/value.ts';
 import { formatInstant, type Instant } from '../../time.ts';
-import { keyId, shortKeyId } from '../../tuf/key.ts';
 import { type EvidenceVerdict, NOT_JUDGED } from '../evidence.ts';
 import type { FoundProvenance } from '../find-provenance.ts';
 import { PREDICATE_TYPES } from '../identifiers.ts';
 import type { EvidenceKeys } from '../keys.ts';
-import { parseReview, parseTestResult } from '../predicates.ts';
+import { parseRelease, parseReview, parseTestResult } from '../predicates.ts';
+import { releaseContradicts } from '../release-names.ts';
 import type { SignedStatement } from '../statements.ts';
 import { factsOf, sourcesOf } from './facts.ts';
 import { type HostPolicy, ruleFor } from './host-policy.ts';
-import {
-  type EvidenceRule,
-  type ExpressionRule,
-  type ParameterRule,
-  type PredicateRule,
-  VENDOR,
-} from './rule.ts';
+import type { EvidenceRule, ExpressionRule, ParameterRule, PredicateRule } from './rule.ts';
 import { judgeSbom } from './sbom-rules.ts';
+import { Signers } from './signers.ts';
+import { judgeSummary } from './summary-rules.ts';
 import type { PolicyReason, PolicyVerdict, RuleVerdict } from './verdict.ts';
 
 export interface PolicyInput {
@@ -113,14 +108,14 @@ const yes = verdict(true);
 const no = verdict(false);
 
 class Judge {
-  readonly #policy: HostPolicy;
+  readonly #signers: Signers;
   readonly #rule: EvidenceRule;
   readonly #input: PolicyInput;
   /** The provenance that the rule accepts, and what it is worth. */
   readonly #best: { readonly found: FoundProvenance; readonly level: number } | undefined;
 
   constructor(policy: HostPolicy, rule: EvidenceRule, input: PolicyInput) {
-    this.#policy = policy;
+    this.#signers = new Signers(input.crypto, input.vendorKeys, policy.keys);
     this.#rule = rule;
     this.#input = input;
     this.#best = this.#accepted();
@@ -131,13 +126,16 @@ class Judge {
   }
 
   rules(): RuleVerdict[] {
-    const { predicates, reviews, sbom, expressions } = this.#rule;
+    const { predicates, reviews, summaries, sbom, expressions } = this.#rule;
+    const { evidence, now } = this.#input;
+    const asked = { evidence, signers: this.#signers, now };
     return [
       ...this.#builder(),
       ...this.#provenance(),
       ...predicates.map((demand, i) => this.#predicate(`predicates[${i}]`, 'predicate', demand)),
       ...(reviews === undefined ? [] : [this.#predicate('reviews', 'review', reviews)]),
-      ...(sbom === undefined ? [] : judgeSbom(sbom, this.#input.evidence)),
+      ...summaries.map((demand, i) => judgeSummary(`summaries[${i}]`, demand, asked)),
+      ...(sbom === undefined ? [] : judgeSbom(sbom, evidence)),
       ...expressions.map((one, i) => this.#expression(`expressions[${i}]`, one)),
     ];
   }
@@ -153,33 +151,11 @@ class Judge {
       }
       for (const { id, signers, level } of builders) {
         if (id !== found.provenance.builderId) continue;
-        if (this.#signed(found.keys, signers).length === 0) continue;
+        if (this.#signers.among(found.keys, signers).length === 0) continue;
         if (best === undefined || level > best.level) best = { found, level };
       }
     }
     return best;
-  }
-
-  /** Those of `keys` that these names mean. */
-  #signed(keys: readonly PublicKey[], signers: readonly string[]): PublicKey[] {
-    const { active, retired } = this.#input.vendorKeys;
-    const meant = signers.flatMap((name) =>
-      name === VENDOR ? [...active, ...retired] : (this.#policy.keys.get(name) ?? []),
-    );
-    const identities = new Set(meant.map(keyIdentity));
-    return keys.filter((key) => identities.has(keyIdentity(key)));
-  }
-
-  /** Keys by the names that the policy has for them, and so that they are found elsewhere too. */
-  #names(keys: readonly PublicKey[]): string {
-    const { crypto } = this.#input;
-    const names = new Map([...this.#policy.keys].map(([name, key]) => [keyIdentity(key), name]));
-    return keys
-      .map((key) => {
-        const name = names.get(keyIdentity(key)) ?? VENDOR;
-        return `${name} (${key.scheme} ${shortKeyId(keyId(crypto, key))})`;
-      })
-      .join(', ');
   }
 
   #builder(): RuleVerdict[] {
@@ -190,7 +166,7 @@ class Judge {
       const best = this.#best;
       const found = provenances.map(
         ({ line, keys, provenance }) =>
-          `line ${line}: ${provenance.builderId}, signed by ${this.#names(keys)}`,
+          `line ${line}: ${provenance.builderId}, signed by ${this.#signers.names(keys)}`,
       );
       const taken = builders.map(({ id, signers }) => `${id} signed by ${signers.join(' or ')}`);
       const pairs = `${found.join('; ')}; taken: ${taken.join(', ')}`;
@@ -201,7 +177,7 @@ class Judge {
               'builders',
               'builder',
               `built by ${best.found.provenance.builderId}`,
-              `line ${best.found.line}, by ${this.#names(best.found.keys)}`,
+              `line ${best.found.line}, by ${this.#signers.names(best.found.keys)}`,
             ),
       );
     }
@@ -266,27 +242,26 @@ class Judge {
 
   #predicate(rule: string, reason: PolicyReason, demand: PredicateRule): RuleVerdict {
     const { type, signers, least } = demand;
-    const ofType = this.#input.evidence.statements.filter(
-      ({ statement }) => statement.predicateType === type,
-    );
-    const good = ofType.filter(saysYes);
-    const keys = new Map(
-      good.flatMap((signed) =>
-        this.#signed(signed.keys, signers).map((key) => [keyIdentity(key), key] as const),
-      ),
-    );
-    const lines = good.map(({ line }) => `line ${line}`).join(', ');
+    const { artifact, statements } = this.#input.evidence;
+    const ofType = statements.filter(({ statement }) => statement.predicateType === type);
+    const judged = ofType.map((signed) => ({
+      line: `line ${signed.line}`,
+      fault: faultOf(signed, artifact),
+      by: this.#signers.among(signed.keys, signers),
+    }));
+    const good = judged.filter(({ fault }) => fault === undefined);
+    const keys = new Map(good.flatMap(({ by }) => by.map((key) => [keyIdentity(key), key])));
+    const lines = good.map(({ line }) => line).join(', ');
     const what = `${keys.size} of the ${least} signatures that are demanded under ${type}`;
     if (keys.size >= least) {
-      return yes(rule, reason, what, `${lines}, by ${this.#names([...keys.values()])}`);
+      return yes(rule, reason, what, `${lines}, by ${this.#signers.names(keys.values())}`);
     }
-    const evidence =
-      ofType.length === 0
-        ? 'there is none of this type'
-        : good.length === 0
-          ? `line ${ofType[0]?.line} says no`
-          : `${lines}: signed by others`;
-    return no(rule, reason, what, evidence);
+    const [bad] = judged.filter(({ fault }) => fault !== undefined);
+    if (ofType.length === 0) return no(rule, reason, what, 'there is none of this type');
+    if (good.length > 0 || bad === undefined)
+      return no(rule, reason, what, `${lines}: signed by others`);
+    const isOther = type === PREDICATE_TYPES.release && bad.by.length > 0;
+    return no(rule, isOther ? 'release' : reason, what, `${bad.line} ${bad.fault}`);
   }
 
   #expression(rule: string, { name, expression }: ExpressionRule): RuleVerdict {
@@ -310,16 +285,21 @@ class Judge {
   }
 }
 
-/** A statement that says no is not one that was asked for, whoever signed it. */
-function saysYes({ statement }: SignedStatement): boolean {
+/** Why a statement is not one that was asked for, whoever signed it; undefined when it is. */
+function faultOf({ statement }: SignedStatement, path: string): string | undefined {
   const { predicateType, predicate } = statement;
-  if (predicateType === PREDICATE_TYPES.testResult) {
-    return parseTestResult(predicate).result === 'PASSED';
+  const no = 'says no';
+  switch (predicateType) {
+    case PREDICATE_TYPES.testResult:
+      return parseTestResult(predicate).result === 'PASSED' ? undefined : no;
+    case PREDICATE_TYPES.review:
+      return parseReview(predicate).result === 'approved' ? undefined : no;
+    case PREDICATE_TYPES.release: {
+      const { purl, parts } = parseRelease(predicate);
+      const other = releaseContradicts(parts, path);
+      return other && `is the release of ${purl.slice(0, 200)}: ${other}`;
+    }
+    default:
+      return undefined;
   }
-  if (predicateType === PREDICATE_TYPES.review) return parseReview(predicate).result === 'approved';
-  if (predicateType === PREDICATE_TYPES.vsa) {
-    const { value } = predicate;
-    return isJsonObject(value) && value.verificationResult === 'PASSED';
-  }
-  return true;
 }

@@ -9,9 +9,8 @@ import { type Purl, parsePurl } from '../purl.ts';
 import { TYPE_URI } from '../statement.ts';
 import { compileExpression, type Expression } from './cel.ts';
 import { withoutRef } from './facts.ts';
-
-/** The name by which rules mean the evidence keys of the vendor's current role. */
-export const VENDOR = 'vendor';
+import { readQuorum, readSigners } from './quorum.ts';
+import { readSummaryRule, type SummaryRule } from './summary-rule.ts';
 
 export interface BuilderRule {
   readonly id: string;
@@ -67,6 +66,7 @@ export interface EvidenceRule {
   readonly parameters: ReadonlyMap<string, ParameterRule> | undefined;
   readonly predicates: readonly PredicateRule[];
   readonly reviews: PredicateRule | undefined;
+  readonly summaries: readonly SummaryRule[];
   readonly sbom: SbomRule | undefined;
   readonly expressions: readonly ExpressionRule[];
 }
@@ -74,7 +74,7 @@ export interface EvidenceRule {
 const NAMESPACE = /^(\*|[a-z0-9][a-z0-9-]{0,31}(\/[A-Za-z0-9][A-Za-z0-9._+~-]*){0,2})$/;
 const FIELDS = [
   ...['namespace', 'builders', 'minimum_level', 'build_types', 'sources', 'external_parameters'],
-  ...['predicates', 'reviews', 'sbom', 'expressions'],
+  ...['predicates', 'reviews', 'summaries', 'sbom', 'expressions'],
 ];
 
 /** Reads a rule; `names` are the keys that the policy has. `E_SCHEMA` with the place. */
@@ -106,6 +106,7 @@ export function parseRule(node: Node, names: ReadonlySet<string>): EvidenceRule 
       return { type: readType(item.get('type')), ...readQuorum(item, names) };
     }),
     reviews: reviews && { type: PREDICATE_TYPES.review, ...readQuorum(reviews, names) },
+    summaries: (list('summaries') ?? []).map((item) => readSummaryRule(item, names)),
     sbom: sbom && readSbomRule(sbom),
     expressions: (list('expressions') ?? []).map((item) => {
       item.only('name', 'cel');
@@ -137,30 +138,10 @@ const ALIASES: Readonly<Record<string, string>> = {
 function readType(node: Node): string {
   const text = node.string();
   if (Object.hasOwn(ALIASES, text)) return ALIASES[text] as string;
+  // By its type alone nobody knows whose verdict it is, about what, and how good.
+  if (text === PREDICATE_TYPES.vsa)
+    throw node.error('verification summaries are demanded under "summaries", with their verifiers');
   return node.matching(TYPE_URI, `a URI, or one of ${Object.keys(ALIASES).join(', ')},`);
-}
-
-function readQuorum(
-  node: Node,
-  names: ReadonlySet<string>,
-): { readonly signers: readonly string[]; readonly least: number } {
-  const signers = readSigners(node.get('signers'), names);
-  // More than there are could never hold; of `vendor` nobody knows here how many there are.
-  const most = signers.includes(VENDOR) ? POLICY_LIMITS.keys : signers.length;
-  return { signers, least: node.maybe('least')?.integer(1, most) ?? 1 };
-}
-
-function readSigners(node: Node, names: ReadonlySet<string>): string[] {
-  const signers = node.items(POLICY_LIMITS.keys).map((item) => {
-    const name = item.string();
-    if (name !== VENDOR && !names.has(name)) {
-      throw item.error(`"vendor" or one of the policy's keys is expected`);
-    }
-    return name;
-  });
-  if (signers.length === 0) throw node.error('at least one signer is expected');
-  if (new Set(signers).size < signers.length) throw node.error('a signer stands twice');
-  return signers;
 }
 
 function readValues(node: Node): ParameterRule {

@@ -13,7 +13,10 @@ export type PolicyReason =
   | 'source'
   | 'parameter'
   | 'predicate'
+  /** The release that was demanded is that of another driver, or of another version of it. */
+  | 'release'
   | 'review'
+  | 'summary'
   | 'licence'
   | 'component'
   | 'expression'
