@@ -43,8 +43,9 @@ export function staleText({ role, expires }: StaleFile): string {
   return `its ${role} expired on ${formatInstant(expires).slice(0, 10)}, and is built on all the same`;
 }
 
-export function policyData({ policy, namespace, level, rules }: PolicyVerdict): object {
+export function policyData({ epoch, policy, namespace, level, rules }: PolicyVerdict): object {
   return {
+    epoch,
     version: policy,
     namespace,
     slsa_build_level: level,

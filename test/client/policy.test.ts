@@ -171,7 +171,7 @@ t.test('signed by m of n operators, or not taken', async (t) => {
 
 t.test('a summary of the verdict, signed by the host, that is replayed to the same', async (t) => {
   const { run, bare, put, place } = await scene(t);
-  const policy = ['--host-policy', await put('policy.json', POLICY)];
+  const policy = ['--host-policy', await put('policy.json', { ...POLICY, epoch: 4 })];
   const vsa = place('edu.vsa.json');
   const ran = await run('get-verified', EDU, place('edu.js'), ...policy, '--vsa', vsa);
   t.equal(ran.exit, 0, ran.stderr);
@@ -180,7 +180,10 @@ t.test('a summary of the verdict, signed by the host, that is replayed to the sa
   const replay = (...args: string[]) => bare('vsa', 'replay', vsa, ...key, ...args, '--json');
   const replayed = await replay(...root);
   t.equal(replayed.exit, 0, replayed.stdout);
-  t.match(documentOf(replayed).data, { path: EDU, result: 'PASSED', namespace: 'acme' });
+  const which = { namespace: 'acme', epoch: 4, version: POLICY.version };
+  t.match(documentOf(replayed).data, { path: EDU, result: 'PASSED', ...which });
+  const told = await run('get-verified', EDU, place('again.js'), ...policy, '--json');
+  t.match(documentOf(told).data.policy, which);
 
   const { payload } = JSON.parse(await readFile(vsa, 'utf8'));
   const statement = JSON.parse(Buffer.from(payload, 'base64').toString());

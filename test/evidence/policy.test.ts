@@ -35,7 +35,7 @@ import { acme, bytesOf, EDU, NOW, other, PROVENANCE, refused, textOf } from './s
 
 t.test('without a policy the default holds, and says what it rests on', async (t) => {
   const verdict = await judge(undefined);
-  t.match(verdict, { policy: null, namespace: null, level: 1 });
+  t.match(verdict, { epoch: null, policy: null, namespace: null, level: 1 });
   t.match(verdict.rules, [{ rule: 'default', holds: true, evidence: /^line 1, by ed25519 / }]);
   t.equal(verdict.notJudged.length, 2);
 });
@@ -74,7 +74,7 @@ t.test('a policy that everything holds of, word for word in both cryptographies'
   const verdict = await judge(policy, { statements });
   t.strictSame(failing(verdict), []);
   t.ok(passes(verdict));
-  t.match(verdict, { policy: 3, namespace: 'acme', level: 2, notJudged: [] });
+  t.match(verdict, { epoch: 1, policy: 3, namespace: 'acme', level: 2, notJudged: [] });
   t.equal(verdict.rules.length, 15);
   t.strictSame(await judge(policy, { statements, crypto: nobleCrypto }), verdict);
   const words = JSON.stringify(explainPolicy(policy, NOW));

@@ -39,7 +39,7 @@ export function judgePolicy(policy: HostPolicy | undefined, input: PolicyInput):
   const base = baseVerdict(input);
   if (policy === undefined) return base;
   const { artifact } = input.evidence;
-  const version = { policy: policy.version };
+  const version = { epoch: policy.epoch, policy: policy.version };
   // A policy that is past its time was perhaps replaced by one that was kept from this host.
   if (policy.expires !== undefined && policy.expires <= input.now) {
     const what = `the policy was good until ${formatInstant(policy.expires)}`;
@@ -86,6 +86,7 @@ function baseVerdict({ evidence, sha256 }: PolicyInput): PolicyVerdict {
     reason: 'builder',
   };
   return {
+    epoch: null,
     policy: null,
     namespace: null,
     // SLSA 1.2, verifying artifacts: what is known of no builder is level 1.

@@ -35,7 +35,9 @@ export interface RuleVerdict {
 }
 
 export interface PolicyVerdict {
-  /** Version of the policy; null is the default of a host without one. */
+  /** Epoch of the policy; null is the default of a host without one. */
+  readonly epoch: number | null;
+  /** Its version within that. */
   readonly policy: number | null;
   /** The namespace of the rule that decided; null when none names the driver. */
   readonly namespace: string | null;
