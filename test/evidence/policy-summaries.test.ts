@@ -234,7 +234,7 @@ t.test('where a policy expects the resource, names are put in as a URI has them'
 });
 
 t.test('what a host of this project signs is such a summary', async (t) => {
-  const verdict = { policy: 3, namespace: 'acme', level: 3, rules: [], notJudged: [] };
+  const verdict = { epoch: 1, policy: 3, namespace: 'acme', level: 3, rules: [], notJudged: [] };
   const own = summaryPredicate({
     artifact: EDU,
     verdict,
