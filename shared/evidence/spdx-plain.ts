@@ -4,7 +4,7 @@
  * value that is anything but plain: that reader then takes it, or says what is wrong and where.
  */
 
-import { isJsonObject, type JsonValue } from '../json/value.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../json/value.ts';
 import { type SbomPackage, saysLicence } from './sbom.ts';
 
 export const ELEMENT_ID = /^SPDXRef-[A-Za-z0-9.-]+$/;
@@ -65,28 +65,32 @@ export function plainContents(value: JsonValue): SbomPackage | undefined {
 }
 
 function plainPurls(references: JsonValue | undefined): string[] | undefined {
-  const purls: string[] = [];
-  if (references === undefined) return purls;
+  if (references === undefined) return [];
   if (!Array.isArray(references)) return undefined;
+  let purls: string[] | undefined;
   for (const reference of references as readonly JsonValue[]) {
     if (!isJsonObject(reference)) return undefined;
     const { referenceLocator: locator, referenceType: type } = reference;
     if (typeof locator !== 'string' || typeof type !== 'string') return undefined;
-    if (type === 'purl') purls.push(locator);
+    if (type !== 'purl') continue;
+    // A literal has room for the one that most packages have, where `push` makes some for 17.
+    if (purls === undefined) purls = [locator];
+    else purls.push(locator);
   }
-  return purls;
+  return purls ?? [];
 }
 
 export interface Relationship {
-  readonly from: string;
-  readonly type: string;
-  readonly to: string;
+  readonly spdxElementId: string;
+  readonly relationshipType: string;
+  readonly relatedSpdxElement: string;
 }
 
-export function plainRelationship(value: JsonValue): Relationship | undefined {
-  if (!isJsonObject(value)) return undefined;
-  const { spdxElementId: from, relationshipType: type, relatedSpdxElement: to } = value;
-  return typeof from === 'string' && typeof type === 'string' && typeof to === 'string'
-    ? { from, type, to }
-    : undefined;
+export function plainRelationship(value: JsonValue | undefined): Relationship | undefined {
+  const isPlain =
+    isJsonObject(value) &&
+    typeof value.spdxElementId === 'string' &&
+    typeof value.relationshipType === 'string' &&
+    typeof value.relatedSpdxElement === 'string';
+  return isPlain ? (value as JsonObject & Relationship) : undefined;
 }

@@ -185,8 +185,10 @@ function readElement(node: Node, name: string, listed: Node | undefined): SpdxEl
 function describedIds(node: Node): Set<string> {
   const ids = new Set((node.maybe('documentDescribes')?.items() ?? []).map((id) => id.string()));
   const relationships = node.maybe('relationships');
-  for (const [i, value] of (relationships?.array() ?? []).entries()) {
-    const { from, type, to } = plainRelationship(value) ?? readRelationship(at(relationships, i));
+  const listed = relationships?.array() ?? [];
+  for (let i = 0; i < listed.length; i++) {
+    const one = plainRelationship(listed[i]) ?? readRelationship(at(relationships, i));
+    const { spdxElementId: from, relationshipType: type, relatedSpdxElement: to } = one;
     if (type === 'DESCRIBES' && from === SPDX.document) ids.add(to);
     if (type === 'DESCRIBED_BY' && to === SPDX.document) ids.add(from);
   }
@@ -194,7 +196,9 @@ function describedIds(node: Node): Set<string> {
 }
 
 function readRelationship(node: Node): Relationship {
-  const from = node.get('spdxElementId').string();
-  const type = node.get('relationshipType').string();
-  return { from, type, to: node.get('relatedSpdxElement').string() };
+  return {
+    spdxElementId: node.get('spdxElementId').string(),
+    relationshipType: node.get('relationshipType').string(),
+    relatedSpdxElement: node.get('relatedSpdxElement').string(),
+  };
 }
