@@ -1,7 +1,7 @@
 /**
  * SPDX 2.3 in JSON as a second reader has it: every object closed, every field of its kind. The fields
- * are those of the standard's text (clauses 6 to 12), written down here; the product's own reader, which
- * is lenient where a host can be, is not asked.
+ * are those of the standard's text (clauses 6 to 12), written down here, and the words of its lists are
+ * spelt as in JSON; the product's own reader, which is lenient where a host can be, is not asked.
  */
 
 type Check = (value: unknown, path: string) => string[];
