@@ -6,10 +6,12 @@
  */
 
 import { spawn } from 'node:child_process';
+import { readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import os from 'node:os';
 import process from 'node:process';
 import { IronError } from '../../shared/errors.ts';
+import { isErrno } from '../../shared/node/errno.ts';
 import type { Sysfs } from './sysfs.ts';
 
 /** What became of a write. `refused` carries the errno's name. */
@@ -89,12 +91,26 @@ export async function findWriters(sysfs: Sysfs, bdf: string, proc = '/proc'): Pr
   const mark = markOf(sysfs, bdf);
   const found: number[] = [];
   for (const name of await readdir(proc).catch(() => [])) {
-    if (!/^[1-9][0-9]*$/.test(name)) continue;
+    if (!/^[1-9][0-9]*$/.test(name) || isKernels(`${proc}/${name}`)) continue;
     // A process may end between the two calls; then it has no arguments any more.
     const line = await readFile(`${proc}/${name}/cmdline`, 'utf8').catch(() => '');
     if (line.split('\0')[3] === mark) found.push(Number(name));
   }
   return found;
+}
+
+/**
+ * Whether it is a thread of the kernel, which has no program: most of what is in /proc. Its link is the only
+ * thing there that is told without waiting for the process's memory, and so needs no thread of ours.
+ */
+function isKernels(folder: string): boolean {
+  try {
+    readlinkSync(`${folder}/exe`);
+    return false;
+  } catch (error) {
+    // Somebody else's is not told, and is looked at.
+    return isErrno(error) && error.code === 'ENOENT';
+  }
 }
 
 /** What the arguments of a writer say, so that it can be found again. */

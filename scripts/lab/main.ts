@@ -8,7 +8,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { FIGURE, type KernelKind } from '../../test/lab/cases/case.ts';
-import { CASES, type CaseForm, formsOn } from '../../test/lab/cases/index.ts';
+import { backendsOf, CASES, type CaseForm, formsOn } from '../../test/lab/cases/index.ts';
 import { must, unpackDebian } from './debian.ts';
 import { FAULTS, type Fault } from './faults.ts';
 import { makeInitramfs } from './initramfs.ts';
@@ -26,6 +26,8 @@ const HELP = `npm run lab -- [options]
   --prove          plant faults into the agent, one a boot, and see that the cases fail by them;
                    with --only, the faults that this case is to catch
   --list           name the cases, and run none
+  --every-backend  try each backend on each kernel; else, of several kernels, the one that has
+                   iommufd leaves the container to the others
   --one-by-one     one machine after the other, as for figures; else as many as there are cores,
                    among which the cases are shared out
   --shell          a prompt in the machine, instead of the cases
@@ -72,6 +74,7 @@ async function main(): Promise<number> {
       only: { type: 'string', multiple: true },
       prove: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
+      'every-backend': { type: 'boolean', default: false },
       'one-by-one': { type: 'boolean', default: false },
       shell: { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
@@ -110,7 +113,9 @@ async function main(): Promise<number> {
       const folder = join(work, `${number}`);
       const prepared = await prepare(which, folder, fault);
       if (fault !== undefined) return take(await isCaught(prepared, fault, values.verbose));
-      const forms = withGround(formsOn(kindOf(prepared.kernel)), values.only);
+      const kind = kindOf(prepared.kernel.name);
+      const backends = values['every-backend'] ? undefined : backendsOf(kind, kernels.map(kindOf));
+      const forms = withGround(formsOn(kind, backends), values.only);
       say(`the ${prepared.kernel.name} kernel: ${forms.length} cases`);
       const run = async (at: Prepared, some: readonly CaseForm[]): Promise<void> => {
         for (const { status } of await runCases(at, some, values.verbose)) take(status === 0);
@@ -168,7 +173,7 @@ function copyDisk(from: string, to: string): string {
 /** Whether the fault was caught, in every form of the case that is to catch it. */
 async function isCaught(prepared: Prepared, fault: Fault, verbose: boolean): Promise<boolean> {
   const { kernel } = prepared;
-  const forms = withGround(formsOn(kindOf(kernel)), [fault.caughtBy]);
+  const forms = withGround(formsOn(kindOf(kernel.name)), [fault.caughtBy]);
   const all = await boot(prepared, forms, 1, () => {}, verbose);
   const results = all.filter(({ name }) => name.split('/')[0] === fault.caughtBy);
   // A case that fails by anything but its own assertion shows nothing about the fault.
@@ -185,7 +190,7 @@ async function isCaught(prepared: Prepared, fault: Fault, verbose: boolean): Pro
 }
 
 /** The kind of a kernel that was named by its path is found out in the machine: it is a lab one. */
-function kindOf({ name }: Kernel): KernelKind {
+function kindOf(name: string): KernelKind {
   return name === 'stock' ? 'stock' : 'lab';
 }
 

@@ -2,7 +2,7 @@
 
 import t from 'tap';
 import { partsOf } from '../../scripts/lab/parts.ts';
-import { type CaseForm, formsOn, isOverBoots } from './cases/index.ts';
+import { backendsOf, type CaseForm, formsOn, isOverBoots } from './cases/index.ts';
 
 const names = (forms: readonly CaseForm[]): string[] => forms.map(({ name }) => name);
 
@@ -45,3 +45,20 @@ t.test('a few cases are one machine, with what they stand on', async (t) => {
   t.strictSame(partsOf(forms, 14), { ground: [], parts: [forms] });
   t.strictSame(partsOf([], 14), { ground: [], parts: [] });
 });
+
+t.test(
+  'of two kernels each backend is tried on one, and one kernel alone tries all that it has',
+  async (t) => {
+    t.strictSame(backendsOf('lab', ['lab']), ['iommufd', 'container']);
+    t.strictSame(backendsOf('lab', ['lab', 'stock']), ['iommufd']);
+    t.strictSame(backendsOf('stock', ['lab', 'stock']), ['container']);
+    t.strictSame(backendsOf('stock', ['stock']), ['container']);
+    const all = names(formsOn('lab'));
+    const some = names(formsOn('lab', backendsOf('lab', ['lab', 'stock'])));
+    t.strictSame(
+      some,
+      all.filter((name) => !name.endsWith('/container')),
+      'what names no backend is there all the same',
+    );
+  },
+);

@@ -64,13 +64,25 @@ export interface CaseForm {
   readonly backend: Backend;
 }
 
-/** The forms of all cases on a kernel, with the chosen backend for those that name none. */
-export function formsOn(kernel: KernelKind): CaseForm[] {
-  const backends = BACKENDS[kernel];
+/**
+ * The forms of all cases on a kernel, with the chosen backend for those that name none: one for each
+ * backend that it has, or of `backends` alone.
+ */
+export function formsOn(kernel: KernelKind, backends = BACKENDS[kernel]): CaseForm[] {
   return CASES.filter(({ kernels }) => kernels === undefined || kernels.includes(kernel)).flatMap(
     (lab) =>
       lab.eachBackend === true
         ? backends.map((backend) => ({ name: `${lab.name}/${backend}`, lab, backend }))
-        : [{ name: lab.name, lab, backend: backends[0] as Backend }],
+        : [{ name: lab.name, lab, backend: BACKENDS[kernel][0] as Backend }],
   );
+}
+
+/**
+ * What each kernel of several is for: the backend that it alone has, so that each backend is seen once.
+ * One kernel by itself shows all that it can.
+ */
+export function backendsOf(kernel: KernelKind, beside: readonly KernelKind[]): readonly Backend[] {
+  const others = new Set(beside.filter((one) => one !== kernel).flatMap((one) => BACKENDS[one]));
+  const own = BACKENDS[kernel].filter((backend) => !others.has(backend));
+  return own.length > 0 && others.size > 0 ? own : BACKENDS[kernel];
 }
