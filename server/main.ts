@@ -11,6 +11,7 @@ import { holdAdd, holdList, holdRemove } from './commands/hold.ts';
 import { importRepository } from './commands/import.ts';
 import { mend } from './commands/mend.ts';
 import { pendingDrop, pendingList, pendingShow, pendingSign } from './commands/pending.ts';
+import { scannerRescan } from './commands/rescan.ts';
 import { restore } from './commands/restore.ts';
 import { retentionCollect, retentionShow } from './commands/retention.ts';
 import { reviewListCommand, reviewRequire, reviewShow } from './commands/review.ts';
@@ -33,7 +34,7 @@ export const program: ProgramSpec = {
     ...[reviewRequire, reviewListCommand, reviewShow],
     ...[reviewApprove, reviewReject, reviewSubmit],
     ...[verdictsList, verdictsShow],
-    ...[scannerSet, scannerShow, scannerOff, scannerTry],
+    ...[scannerSet, scannerShow, scannerOff, scannerTry, scannerRescan],
     ...[retentionShow, retentionCollect, holdAdd, holdList, holdRemove],
     ...[status, fsck, mend, check, backup, restore, importRepository, drill],
     ...operatorCommands,

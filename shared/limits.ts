@@ -385,6 +385,13 @@ export const SCANNER_LIMITS = {
   /** Characters that are kept of what it writes, and that the vendor is shown. */
   output: 65_536,
   said: 400,
+  /** When it looks at what is published: bytes that it is given at once, if there is more than one file, */
+  groupBytes: 268_435_456,
+  /** and of one vendor, finds and files that it cannot look at, before the others have their turn. */
+  found: 1000,
+  failed: 64,
+  /** Such looks that are kept of a vendor. */
+  rescans: 64,
 } as const;
 
 /** Lifetimes of the roles, in seconds; ARCHITECTURE.md says who renews which. */

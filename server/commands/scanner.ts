@@ -99,11 +99,7 @@ export const scannerTry: CommandSpec = {
   examples: ['ironport-repo scanner try eicar.com --dir repo-data'],
   schema: 'ironport-repo/scanner-try/v1',
   async run(context) {
-    const setting = await loadScanner(homeOf(context));
-    if (setting === undefined)
-      throw new IronError('E_NOTHING_TO_DO', 'no program looks at what is handed in', {
-        hint: 'nothing was changed; `ironport-repo scanner set` names one',
-      });
+    const setting = await needScanner(homeOf(context));
     const files = context.rest.map((file) => resolve(file));
     for (const file of files) await onPath(file, () => access(file), 'E_NOT_FOUND');
     const { found, output } = await runScanner(setting, files, context.signal);
@@ -117,6 +113,15 @@ export const scannerTry: CommandSpec = {
     };
   },
 };
+
+/** `E_NOTHING_TO_DO` where none is named. */
+export async function needScanner(home: string): Promise<ScannerSetting> {
+  const setting = await loadScanner(home);
+  if (setting !== undefined) return setting;
+  throw new IronError('E_NOTHING_TO_DO', 'no program looks at what is handed in', {
+    hint: 'nothing was changed; `ironport-repo scanner set` names one',
+  });
+}
 
 function commandOf({ program, words }: ScannerSetting): string {
   return [program, ...words].join(' ');

@@ -11,19 +11,22 @@ import { data } from '../../shared/layout.ts';
 import { formatInstant } from '../../shared/time.ts';
 import { parseVendorName } from '../../shared/tuf/names.ts';
 import { DIR_OPTION, homeOf } from '../config.ts';
-import { readingOnly } from '../db/open.ts';
+import { demandThisVersion, readingOnly } from '../db/open.ts';
 import { Queue } from '../db/queue.ts';
 
 /** Reads the database beside whoever writes it. */
 function reading<T>(context: CommandContext, read: (queue: Queue) => T): T {
-  return readingOnly(join(homeOf(context), data.database), (db) => read(new Queue(db)));
+  return readingOnly(join(homeOf(context), data.database), (db) => {
+    demandThisVersion(db);
+    return read(new Queue(db));
+  });
 }
 
 export const verdictsList: CommandSpec = {
   name: 'verdicts list',
   summary: 'show what was handed in, newest first, and what became of it',
   description:
-    'Also what was refused: the last 256 of each vendor, for 90 days. Reads only, on the machine of the service, which may run.',
+    'Also what was refused: the last 256 of each vendor, for 90 days; and what `scanner rescan` said of what is published (rescanned). Reads only, on the machine of the service, which may run.',
   options: [
     DIR_OPTION,
     { flags: '--vendor <name>', description: 'of this vendor only' },
@@ -50,7 +53,7 @@ export const verdictsList: CommandSpec = {
                 row.id,
                 row.handed_in,
                 `${row.role} ${row.version}`,
-                row.state,
+                row.rescan ? 'rescanned' : row.state,
                 row.refused.length === 0
                   ? `${row.checks} hold`
                   : `refused by ${row.refused.slice(0, 3).join(', ')}`,
@@ -79,16 +82,17 @@ export const verdictsShow: CommandSpec = {
       throw new IronError('E_NOT_FOUND', 'there is no such submission', {
         hint: 'nothing was changed; `ironport-repo verdicts list` has those that are kept',
       });
-    const { vendor, role, version, state, verdicts, error, published } = found.reply;
+    const { vendor, role, version, state, verdicts, error, published, rescan } = found.reply;
     return {
       data: {
         ...{ id, vendor, role, version, state, verdicts },
         handed_in: formatInstant(found.created),
         error: error ?? null,
         published: published ?? null,
+        rescan: rescan === true,
       },
       text: [
-        `${role} ${version} of ${vendor ?? 'the operators'}, handed in at ${formatInstant(found.created)}: ${state}${published === undefined ? '' : ` in snapshot ${published.snapshot}`}`,
+        `${role} ${version} of ${vendor ?? 'the operators'}, ${rescan ? 'looked at again' : 'handed in'} at ${formatInstant(found.created)}: ${state}${published === undefined ? '' : ` in snapshot ${published.snapshot}`}`,
         ...verdicts.map(
           ({ check, ok, detail }) => `  ${ok ? 'ok     ' : 'REFUSED'} ${check}: ${detail}`,
         ),

@@ -164,6 +164,9 @@ const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE blobs ADD COLUMN collected INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  ALTER TABLE submissions ADD COLUMN rescan INTEGER NOT NULL DEFAULT 0;
+  `,
 ];
 
 /**
@@ -199,6 +202,21 @@ export function readingOnly<T>(path: string, read: (db: Db) => T): T {
   } finally {
     db.close();
   }
+}
+
+/** `E_STORE` when it is of another version of the program than this one, which only reads it. */
+export function demandThisVersion(db: Db): void {
+  const version = db.pragma('user_version', { simple: true }) as number;
+  if (version === MIGRATIONS.length) return;
+  const which = version < MIGRATIONS.length ? 'an older' : 'a newer';
+  throw new IronError(
+    'E_STORE',
+    `the database ${db.name} was made by ${which} version of ironport`,
+    {
+      hint: 'nothing was changed; run the same version as the service, or start the service again',
+      context: { path: db.name, version },
+    },
+  );
 }
 
 function openReadOnly(path: string): Db {

@@ -44,7 +44,7 @@ const STATE = `CASE WHEN state = 'queued' AND EXISTS (SELECT 1 FROM reviews
       WHERE reviews.submission = submissions.id AND reviews.state = 'waiting') THEN 'in-review'
          ELSE state END AS state`;
 
-const GET = `SELECT id, vendor, role, version, error, snapshot, timestamp, created, ${STATE}
+const GET = `SELECT id, vendor, role, version, error, snapshot, timestamp, created, rescan, ${STATE}
   FROM submissions WHERE id = ?`;
 
 /** One of many, without what the checks said. */
@@ -59,6 +59,8 @@ export interface SubmissionRow {
   /** Checks that were made, and the names of those that refused. */
   readonly checks: number;
   readonly refused: readonly string[];
+  /** Whether it is no submission, but a look at what is published (rescans.ts). */
+  readonly rescan: boolean;
 }
 
 interface Row {
@@ -71,6 +73,7 @@ interface Row {
   readonly snapshot: number | null;
   readonly timestamp: number | null;
   readonly created: Instant;
+  readonly rescan: number;
 }
 
 /** One that waits for the next transaction. */
@@ -231,6 +234,7 @@ export class Queue {
       ...(row.snapshot === null || row.timestamp === null
         ? {}
         : { published: { snapshot: row.snapshot, timestamp: row.timestamp } }),
+      ...(row.rescan === 1 ? { rescan: true } : {}),
     };
   }
 
@@ -243,13 +247,18 @@ export class Queue {
   list(limit: number, vendor?: string): SubmissionRow[] {
     const rows = prepared(
       this.#db,
-      `SELECT id, vendor, role, version, created, ${STATE}
+      `SELECT id, vendor, role, version, created, rescan, ${STATE}
        FROM submissions WHERE @vendor IS NULL OR vendor = @vendor ORDER BY seq DESC LIMIT @limit`,
-    ).all({ vendor: vendor ?? null, limit }) as Omit<SubmissionRow, 'checks' | 'refused'>[];
+    ).all({ vendor: vendor ?? null, limit }) as Pick<Row, keyof Row & keyof SubmissionRow>[];
     return rows.map((row) => {
       const verdicts = this.#verdicts(row.id);
       const refused = verdicts.filter(({ ok }) => !ok).map(({ check }) => check);
-      return { ...row, checks: verdicts.length, refused };
+      return {
+        ...row,
+        checks: verdicts.length,
+        refused: [...new Set(refused)],
+        rescan: row.rescan === 1,
+      };
     });
   }
 

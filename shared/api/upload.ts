@@ -120,6 +120,8 @@ export const submissionReply = z.object({
   review: reviewState.optional(),
   /** Versions that the repository has since this was published. */
   published: z.object({ snapshot: z.number().int(), timestamp: z.number().int() }).optional(),
+  /** Only of what is no submission: what the operators' scanner said later of what is published. */
+  rescan: z.literal(true).optional(),
 });
 export type SubmissionReply = z.infer<typeof submissionReply>;
 export type SubmissionState = SubmissionReply['state'];

@@ -1,6 +1,6 @@
 /** A window for bytes that nothing lists, what it would take, and a hold; a scanner, and what was handed in. */
 
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EDU, newestTargets, submit } from '../../scripts/demo/honest.ts';
 import type { Scene } from '../../scripts/demo/scene.ts';
@@ -40,6 +40,7 @@ export async function retentionWork(scene: Scene): Promise<void> {
   await repo('scanner', 'set', '/bin/true', 'word', ...dir);
   await repo('scanner', 'show', ...dir);
   await repo('scanner', 'try', join(EDU, 'ceiling.json'), ...dir);
+  await rescans(scene, dir);
   await repo('scanner', 'off', ...dir);
   await rm(join(scene.repository, 'tree', 'metadata', '1.snapshot.json'));
   await next('declare', ...dir);
@@ -56,4 +57,15 @@ export async function retentionWork(scene: Scene): Promise<void> {
     if (row === undefined) throw new Error('the scene has no such submission');
     await repo('verdicts', 'show', row.id, ...dir);
   }
+}
+
+/** One that finds nothing, and one that finds something and cannot look at everything. */
+async function rescans(scene: Scene, dir: readonly string[]): Promise<void> {
+  const rescan = ['scanner', 'rescan', ...dir];
+  await must('ironport-repo', rescan);
+  const ends = 'case "$*" in *timestamp.json) exit 0;; *.ceiling.json*) exit 2;; *) exit 1;; esac';
+  const place = join(scene.folder, 'scan');
+  await writeFile(place, `#!/bin/sh\n${ends}\n`, { mode: 0o755 });
+  await must('ironport-repo', ['scanner', 'set', place, ...dir]);
+  await must('ironport-repo', rescan);
 }

@@ -55,7 +55,7 @@ function runOnce(
     const failed = (why: string, output = '', cause?: unknown): IronError =>
       new IronError('E_IO', `the scanner ${program} failed`, {
         why: output.trim() === '' ? why : `${why}; it said: ${output.trim().slice(-500)}`,
-        hint: 'nothing was taken in; run `ironport-repo scanner try FILE` to see it',
+        hint: 'nothing was changed; run `ironport-repo scanner try FILE` to see it',
         cause,
       });
     let output = '';

@@ -13,6 +13,7 @@ import { type Judged, refusal, some } from '../check.ts';
 import { type ExaminedRole, findBlob, type Shelves } from '../examine.ts';
 import { runScanner, type Scanned } from './run.ts';
 import { Turns } from './turns.ts';
+import { type Files, inWords } from './words.ts';
 
 export interface ScannerParts {
   readonly home: string;
@@ -20,9 +21,6 @@ export interface ScannerParts {
   /** Told when the scanner could not do its work: that is for the operators to mend. */
   readonly onTrouble: (error: IronError) => void;
 }
-
-/** Files by their place, each with the target paths that have its bytes. */
-type Files = ReadonlyMap<string, readonly string[]>;
 
 export class Scanner {
   readonly #parts: ScannerParts;
@@ -115,18 +113,4 @@ function verdictOf(
     context: { reason: 'scanner', path: first ?? null },
   });
   return { verdict: refusal('scan', error), error };
-}
-
-/** What the scanner wrote, for the vendor: by the vendor's own names, without places of this machine. */
-function inWords(output: string, files: Files, home: string): string {
-  let text = output;
-  for (const [place, paths] of files)
-    if (text.includes(place)) text = text.replaceAll(place, paths.join(', '));
-  return text
-    .replaceAll(home, '…')
-    .split('\n')
-    .map((line) => line.replaceAll(/\p{C}/gu, '').trim())
-    .filter((line) => line !== '')
-    .join('; ')
-    .slice(0, SCANNER_LIMITS.said);
 }
