@@ -36,11 +36,10 @@ import { NO_EVENTS, type RepositoryEvents } from './observe/events.ts';
 import { OnlineKeys } from './publish/online-keys.ts';
 import type { PublishParts } from './publish/parts.ts';
 import { type Recovered, recover } from './publish/recovery.ts';
-import { everyBlob } from './storage/blobs.ts';
 import { Expiries } from './storage/expiries.ts';
-import { collectedNames } from './storage/marks.ts';
 import { CurrentTree } from './storage/published.ts';
 import { Quarantine } from './storage/quarantine.ts';
+import { reindex } from './storage/reindex.ts';
 import { Suspended } from './storage/suspended.ts';
 
 export interface RepositoryOptions {
@@ -123,12 +122,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       // Without its index a path could be given other bytes than it once had (invariant 6). A new
       // database does not know the tree, and one that came back from a backup knows an older one.
       const standing = (await current.get())?.timestamp.version ?? 0;
-      if (index.upTo() !== standing)
-        await index.rebuild(
-          everyBlob(current.folder),
-          standing,
-          await collectedNames(current.folder),
-        );
+      if (index.upTo() !== standing) await reindex(index, current.folder, standing);
       // Where nobody says which run of the machine this is, each start may have been a new one.
       const nonces = new Nonces(db, bootId() ?? toHex(random(16)));
       const receiver = new Receiver(quarantine, index, clock);

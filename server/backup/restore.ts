@@ -22,10 +22,9 @@ import { BlobIndex } from '../db/blob-index.ts';
 import { demandSound, openDatabase } from '../db/open.ts';
 import { checkTree } from '../publish/fsck.ts';
 import { READ_ONLY } from '../publish/stage.ts';
-import { everyBlob } from '../storage/blobs.ts';
 import { demandEmpty } from '../storage/empty-home.ts';
 import { demandFirstRoot } from '../storage/first-root.ts';
-import { collectedNames } from '../storage/marks.ts';
+import { reindex } from '../storage/reindex.ts';
 import { type BackupAbout, type BackupFile, isUnsigned, refused } from './manifest.ts';
 import { type OpenBackup, openBackup } from './read.ts';
 
@@ -148,14 +147,16 @@ async function demandRoot(folder: string, root: Uint8Array): Promise<void> {
   });
 }
 
-/** The index is made from the tree: nothing about published bytes is taken on the backup's word. */
+/**
+ * The index is made from the tree: nothing about published bytes is taken on the backup's word, but that a name
+ * had some once which a lost version listed.
+ */
 async function index(work: string, about: BackupAbout): Promise<void> {
   const db = openDatabase(join(work, data.database));
   try {
     demandSound(db);
     const folder = join(work, data.tree);
-    const gone = await collectedNames(folder);
-    await new BlobIndex(db).rebuild(everyBlob(folder), about.timestamp, gone);
+    await reindex(new BlobIndex(db), folder, about.timestamp);
   } finally {
     db.close();
   }

@@ -13,9 +13,8 @@ import { DIR_OPTION, homeOf } from '../config.ts';
 import { BlobIndex } from '../db/blob-index.ts';
 import { type Db, openDatabase } from '../db/open.ts';
 import { checkTree } from '../publish/fsck.ts';
-import { everyBlob } from '../storage/blobs.ts';
-import { collectedNames } from '../storage/marks.ts';
 import { loadPublished } from '../storage/published.ts';
+import { reindex } from '../storage/reindex.ts';
 
 export const fsck: CommandSpec = {
   name: 'fsck',
@@ -61,9 +60,8 @@ async function rebuild(home: string, folder: string): Promise<number> {
     try {
       const published = await loadPublished(folder, platformCrypto).catch(() => undefined);
       const standing = published?.timestamp.version ?? 0;
-      const gone = await collectedNames(folder);
       // What cannot be read was among the findings.
-      return await new BlobIndex(db).rebuild(everyBlob(folder, true), standing, gone);
+      return await reindex(new BlobIndex(db), folder, standing, true);
     } finally {
       db.close();
     }

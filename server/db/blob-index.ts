@@ -9,6 +9,16 @@ export interface PublishedBlob {
   readonly vendor: string;
 }
 
+/** What a tree says besides what its role files list. */
+export interface BesidesListed {
+  /** Names whose bytes are not there any more. */
+  readonly collected: readonly Pick<PublishedBlob, 'path' | 'sha256'>[];
+  /** Vendors whose files do not say all that was published: what was known of them stays known. */
+  readonly incomplete?: ReadonlySet<string>;
+  /** Names that were published by them, as far as places in the tree say. */
+  readonly placed?: readonly PublishedBlob[];
+}
+
 /** Entries of one transaction when the index is made again. */
 const AT_ONCE = 10_000;
 
@@ -77,20 +87,25 @@ export class BlobIndex {
   /**
    * Replaces the whole index, which then knows the tree up to version `timestamp`; returns how many
    * entries it has now. Cut short, it says that it knows nothing and is made again.
-   * @param collected names whose bytes are not there any more
    */
   async rebuild(
     files: AsyncIterable<readonly PublishedBlob[]>,
     timestamp: number,
-    collected: readonly Pick<PublishedBlob, 'path' | 'sha256'>[],
+    besides: BesidesListed,
   ): Promise<number> {
+    const { incomplete = new Set() } = besides;
     inTransaction(this.#db, () => {
-      for (const table of ['blobs', 'indexed']) prepared(this.#db, `DELETE FROM ${table}`).run();
+      prepared(this.#db, 'DELETE FROM indexed').run();
+      const vendors = JSON.stringify([...incomplete]);
+      const those = 'IN (SELECT value FROM json_each(?))';
+      prepared(this.#db, `DELETE FROM blobs WHERE vendor NOT ${those}`).run(vendors);
+      // Until the tree lists one of them again.
+      prepared(this.#db, `UPDATE blobs SET collected = 1 WHERE vendor ${those}`).run(vendors);
     });
     // Paths and digests come in no order: with SQLite's own 2 MiB most of them would wait for a page.
     this.#db.pragma('cache_size = -65536');
     try {
-      return await this.#rebuildFrom(files, timestamp, collected);
+      return await this.#rebuildFrom(files, timestamp, besides);
     } finally {
       this.#db.pragma('cache_size = -2000');
     }
@@ -99,7 +114,7 @@ export class BlobIndex {
   async #rebuildFrom(
     files: AsyncIterable<readonly PublishedBlob[]>,
     timestamp: number,
-    collected: readonly Pick<PublishedBlob, 'path' | 'sha256'>[],
+    { collected, placed = [] }: BesidesListed,
   ): Promise<number> {
     let waiting: PublishedBlob[] = [];
     for await (const blobs of files) {
@@ -113,6 +128,11 @@ export class BlobIndex {
     return inTransaction(this.#db, () => {
       this.add(waiting);
       this.#noteCollected(collected);
+      const note = prepared(
+        this.#db,
+        `INSERT OR IGNORE INTO blobs (path, sha256, length, vendor, collected) VALUES (?, ?, ?, ?, 1)`,
+      );
+      for (const { path, sha256, length, vendor } of placed) note.run(path, sha256, length, vendor);
       this.reaches(timestamp);
       return (prepared(this.#db, 'SELECT count(*) AS n FROM blobs').get() as { n: number }).n;
     });

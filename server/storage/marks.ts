@@ -25,16 +25,16 @@ export async function collectedNames(folder: string): Promise<PublishedName[]> {
   });
   const names: PublishedName[] = [];
   for (const mark of marks) {
-    const name = nameOfMark(mark);
+    const name = nameOfPlace(mark);
     if (name === undefined) continue;
     if (!(await isThere(join(folder, tree.target(name.path, name.sha256))))) names.push(name);
   }
   return names;
 }
 
-/** `a/b/<sha256>.c`, below the folder of marks, as the name that it stands for. */
-function nameOfMark(mark: string): PublishedName | undefined {
-  const [, folder = '', sha256, file] = /^(.*\/)?([0-9a-f]{64})\.([^/]+)$/.exec(mark) ?? [];
+/** `a/b/<sha256>.c`, below the folder of targets or of marks, as the name that it stands for. */
+export function nameOfPlace(place: string): PublishedName | undefined {
+  const [, folder = '', sha256, file] = /^(.*\/)?([0-9a-f]{64})\.([^/]+)$/.exec(place) ?? [];
   return sha256 === undefined ? undefined : { path: `${folder}${file}`, sha256 };
 }
 

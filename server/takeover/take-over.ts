@@ -174,7 +174,7 @@ async function index(work: string, timestamp: number): Promise<void> {
   const db = openDatabase(join(work, data.database));
   try {
     demandSound(db);
-    await new BlobIndex(db).rebuild(everyBlob(join(work, data.tree)), timestamp, []);
+    await new BlobIndex(db).rebuild(everyBlob(join(work, data.tree)), timestamp, { collected: [] });
   } finally {
     db.close();
   }
