@@ -7,6 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toHex } from '../shared/bytes.ts';
 import type { Crypto } from '../shared/crypto/crypto.ts';
+import { rememberingDigests } from '../shared/crypto/digest-memory.ts';
 import { rememberingVerified } from '../shared/crypto/verified-memory.ts';
 import { IronError } from '../shared/errors.ts';
 import { data } from '../shared/layout.ts';
@@ -84,7 +85,7 @@ export interface Repository {
 /** Opens the repository for writing, finishing what a crash left. `E_LOCKED` when another has it. */
 export async function openRepository(options: RepositoryOptions): Promise<Repository> {
   const { home, clock, random, onFailure, events = NO_EVENTS } = options;
-  const crypto = rememberingVerified(options.crypto);
+  const crypto = rememberingVerified(rememberingDigests(options.crypto));
   const at = (path: string): string => join(home, path);
   await onPath(home, () => mkdir(at(data.tree), { recursive: true }));
   await ensurePrivateFolder(at(data.private));

@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import { Updater, type UpdaterOptions } from '../../client/updater.ts';
 import type { Crypto } from '../../shared/crypto/crypto.ts';
+import { settled } from '../../shared/crypto/digest-memory.ts';
 import { IronError, isIronError } from '../../shared/errors.ts';
 import { tree } from '../../shared/layout.ts';
 import { METADATA_LIMITS } from '../../shared/limits.ts';
@@ -165,7 +166,8 @@ async function readLayer(
   if (hidden?.has(path) === true) return undefined;
   for (const layer of layers) {
     try {
-      return await readFileCapped(join(layer, path), cap, { nofollow: true, files: promptFiles });
+      const options = { nofollow: true, files: promptFiles };
+      return settled(await readFileCapped(join(layer, path), cap, options));
     } catch (error) {
       if (!isIronError(error, 'E_NOT_FOUND')) throw error;
     }

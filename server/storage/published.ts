@@ -6,6 +6,7 @@
 
 import { join } from 'node:path';
 import type { Crypto } from '../../shared/crypto/crypto.ts';
+import { settled } from '../../shared/crypto/digest-memory.ts';
 import { IronError, isIronError } from '../../shared/errors.ts';
 import { revocations as place, tree } from '../../shared/layout.ts';
 import { METADATA_LIMITS, REVOCATION_LIMITS } from '../../shared/limits.ts';
@@ -188,14 +189,15 @@ export async function loadPublished(
   return new Published(folder, trusted, roots, files);
 }
 
-/** A metadata file of the tree, or undefined when it is not there. */
+/** A metadata file of the tree, or undefined when it is not there. Nobody writes into what it gives. */
 export async function readMetadata(
   folder: string,
   path: string,
   cap: number,
 ): Promise<Uint8Array | undefined> {
   try {
-    return await readFileCapped(join(folder, path), cap, { nofollow: true, files: promptFiles });
+    const options = { nofollow: true, files: promptFiles };
+    return settled(await readFileCapped(join(folder, path), cap, options));
   } catch (error) {
     if (isIronError(error, 'E_NOT_FOUND')) return undefined;
     throw error;

@@ -7,6 +7,7 @@
 
 import { toHex } from '../../shared/bytes.ts';
 import type { Crypto } from '../../shared/crypto/crypto.ts';
+import { settled } from '../../shared/crypto/digest-memory.ts';
 import { parseSnapshot, type Snapshot } from '../../shared/tuf/snapshot.ts';
 import type { SnapshotReader } from '../../shared/verify/trusted.ts';
 
@@ -22,6 +23,8 @@ export function rememberingSnapshots(crypto: Crypto): SnapshotReader {
     const digest = toHex(crypto.sha256(bytes));
     const [, last] = [...kept].at(-1) ?? [];
     const snapshot = kept.get(digest) ?? parseSnapshot(bytes, length, last);
+    // Each that verifies its signatures is given these very bytes.
+    settled(snapshot.envelope.signedBytes());
     kept.delete(digest);
     kept.set(digest, snapshot);
     const [oldest] = kept.keys();
