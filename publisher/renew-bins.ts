@@ -15,7 +15,13 @@ import type { Base } from './rebase/base.ts';
 import { loadBelow } from './rebase/below.ts';
 import { BinLog, digestOf } from './rebase/bin-log.ts';
 import type { Session } from './session.ts';
-import { demandSome, type RoleToSign, type SignedBelow, signBelow } from './sign-below.ts';
+import {
+  areEnoughHere,
+  demandSome,
+  type RoleToSign,
+  type SignedBelow,
+  signBelow,
+} from './sign-below.ts';
 import type { Api } from './upload/api.ts';
 import { BatchSender } from './upload/batch.ts';
 import { RepositoryFetcher } from './upload/fetcher.ts';
@@ -46,10 +52,10 @@ export async function renewBins(
 ): Promise<RenewedBins> {
   const log = await BinLog.load(session.dir);
   const fetcher = new RepositoryFetcher(session.repository);
-  const names = binNames(succinct);
+  const parts = { fetcher, base, succinct, expires, adopt, log };
+  const names = await inTheirOrder(session, parts);
   const progress = session.context.ui.progress('renewing bins', names.length);
   const proposals = new Proposals(session, api, own);
-  const parts = { fetcher, base, succinct, expires, adopt, log };
   /** Digests of the files that were handed in last. */
   let before: ReadonlySet<string> = new Set();
   // A group is read, signed and sent while the service publishes the one before it. Bins without an entry
@@ -149,6 +155,26 @@ interface GroupParts {
   readonly expires: Instant;
   readonly adopt: boolean;
   readonly log: BinLog;
+}
+
+/**
+ * All bins; where not all of them may be able to wait, those first that end first: then the next run comes
+ * to those that this one leaves.
+ */
+async function inTheirOrder(
+  session: Session,
+  { fetcher, base, succinct }: GroupParts,
+): Promise<string[]> {
+  const names = binNames(succinct);
+  if (names.length === 0 || (await areEnoughHere(session, names[0] as string, succinct)))
+    return names;
+  const ends = new Map<string, Instant>();
+  for (const group of groupsOf(names, PUBLISHER_LIMITS.binsAtOnce))
+    await beside(group, async (name) => {
+      const { expires } = await loadBelow(crypto, fetcher, base, succinct, name);
+      ends.set(name, expires);
+    });
+  return names.toSorted((a, b) => (ends.get(a) ?? 0) - (ends.get(b) ?? 0));
 }
 
 /** Reads the bins of a group and signs them; none of them when one says what was not signed here. */

@@ -99,6 +99,15 @@ class KeysHere {
   }
 }
 
+/** Whether the keys that are here sign a role below the own one by themselves. */
+export async function areEnoughHere(
+  session: Session,
+  role: string,
+  keys: DelegatedKeys,
+): Promise<boolean> {
+  return countingOn(keys, await new KeysHere(session).of(role)).length >= keys.threshold;
+}
+
 /** A role below the own one that somebody else made. */
 export interface BelowToSign {
   readonly role: string;

@@ -59,14 +59,7 @@ export function divide(input: DivisionInput): Division {
     demandReadable(own);
     return { own, bins: new Map(), succinct: undefined };
   }
-  const unique = [...new Map(keys.map((key) => [keyIdentity(key), key])).values()];
-  const delegations = succinctTree(
-    crypto,
-    { keys: unique, threshold },
-    bits,
-    binPrefix(input.role, bits),
-  );
-  const succinct = parseDelegations(new Node(delegations, 'delegations')).succinct as SuccinctRoles;
+  const { delegations, succinct } = describe(input.role, bits, { keys, threshold });
   const own = withFields(base.envelope.tree, {
     version: base.version + 1,
     expires: formatInstant(expires),
@@ -80,6 +73,36 @@ export function divide(input: DivisionInput): Division {
   for (const [role, targets] of contents)
     bins.set(role, targetsTree(input.listed(role) + 1, expires, { targets }));
   return { own, bins, succinct };
+}
+
+/** The role alone with other keys for the bins that it has, which stand as they are. */
+export function rekeyed({
+  role,
+  base,
+  bits,
+  keys,
+  threshold,
+  expires,
+}: Omit<DivisionInput, 'entries' | 'listed'>): JsonObject {
+  const { delegations } = describe(role, bits, { keys, threshold });
+  return withFields(base.envelope.tree, {
+    version: base.version + 1,
+    expires: formatInstant(expires),
+    delegations,
+  });
+}
+
+/** Bins of a role, each key named once. */
+function describe(
+  role: string,
+  bits: number,
+  { keys, threshold }: Pick<DivisionInput, 'keys' | 'threshold'>,
+): { readonly delegations: JsonObject; readonly succinct: SuccinctRoles } {
+  const unique = [...new Map(keys.map((key) => [keyIdentity(key), key])).values()];
+  const spec = { keys: unique, threshold };
+  const delegations = succinctTree(crypto, spec, bits, binPrefix(role, bits));
+  const succinct = parseDelegations(new Node(delegations, 'delegations')).succinct as SuccinctRoles;
+  return { delegations, succinct };
 }
 
 /** The entries of a role file, by path. */

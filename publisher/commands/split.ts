@@ -19,6 +19,7 @@ import { handIn, signRole } from '../hand-in.ts';
 import type { Base } from '../rebase/base.ts';
 import { loadBelow } from '../rebase/below.ts';
 import { BinLog, digestOf } from '../rebase/bin-log.ts';
+import { nextSigning, type Signing, type Survey, surveyBins } from '../rekey-bins.ts';
 import {
   apiOf,
   isOwnWork,
@@ -30,7 +31,7 @@ import {
 } from '../session.ts';
 import { demandSome, type RoleToSign, signBelow } from '../sign-below.ts';
 import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
-import { divide, entriesOf } from '../split-role.ts';
+import { divide, entriesOf, rekeyed } from '../split-role.ts';
 import { BatchSender } from '../upload/batch.ts';
 import { RepositoryFetcher } from '../upload/fetcher.ts';
 
@@ -39,7 +40,7 @@ export const split: CommandSpec = {
   summary:
     'divide the own role, or a nested one, into hash bins, so that a publication costs the same at any size',
   description:
-    'With N bins (TAP 15) a publication signs and sends the bins that change and nothing else. N is a power of two; --targets chooses it by how large the role will become, so that snapshot and bins together are short. N of 1 puts everything back into one file. Bins of an earlier number stay in the snapshot for ever. With the number that there is, the bins are signed anew by the keys that are here, once after an exchange of keys. What other keys must sign, too, waits at the service (`ironport pending`), up to 512 files together.',
+    'With N bins (TAP 15) a publication signs and sends the bins that change and nothing else. N is a power of two; --targets chooses it by how large the role will become, so that snapshot and bins together are short. N of 1 puts everything back into one file. Bins of an earlier number stay in the snapshot for ever. With the number that there is, the bins are signed anew by the keys that are here, once after an exchange of keys. What other keys must sign, too, waits at the service (`ironport pending`), up to 512 files together; where more bins than that go over to new keys, it says what comes next, and is run once more when `ironport renew` has had them signed.',
   options: [
     { flags: '--bins <n>', description: 'how many bins: 1, 2, 4 … 16384' },
     {
@@ -77,6 +78,11 @@ async function splitRole(session: Session): Promise<CommandResult> {
   const bins = file.delegations?.succinct;
   if ((bins?.bitLength ?? 0) === bits && (bins === undefined || haveKeysOf(it, bins, here)))
     throw new IronError('E_NOTHING_TO_DO', `${name} is divided so already`);
+  if (bins?.bitLength === bits && here.length < it.keys.threshold) {
+    const wanted = { keys: keysOfRole(it), threshold: it.keys.threshold };
+    const survey = await surveyBins(session, base, bins, wanted);
+    if (!survey.fits) return await rekey(session, it, bins, wanted, survey);
+  }
   const entries = await publishedEntries(session, it);
   // Where too few are here, bins are signed by those that sign the role, wherever they are.
   const { threshold } = it.keys;
@@ -117,6 +123,32 @@ async function splitRole(session: Session): Promise<CommandResult> {
       succinct === undefined
         ? `${entries.size} targets are back in ${name} ${version}`
         : `${name} ${version} is divided into ${count} bins, ${entries.size} targets in all`,
+  };
+}
+
+/** The role alone: which keys may sign its bins. It waits for those who must sign it besides. */
+async function rekey(
+  session: Session,
+  { name, base, file, keys: ofRole }: ToDivide,
+  bins: SuccinctRoles,
+  wanted: Signing,
+  survey: Survey,
+): Promise<CommandResult> {
+  const { vendor } = session.config;
+  const { after, ...signing } = nextSigning(bins, wanted, survey);
+  const expires = systemClock() + LIFETIMES.vendor;
+  const tree = rekeyed({ role: name, base: file, bits: bins.bitLength, expires, ...signing });
+  const below = new Map(name === vendor ? [] : [[name, { tree, keys: ofRole }] as const]);
+  const nested = await signBelow(session, below);
+  demandSome(nested);
+  const own = name === vendor ? await signRole(session, base, tree) : undefined;
+  const together = { own, nested };
+  const waiting = await leaveWaiting(session, await apiOf(session), together);
+  const { targets } = survey;
+  const facts = { role: name, version: tree.version, bins: 2 ** bins.bitLength, targets };
+  return {
+    data: { ...facts, ...waitingData(waiting) },
+    text: [waitingText(waiting, countOf(together)), after].join('\n'),
   };
 }
 

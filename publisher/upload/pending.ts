@@ -22,7 +22,12 @@ const PROPOSAL = Math.floor((SERVER_LIMITS.body * 3) / 4) - 512 * (DRAFT_LIMITS.
 /** Whether roles can wait together, as one proposal. */
 export function canWait(files: readonly { readonly bytes: Uint8Array }[]): boolean {
   const bytes = files.reduce((sum, file) => sum + file.bytes.length, 0);
-  return files.length <= DRAFT_LIMITS.files && bytes <= PROPOSAL;
+  return fitsOneChange(files.length, bytes);
+}
+
+/** The same of so many files, of so many bytes in all. */
+export function fitsOneChange(files: number, bytes: number): boolean {
+  return files <= DRAFT_LIMITS.files && bytes <= PROPOSAL;
 }
 
 /**
@@ -38,7 +43,7 @@ export function bringRoles(
   if (!canWait([...(own === undefined ? [] : [{ bytes: own }]), ...below]))
     throw new IronError('E_TOO_LARGE', `the roles of ${vendor} are too large to wait together`, {
       why: `at most ${DRAFT_LIMITS.files} files of ${PROPOSAL} bytes wait as one change`,
-      hint: 'nothing was sent; sign where all the keys are',
+      hint: 'nothing was sent; divide into fewer bins, or sign where all the keys are: vendor.json can name keys of an agent or a token beside files. Later they need not be together: `ironport renew`, and `ironport split` after an exchange of keys, go on in as many changes as it takes',
     });
   const others = below.map(({ role, bytes }) => ({ role, metadata: toBase64(bytes) }));
   const document = {

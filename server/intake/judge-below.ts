@@ -36,6 +36,7 @@ import {
   subjectOf,
 } from './examine.ts';
 import type { Judgements } from './judge-submission.ts';
+import { StandingBins } from './standing-bins.ts';
 
 type Checks = readonly (readonly [name: string, check: Check])[];
 
@@ -90,11 +91,11 @@ export async function judgeBelow(
     role: string,
     file: Targets | undefined,
     before: Targets | undefined,
-  ): boolean =>
-    judgements.add(
-      judge(kindBelow(file).prefix, () => demandComplete(examination, role, file, before)),
+  ): Promise<boolean> =>
+    judgements.lookup(kindBelow(file).prefix, () =>
+      demandComplete(examination, role, file, before),
     );
-  if (!complete(vendor, own, current)) return [];
+  if (!(await complete(vendor, own, current))) return [];
   const roles: ExaminedRole[] = [];
   /** Failed by some role, and no reason to end. */
   const short = new Set<string>();
@@ -122,7 +123,7 @@ export async function judgeBelow(
     const { file } = found.subject;
     if (file.delegations !== undefined) {
       const before = await examination.branch.reached(role);
-      if (!complete(role, file, before)) return [];
+      if (!(await complete(role, file, before))) return [];
     }
     if (seen.size <= BIN_LIMITS.moved) continue;
     judgements.add(judge(kind.prefix, () => refuseMoving()));
@@ -169,26 +170,29 @@ function demandOwnBelow({ submission: { vendor, below = [] }, own }: Examination
 }
 
 /** None is missing that a reader would be sent to: what finds a delegation must find its role. */
-function demandComplete(
-  { submission: { below = [] }, moved }: Examination,
+async function demandComplete(
+  { submission: { below = [] }, moved, branch, shelves }: Examination,
   role: string,
   file: Targets | undefined,
   before: Targets | undefined,
-): string {
+): Promise<string> {
   const all = rolesBelow(file);
   const { one } = kindBelow(file);
   const names = new Set(below.map((uploaded) => uploaded.role));
+  const isLeft = new StandingBins(shelves.crypto, branch, before, file);
   // A reader that finds the delegation must find the role, signed by the keys that it names.
-  const missing = moved
-    ? all.find((name) => !names.has(name) && !delegatesAlike(before, file, name))
-    : undefined;
+  for (const name of moved ? all : []) {
+    if (names.has(name) || delegatesAlike(before, file, name)) continue;
+    if (await isLeft.holds(name)) continue;
+    throw new IronError('E_DELEGATION', `the ${one} ${name} was not submitted`, {
+      why: `${role} delegates to it otherwise than before, or for the first time: it must be signed with it`,
+      hint: 'nothing was changed; sign and submit both together',
+      context: { role: name },
+    });
+  }
   const count = all.filter((name) => names.has(name)).length;
-  if (missing === undefined) return `${some(count, one)} of ${all.length}`;
-  throw new IronError('E_DELEGATION', `the ${one} ${missing} was not submitted`, {
-    why: `${role} delegates to it otherwise than before, or for the first time: it must be signed with it`,
-    hint: 'nothing was changed; sign and submit both together',
-    context: { role: missing },
-  });
+  const left = isLeft.count === 0 ? '' : `; ${isLeft.count} that stand hold by its keys already`;
+  return `${some(count, one)} of ${all.length}${left}`;
 }
 
 /** `E_NOT_AUTHORISED` for a role to which nothing leads, as things will stand. */

@@ -341,3 +341,73 @@ t.test('roles are counted by vendor, those counted that it left', async (t) => {
   t.throws(() => demandListable('acme', standing, ['acme.one', 'acme.two']), { code: 'E_QUOTA' });
   t.match(demandListable('acme', standing, []), /19999 of/, 'to ask changes nothing');
 });
+
+t.test(
+  'bins stay when their description gets keys by which they hold already, and else not',
+  async (t) => {
+    const it = await running(t);
+    const { caller, acme, clock } = it;
+    const expires = clock.now + 80 * DAY;
+    const old = acme.tuf;
+    const others = testVendor('other').tuf;
+    const keysOf = (signers: typeof old) => signers.map(({ key }) => key);
+    const described = (signers: typeof old, threshold = 2, bits = 1) =>
+      succinctTree(crypto, { keys: keysOf(signers), threshold }, bits, `acme.b${bits}`);
+    const own = (version: number, delegations: JsonObject) =>
+      signedRole(acme, version, [], { delegations });
+    const make = async (version: number, signers: typeof old) => {
+      const tree = targetsTree(version, expires, { targets: new Map() });
+      return formatMetadata(tree, await sign(crypto, tree, signers));
+    };
+    const names = ['acme.b1-0', 'acme.b1-1'] as const;
+    const refused = async (version: number, delegations: JsonObject, what: string) =>
+      t.match(
+        await submitBins(caller, await own(version, delegations), []),
+        { state: 'refused', error: { code: 'E_DELEGATION', message: /was not submitted/ } },
+        what,
+      );
+    const first = await make(1, old);
+    t.match(
+      await submitBins(caller, await own(1, described(old)), [
+        [names[0], first],
+        [names[1], first],
+      ]),
+      { state: 'published' },
+    );
+    await refused(2, described(others), 'keys that signed none of them');
+    await refused(2, described([...old, ...others], 3), 'more keys than signed them');
+    await refused(2, described([...old, ...others], 2, 2), 'another number of bins');
+    const both = await submitBins(caller, await own(2, described([...old, ...others])), []);
+    t.match(both, { state: 'published' });
+    t.match(
+      both.verdicts.find(({ check }) => check === 'bins'),
+      { ok: true, detail: /2 that stand hold by its keys already$/ },
+    );
+    await refused(3, described(others), 'the new keys signed none of them yet');
+    t.match(await submitBins(caller, undefined, [[names[0], await make(2, others)]]), {
+      state: 'published',
+    });
+    await refused(3, described(others), 'one is signed by the old ones still');
+    const mixed = [old[0], others[0]] as typeof old;
+    t.match(await submitBins(caller, undefined, [[names[1], await make(2, mixed)]]), {
+      state: 'published',
+    });
+    await refused(3, described(others), 'by one of either');
+    t.match(
+      await submitBins(caller, await own(3, described(others)), [
+        [names[1], await make(3, others)],
+      ]),
+      { state: 'published' },
+      'what does not hold comes along',
+    );
+    const { roots } = await it.repository.current.need();
+    const client = clientOf(it.home, clock, roots.get(1) as Uint8Array);
+    await client.refresh();
+    for (let i = 0; i < 8; i++)
+      t.equal(
+        await client.find(`acme/edu/1.0.${i}/x`),
+        undefined,
+        'a reader is let into every bin',
+      );
+  },
+);
