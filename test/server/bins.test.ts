@@ -288,13 +288,14 @@ t.test('a vendor in bins', async (t) => {
   const found = await clientOf(home, clock, root).find('acme/edu/1.0.0/edu.js');
   t.equal(found?.chain.length, 3);
 
+  const strangers = testVendor('other').tuf.map(({ key }) => key);
   // Bins alone, in their own versions.
   await refused('the same version again', 'E_CONFLICT', undefined, all);
   await refused(
     'other keys for the same bins',
     'E_DELEGATION',
     await role(2, {
-      delegations: succinctTree(crypto, { keys: keys.slice(0, 1), threshold: 1 }, 1, 'acme.b1'),
+      delegations: succinctTree(crypto, { keys: strangers, threshold: 1 }, 1, 'acme.b1'),
     }),
     [],
   );
@@ -379,10 +380,8 @@ t.test(
     await refused(2, described([...old, ...others], 2, 2), 'another number of bins');
     const both = await submitBins(caller, await own(2, described([...old, ...others])), []);
     t.match(both, { state: 'published' });
-    t.match(
-      both.verdicts.find(({ check }) => check === 'bins'),
-      { ok: true, detail: /2 that stand hold by its keys already$/ },
-    );
+    const said = both.verdicts.map(({ detail }) => detail);
+    t.ok(said.includes('0 bins of 2; 2 that stand hold by its keys already'), said.join(', '));
     await refused(3, described(others), 'the new keys signed none of them yet');
     t.match(await submitBins(caller, undefined, [[names[0], await make(2, others)]]), {
       state: 'published',

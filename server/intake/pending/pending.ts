@@ -83,17 +83,19 @@ export class PendingChanges {
   /** Roles with all of their signatures; those below the own one go the way of uploaded ones. */
   async #submitRoles(
     vendor: string,
-    files: readonly RoleFile[],
+    roles: readonly RoleFile[],
     beside: (id: string) => void,
   ): Promise<void> {
     const { crypto, intake } = this.#parts;
-    const { own, nested } = sortRoles(vendor, files);
+    const { own, nested } = sortRoles(vendor, roles);
     const blobs = nested.map(({ role, bytes }) => ({
       role,
       bytes,
       sha256: toHex(crypto.sha256(bytes)),
     }));
-    if (blobs.length > 0) await intake.receiver.receiveBatch(vendor, blobs);
+    // Bins without an entry are one and the same file.
+    const files = [...new Map(blobs.map((blob) => [blob.sha256, blob])).values()];
+    if (files.length > 0) await intake.receiver.receiveBatch(vendor, files);
     const below = blobs.map(({ role, sha256 }) => ({ role, sha256 }));
     await intake.submitRole({ vendor, role: vendor, bytes: own?.bytes, below }, beside);
   }
