@@ -8,6 +8,7 @@
 import type { DmaWindow } from '../shared/manifest/ceiling.ts';
 import type { Grant } from '../shared/manifest/grant.ts';
 import { showWindow } from '../shared/manifest/windows.ts';
+import type { RelayBudget } from './relay.ts';
 
 export type ConfineAction =
   | { readonly kind: 'open' }
@@ -33,7 +34,7 @@ export interface ConfineStep {
 /** What of a grant decides about the confinement. */
 export interface ConfinedGrant {
   readonly dma: Pick<Grant['dma'], 'windows'>;
-  readonly interrupts: Pick<Grant['interrupts'], 'kind' | 'vectors'>;
+  readonly interrupts: Pick<Grant['interrupts'], 'kind' | 'vectors'> & Partial<RelayBudget>;
 }
 
 /** `driven`: the driver is run as well. */

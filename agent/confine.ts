@@ -22,6 +22,7 @@ import { makeWindowMemory, type WindowMemory } from './host/memory.ts';
 import { IRQ } from './host/uapi.ts';
 import { VfioDevice } from './host/vfio-device.ts';
 import type { Journal } from './journal.ts';
+import type { RelayBudget } from './relay.ts';
 import type { Running } from './running.ts';
 
 /** Event descriptors; they stay with this process. */
@@ -42,6 +43,8 @@ export interface Confined {
   readonly space: DeviceSpace;
   readonly memories: readonly WindowMemory[];
   readonly events: DeviceEvents;
+  /** How many interrupts there may be, where the grant says so. */
+  readonly budget: RelayBudget | undefined;
   /** The driver, when it was to be run. */
   readonly running: Running | undefined;
   /** What could not be done, in sentences: a device without a way to reset it, for one. */
@@ -231,6 +234,7 @@ class Hold {
       space: this.#attached,
       memories: this.#memories,
       events: this.#events,
+      budget: budgetOf(this.#confining.grant),
       running: this.#running,
       notes: this.#notes,
       brake: () => all(...this.#brakes()),
@@ -294,6 +298,11 @@ class Hold {
     this.#running = undefined;
     return undone;
   }
+}
+
+function budgetOf({ interrupts }: ConfinedGrant): RelayBudget | undefined {
+  const { perSecondBudget, burst = null, lifetimeMax = null } = interrupts;
+  return perSecondBudget === undefined ? undefined : { perSecondBudget, burst, lifetimeMax };
 }
 
 /** Does each, also after one failed; then throws the first failure. */

@@ -2,6 +2,7 @@
 
 import { AGENT_LIMITS, BROKER_LIMITS } from '../shared/limits.ts';
 import type { Grant } from '../shared/manifest/grant.ts';
+import { interruptJson } from '../shared/manifest/interrupt-budget.ts';
 import type { AuditEvent } from './audit.ts';
 import { msixRegisters } from './broker/msix.ts';
 import { BROKER_FD } from './broker/serve.ts';
@@ -48,7 +49,7 @@ export async function driveDevice(driving: Driving): Promise<Running> {
   const running = await startDriver({
     ...{ device, prepared, memories, vfio: vfio.fd },
     registers: grant.mode === 'direct' ? direct(driving) : brokered(driving),
-    interrupts: { vectors, perSecond: grant.interrupts.perSecondBudget },
+    interrupts: { vectors, budget: grant.interrupts },
   });
   try {
     await record(startedEvent(device, prepared, running));
@@ -104,21 +105,23 @@ function startedEvent(device: string, prepared: PreparedRun, running: Running): 
 
 export function refusedEvent(device: string, refused: Refusal): AuditEvent {
   if (refused.by === 'filter') {
-    const { what, count, arguments: args } = refused.refusal;
-    return { event: 'device-call-refused', device, what, count, arguments: [...args] };
+    const { what, ofDevice, count, arguments: args } = refused.refusal;
+    const event = ofDevice ? 'device-call-refused' : 'call-refused';
+    return { event, device, what, count, arguments: [...args] };
   }
   const { status, count, example } = refused.report;
   return { event: 'access-refused', device, why: status, count, example: { ...example } };
 }
 
 /**
- * Why a device is stopped: somebody wants it, or put it into quarantine, it reported an error, or its
- * driver's doing.
+ * Why a device is stopped: somebody wants it, or put it into quarantine, it reported an error, the machine
+ * slept, or its driver's doing.
  */
 export type Over =
   | { readonly why: 'asked' | 'stopped' | 'device-error' }
   | ({ readonly why: 'quarantined' } & Heard)
   | { readonly why: 'watched'; readonly event: WatchEvent }
+  | { readonly why: 'slept'; readonly what: string }
   | RunEnd;
 
 /** Of whom it was that ended: a driver whose broker was ended so did nothing about it. */
@@ -142,7 +145,7 @@ export function endedEvent(
     signal,
     out_of_memory: outOfMemoryOf(over, driver) ?? null,
     accesses: Object.fromEntries(running.accesses),
-    interrupts: running.interrupts().map(({ irqCalls, missed }) => ({ passed: irqCalls, missed })),
+    interrupts: running.interrupts().map(interruptJson),
     output: cutText(running.output(), AGENT_LIMITS.driverOutputAudited),
   };
 }

@@ -1,13 +1,16 @@
 /** What is written down while a device is held, and how far what was seen takes it out of service. */
 
-import { asIronError, type IronError } from '../shared/errors.ts';
+import { asIronError, type IronError, isIronError } from '../shared/errors.ts';
 import { AGENT_LIMITS } from '../shared/limits.ts';
 import type { HostState } from '../shared/manifest/host-lifecycle.ts';
+import { WorkQueue } from '../shared/manifest/interrupt-budget.ts';
 import type { Level } from '../shared/manifest/quarantine.ts';
 import type { AuditEvent } from './audit.ts';
 import type { Confined } from './confine.ts';
 import type { Over } from './drive.ts';
 import type { Holding } from './hold.ts';
+import type { DriverEnd } from './host/launch.ts';
+import { outOfMemoryText } from './host/out-of-memory.ts';
 import { enterQuarantine } from './quarantine/enter.ts';
 import { cutText } from './sound-text.ts';
 import { transitions } from './transitions.ts';
@@ -24,9 +27,25 @@ export function eventOf(over: Over): WatchEvent | undefined {
       return { kind: 'device-error', what: 'it reported an error' };
     case 'interrupt-storm':
       return { kind: 'interrupt-storm', what: 'its interrupts went over their budget' };
-    default:
+    case 'slept':
+      return { kind: 'slept', what: over.what };
+    case 'asked':
+      return { kind: 'requested', what: 'the kernel wants it back' };
+    case 'driver-ended':
+    case 'broker-ended': {
+      const whose = over.why === 'broker-ended' ? 'broker' : 'driver';
+      return { kind: 'driver-exit', what: `its ${whose} ended, ${endText(over.end)}` };
+    }
+    case 'stopped':
+    case 'quarantined':
       return undefined;
   }
+}
+
+/** How something ended, in words. */
+export function endText(end: DriverEnd | undefined): string {
+  const how = end?.signal == null ? `status ${end?.status ?? 'unknown'}` : `by ${end.signal}`;
+  return end?.outOfMemory === undefined ? how : `${how}: ${outOfMemoryText(end.outOfMemory)}`;
 }
 
 /** How far what was seen takes the device out of service; undefined when it does not. */
@@ -45,6 +64,11 @@ export function reached({ named }: Holding, over: Over): Level | undefined {
 export class HoldLog {
   written = Promise.resolve();
   readonly #holding: Holding;
+  /** What was seen and stops nothing: no device, and no driver, makes more of it wait than this. */
+  readonly #deferred = new WorkQueue<AuditEvent>(AGENT_LIMITS.deferredLines);
+  /** How many of it the newest piece of work writes down; undefined where that is something else. */
+  #batch: { count: number } | undefined;
+  #droppedTold = 0;
 
   constructor(holding: Holding) {
     this.#holding = holding;
@@ -116,13 +140,18 @@ export class HoldLog {
   }
 
   /** It was to be softly in quarantine, and what drives it did not stand still: it is ended instead. */
-  notStopped(): void {
+  notStopped(reason = 'its brake met a failure'): void {
     const { agent, named } = this.#holding;
     if (named === undefined) return;
     const { device, sysfs } = named;
     const enter = (): Promise<unknown> =>
-      enterQuarantine(agent, sysfs, { device, level: 'hard', reason: 'its brake met a failure' });
+      enterQuarantine(agent, sysfs, { device, level: 'hard', reason });
     this.#alone('not in quarantine', enter, 'now');
+  }
+
+  /** What is new in the log is signed, when it is time for that, also where nothing comes after it. */
+  sign(): void {
+    this.#alone('not signed', async () => {}, 'due');
   }
 
   async #enterBy(
@@ -138,14 +167,53 @@ export class HoldLog {
 
   /** What was seen and stops nothing. */
   seen(event: WatchEvent): void {
-    this.write(watchedEvent(this.#holding.confined.device, event));
+    this.defer(watchedEvent(this.#holding.confined.device, event));
+  }
+
+  /**
+   * A line in its order, by the next piece of work; with all that comes until that is done. What finds no
+   * room is counted, and the number is told when there is some.
+   */
+  defer(event: AuditEvent): void {
+    try {
+      this.#deferred.push(event);
+    } catch (error) {
+      if (!isIronError(error, 'E_QUOTA')) throw error;
+      return;
+    }
+    if (this.#batch !== undefined) {
+      this.#batch.count++;
+      return;
+    }
+    const batch = { count: 1 };
+    const { agent, confined } = this.#holding;
+    const act = async (): Promise<void> => {
+      const lines = this.#taken(batch);
+      // Behind all that came before it.
+      const count = this.#deferred.length > 0 ? 0 : this.#deferred.dropped - this.#droppedTold;
+      if (count > 0) lines.push({ event: 'lines-dropped', device: confined.device, count });
+      this.#droppedTold += count;
+      await agent.audit.append(...lines);
+    };
+    this.#alone('not in the audit log', act, 'due', () => this.#taken(batch));
+    this.#batch = batch;
+  }
+
+  /** What waits for this piece of work, once: what comes from now on is another's. */
+  #taken(batch: { count: number }): AuditEvent[] {
+    if (this.#batch === batch) this.#batch = undefined;
+    const { count } = batch;
+    batch.count = 0;
+    return Array.from({ length: count }, () => this.#deferred.pop());
   }
 
   /** It is bound still, unless it is in quarantine, and reaches nothing. */
   letGo(over: Over): void {
     const { agent, confined } = this.#holding;
     const isQuarantined = reached(this.#holding, over) !== undefined;
-    const events = isQuarantined ? [] : transitions(confined.device, stateOf(confined), 'claimed');
+    const states: HostState[] = over.why === 'slept' ? ['draining', 'claimed'] : ['claimed'];
+    if (over.why === 'slept' && confined.running !== undefined) states.unshift('suspended');
+    const events = isQuarantined ? [] : transitions(confined.device, stateOf(confined), ...states);
     this.#alone('not in the audit log', () => agent.audit.append(...events), 'now');
   }
 
@@ -158,14 +226,22 @@ export class HoldLog {
     this.#alone('not in the audit log', () => agent.audit.append(...states, event), 'now');
   }
 
-  #alone(problem: string, act: () => Promise<unknown>, signs: 'now' | 'due'): void {
+  #alone(
+    problem: string,
+    act: () => Promise<unknown>,
+    signs: 'now' | 'due',
+    after: () => unknown = () => {},
+  ): void {
     const { agent } = this.#holding;
+    this.#batch = undefined;
     const waitMs = 1000 * AGENT_LIMITS.auditWaitSeconds;
     this.written = this.written.then(async () => {
       try {
         await agent.alone(act, { waitMs, signs });
       } catch (error) {
         this.lost(problem, error);
+      } finally {
+        after();
       }
     });
   }

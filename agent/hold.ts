@@ -1,21 +1,23 @@
 /** Holding a confined device in the foreground, until somebody wants it back or its driver ends. */
 
 import { asIronError, IronError } from '../shared/errors.ts';
+import { AGENT_LIMITS } from '../shared/limits.ts';
 import type { DeviceName } from '../shared/manifest/quarantine.ts';
 import { fromErrno, isErrno } from '../shared/node/errno.ts';
 import type { Agent } from './agent.ts';
 import type { Confined } from './confine.ts';
 import { endedEvent, type Over, outOfMemoryOf, refusedEvent } from './drive.ts';
 import { type End, first, type Listen } from './first-end.ts';
-import { eventOf, HoldLog, reached } from './hold-log.ts';
+import { endText, eventOf, HoldLog, reached } from './hold-log.ts';
 import type { DriverEnd } from './host/launch.ts';
 import { libc } from './host/libc.ts';
 import { type OutOfMemory, outOfMemoryText } from './host/out-of-memory.ts';
 import type { Sysfs } from './host/sysfs.ts';
 import { type Heard, watchQuarantine } from './quarantine/watch-store.ts';
+import { relayInterrupts } from './relay.ts';
 import type { RunPart } from './running.ts';
 import { takeBaseline } from './watch/baseline.ts';
-import { actionFor, type WatchEvent } from './watch/event.ts';
+import { actionFor, decide, type WatchEvent } from './watch/event.ts';
 import { type Watching, watchDevice } from './watch/watch.ts';
 
 /** Why it ended: the kernel asks for the device, we were told to stop, an error, or the driver. */
@@ -39,7 +41,9 @@ export interface Holding {
   /** The device as it is told from others: with it, it can go into quarantine. */
   readonly named?: { readonly device: DeviceName; readonly sysfs: Sysfs };
   /** What its driver rests on, and what was so before: with it, and `named`, the device is watched. */
-  readonly watched?: Pick<Watching, 'resting' | 'baseline'> | undefined;
+  readonly watched?: Pick<Watching, 'resting' | 'baseline' | 'clocks'> | undefined;
+  /** How often what is new in the audit log is signed. */
+  readonly signMs?: number;
 }
 
 /**
@@ -50,23 +54,41 @@ export interface Holding {
  * given back, and this throws (`E_IO`, `E_NO_SPACE`, or the cause's own code).
  */
 export async function hold(holding: Holding): Promise<HoldEnd> {
+  const log = new HoldLog(holding);
+  const signMs = holding.signMs ?? 1000 * AGENT_LIMITS.auditHeadSeconds;
+  const signing = setInterval(() => log.sign(), signMs).unref();
+  try {
+    return await holdOn(holding, log);
+  } finally {
+    clearInterval(signing);
+  }
+}
+
+async function holdOn(holding: Holding, log: HoldLog): Promise<HoldEnd> {
   const { confined } = holding;
   const { device, running } = confined;
-  const log = new HoldLog(holding);
   const end = await untilOver(holding, log)
     .catch((error) => giveUp(holding, log, error))
     // Also where the end came before anybody began to watch.
     .finally(() => holding.watched?.baseline.close());
   const isStopped = log.brake();
   if (end.why === 'device-error') log.write({ event: 'device-error', device });
-  else if (end.why === 'watched') log.seen(end.event);
+  const seen = eventOf(end);
+  if (seen !== undefined) log.seen(seen);
   log.quarantine(end);
   const level = reached(holding, end);
   // What was not seen to stop is not kept: frozen is what it is not.
   if (level === 'soft' && isStopped) await holdFrozen(holding, log, end);
   else if (level === 'soft') log.notStopped();
-  const undone = await confined.end();
-  const driver = await running?.end();
+  let problem: unknown;
+  const undone = await confined.end().catch((error): readonly string[] => {
+    problem = error;
+    return [];
+  });
+  const driver = await running?.end().catch((error): undefined => {
+    problem ??= error;
+  });
+  if (problem !== undefined) return await notEnded(log, problem);
   if (running !== undefined && driver !== undefined)
     log.write(endedEvent(device, running, end, driver));
   const outOfMemory = outOfMemoryOf(end, driver);
@@ -78,6 +100,14 @@ export async function hold(holding: Holding): Promise<HoldEnd> {
   return { why: end.why, undone, driver, ...(outOfMemory && { outOfMemory }) };
 }
 
+/** What is not seen to be over is not free: its device is nobody's, until operators say otherwise. */
+async function notEnded(log: HoldLog, problem: unknown): Promise<never> {
+  log.lost('driver and device were not seen to end', problem);
+  log.notStopped('driver and device were not seen to end');
+  await log.written;
+  throw problem;
+}
+
 function outOfMemoryEvent({ why }: Over, outOfMemory: OutOfMemory): WatchEvent {
   const whose = why === 'broker-ended' ? 'broker' : 'driver';
   const what = `the kernel ended the ${whose}: ${outOfMemoryText(outOfMemory)}`;
@@ -87,10 +117,7 @@ function outOfMemoryEvent({ why }: Over, outOfMemory: OutOfMemory): WatchEvent {
 /** How it ended, for whoever asks what became of it. */
 function crashText(over: Over, driver: DriverEnd | undefined): string {
   const isBroker = over.why === 'broker-ended';
-  const end = isBroker ? over.end : driver;
-  const how = end?.signal == null ? `status ${end?.status ?? 'unknown'}` : `by ${end.signal}`;
-  const why = end?.outOfMemory === undefined ? '' : `: ${outOfMemoryText(end.outOfMemory)}`;
-  return `its ${isBroker ? 'broker' : 'driver'} ended, ${how}${why}`;
+  return `its ${isBroker ? 'broker' : 'driver'} ended, ${endText(isBroker ? over.end : driver)}`;
 }
 
 /**
@@ -133,7 +160,7 @@ async function giveUp({ confined }: Holding, log: HoldLog, error: unknown): Prom
 async function untilOver(holding: Holding, log: HoldLog): Promise<Over> {
   const { agent, confined, named } = holding;
   const { device, running } = confined;
-  running?.onRefusal((report) => log.write(refusedEvent(device, report)));
+  running?.onRefusal((report) => log.defer(refusedEvent(device, report)));
   return await first([
     (end, fail) => {
       running?.over.then(end, fail);
@@ -141,6 +168,7 @@ async function untilOver(holding: Holding, log: HoldLog): Promise<Over> {
     },
     ...letGo(holding),
     ...errors(holding),
+    ...storms(holding),
     ...watches(holding, log),
     ...(named === undefined
       ? []
@@ -161,6 +189,20 @@ function errors({ confined }: Holding): Listen[] {
   return [(end) => libc().watch(error, () => end({ why: 'device-error' }))];
 }
 
+/** A device whose driver is not run has the same budget, and nobody is told of its interrupts. */
+function storms({ confined }: Holding): Listen[] {
+  const { running, budget, events } = confined;
+  if (running !== undefined || budget === undefined || events.vectors.length === 0) return [];
+  return [
+    (end) =>
+      relayInterrupts({
+        ...{ from: events.vectors, to: [], budget },
+        onBreach: (vector) => end({ why: 'interrupt-storm', vector }),
+        nowMs: () => performance.now(),
+      }).stop,
+  ];
+}
+
 /** Watching as long as it is held: what stops it ends the wait, the rest is written down. */
 function watches(
   { agent, confined, named, watched }: Holding,
@@ -171,7 +213,8 @@ function watches(
   const { device, vfio } = confined;
   const begin: Listen = (end) => {
     const onEvent = (event: WatchEvent): void => {
-      if (actionFor(event) === undefined) log.seen(event);
+      if (decide(event) === 'observe') log.seen(event);
+      else if (event.kind === 'slept') end({ why: 'slept', what: event.what });
       else end({ why: 'watched', event });
     };
     return watchDevice({ agent, sysfs: named.sysfs, device, vfio, parts, ...watched, onEvent });

@@ -41,7 +41,7 @@ export function prepareRun(
   { artifact }: Accepted,
   policy: FleetPolicy,
   device: DeviceIdentity,
-  { interrupts }: Pick<Grant, 'interrupts'>,
+  { interrupts }: { readonly interrupts: Pick<Grant['interrupts'], 'kind'> },
   cgroup: string,
 ): PreparedRun {
   const { run: entry } = entryFor(policy, artifact.path, device);

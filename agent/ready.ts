@@ -5,6 +5,7 @@ import { entryFor, type Translation } from '../shared/manifest/policy.ts';
 import type { Agent } from './agent.ts';
 import { assess, gateEvents } from './assess.ts';
 import type { BindRequest } from './bind.ts';
+import { decided } from './decided.ts';
 import { requireNoWriter } from './device-hands.ts';
 import type { Accepted } from './entry.ts';
 import { requirePassed } from './gates/gates.ts';
@@ -32,9 +33,24 @@ export interface Ready {
 
 /**
  * Asks everything: the driver, every gate, the fleet policy, the memory, the run. Throws what any of them
- * throws. `numbers` are drawn when all that comes before them holds.
+ * throws. `numbers` are drawn when all that comes before them holds. What is decided is audited.
  */
-export async function makeReady(
+export function makeReady(
+  agent: Agent,
+  sysfs: Sysfs,
+  driver: Accepted,
+  request: BindRequest,
+  numbers: () => Promise<GrantNumbers>,
+): Promise<Ready> {
+  return decided(
+    agent,
+    { device: request.bdf, driver, policy: request.policy },
+    () => askAll(agent, sysfs, driver, request, numbers),
+    ({ prepared }) => prepared?.close(),
+  );
+}
+
+async function askAll(
   agent: Agent,
   sysfs: Sysfs,
   driver: Accepted,

@@ -5,6 +5,7 @@
  */
 
 import { readSync, writeSync } from 'node:fs';
+import { type GrantedInterrupts, vectorBudget } from '../shared/manifest/grant-interrupts.ts';
 import {
   arrive,
   type InterruptMetrics,
@@ -14,13 +15,15 @@ import {
 import { isErrno } from '../shared/node/errno.ts';
 import { libc } from './host/libc.ts';
 
+/** What a grant says of how many. */
+export type RelayBudget = Omit<GrantedInterrupts, 'kind' | 'vectors'>;
+
 export interface Relaying {
   /** What the kernel signals, a vector each. */
   readonly from: readonly number[];
-  /** What the driver waits on. */
+  /** What the driver waits on; none where no driver is run. */
   readonly to: readonly number[];
-  /** Interrupts a second, over all vectors. */
-  readonly perSecond: number;
+  readonly budget: RelayBudget;
   /** A vector went over its budget: it must be stopped, now. Called once for each. */
   readonly onBreach: (vector: number) => void;
   readonly nowMs: () => number;
@@ -33,16 +36,16 @@ export interface Relay {
 }
 
 export function relayInterrupts(relaying: Relaying): Relay {
-  const { from, to, perSecond, onBreach, nowMs } = relaying;
-  const share = Math.floor(perSecond / Math.max(1, from.length));
-  const budget = { perSecond: share, burst: share, lifetimeMax: null, ticksMax: null };
+  const { from, to, onBreach, nowMs } = relaying;
+  const budget = vectorBudget(relaying.budget, from.length);
   const states: VectorState[] = from.map(() => newVector(budget, nowMs()));
   const pass = (vector: number): void => {
     const count = take(from[vector] as number);
     if (count === 0) return;
     const { state, passed, verdict } = arrive(states[vector] as VectorState, count, nowMs());
     states[vector] = state;
-    if (passed > 0) give(to[vector] as number, passed);
+    const end = to[vector];
+    if (passed > 0 && end !== undefined) give(end, passed);
     if (verdict === 'brake') onBreach(vector);
   };
   const watches = from.map((fd, vector) => libc().watch(fd, () => pass(vector)));

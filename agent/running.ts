@@ -29,9 +29,10 @@ import { type Cgroup, makeCgroup } from './host/cgroup.ts';
 import { type Driver, type DriverEnd, type Launch, launch } from './host/launch.ts';
 import { groupName } from './host/left-groups.ts';
 import { libc } from './host/libc.ts';
+import { isListenable } from './host/refused-calls.ts';
 import { freeUsers } from './host/users.ts';
 import type { PreparedRun } from './prepare-run.ts';
-import { type Relay, relayInterrupts } from './relay.ts';
+import { type Relay, type RelayBudget, relayInterrupts } from './relay.ts';
 import { directProfile } from './sandbox/direct-profile.ts';
 import { RUNTIME_PROFILE, STATIC_PROFILE } from './sandbox/profiles.ts';
 
@@ -45,7 +46,7 @@ export interface Starting {
   readonly interrupts: {
     /** What the kernel signals. */
     readonly vectors: readonly number[];
-    readonly perSecond: number;
+    readonly budget: RelayBudget;
   };
 }
 
@@ -132,7 +133,10 @@ export async function startDriver(starting: Starting): Promise<Running> {
   };
   const refusals: Refusal[] = [];
   let tell = (refusal: Refusal): void => void refusals.push(refusal);
-  const listening = new Listening((refusal) => tell({ by: 'filter', refusal }));
+  const listening = new Listening(
+    (refusal) => tell({ by: 'filter', refusal }),
+    isDirect ? DEVICE_FD : undefined,
+  );
   const events: number[] = [];
   const leave = isDirect ? libc().pipe() : undefined;
   let broker: Broker | undefined;
@@ -154,7 +158,7 @@ export async function startDriver(starting: Starting): Promise<Running> {
     driver = await launch({
       ...{ program, user, group: user },
       ...(runtime === undefined ? {} : { runtime }),
-      ...(isDirect ? directly(entry, registers.windows, listening) : {}),
+      ...told(entry, registers, listening),
       descriptors: [
         ...(leave !== undefined ? [vfio, leave[0]] : endsOf(broker)),
         ...memories.map(({ fd }) => fd),
@@ -205,15 +209,21 @@ function endsOf(broker: Broker | undefined): number[] {
   return broker === undefined ? [] : [broker.ends.requests, broker.ends.replies];
 }
 
-/** With the device's descriptor comes the filter that is made for it, and somebody who listens. */
-function directly(
+/**
+ * What the filter refuses is told of, and answered here; the device's descriptor comes with one that is
+ * made for it. A kernel whose filters cannot tell refuses by itself, where there is no such descriptor.
+ */
+function told(
   { program }: RunEntry,
-  windows: readonly DirectWindow[],
+  registers: Starting['registers'],
   listening: Listening,
 ): Pick<Launch, 'profile' | 'onListener'> {
   const base = program === STATIC_PROGRAM ? STATIC_PROFILE : RUNTIME_PROFILE;
+  if (registers.mode === 'brokered' && !isListenable()) return {};
+  const profile =
+    registers.mode === 'direct' ? directProfile(base, DEVICE_FD, registers.windows) : base;
   return {
-    profile: directProfile(base, DEVICE_FD, windows),
+    profile: { ...profile, tells: true },
     onListener: (listener) => listening.begin(listener),
   };
 }
@@ -273,9 +283,9 @@ class Started implements Running {
     const storm = new Promise<RunEnd>((resolve) => {
       breach = (vector) => resolve({ why: 'interrupt-storm', vector });
     });
-    const { vectors, perSecond } = starting.interrupts;
+    const { vectors, budget } = starting.interrupts;
     this.#relay = relayInterrupts({
-      ...{ from: vectors, to: events, perSecond },
+      ...{ from: vectors, to: events, budget },
       onBreach: (vector) => breach(vector),
       nowMs: () => performance.now(),
     });

@@ -496,6 +496,8 @@ export const AGENT_LIMITS = {
   crashSeconds: 600,
   /** How long what is audited while a device is held may wait for the state. */
   auditWaitSeconds: 600,
+  /** Lines about what stops nothing that wait for it, of one device; what is more is counted. */
+  deferredLines: 512,
   /** How long what was held down by `quarantine enforce` waits to be written down: a start waits too. */
   enforceWaitSeconds: 60,
 } as const;

@@ -8,6 +8,7 @@ import type { BindRequest, Bound, RunRequest } from '../bind.ts';
 import type { Confined } from '../confine.ts';
 import { planConfinement } from '../confine-plan.ts';
 import { type HoldEnd, type Holding, hold } from '../hold.ts';
+import { residentBytes } from '../host/resident.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import { argument, BACKEND, backendOf, deviceOf } from './options.ts';
 import { confinementJson, grantText, planJson, planText } from './show.ts';
@@ -140,6 +141,7 @@ async function tellAndHold(
   if (running !== undefined)
     ui.stage(`the driver runs: process ${running.driver.pid}, user ${running.user}`);
   ui.stage(`holding ${device} through ${backend}`);
+  ui.stage(`memory: ${await memoryText(agent.proc, running)}`);
   const onFrozen = (why: string): void =>
     ui.warn(
       `${device} is softly in quarantine (${why}): it reaches nothing, and what drove it stands still, until it is released, stopped or put there further`,
@@ -151,12 +153,23 @@ async function tellAndHold(
   return end;
 }
 
+/** Of each process that there is for the device. */
+async function memoryText(proc: string, running: Confined['running']): Promise<string> {
+  const others = (running?.parts ?? []).map(({ of, pid }) => [of, pid] as const);
+  const each = [['holder', process.pid] as const, ...others].map(async ([of, pid]) => {
+    const bytes = await residentBytes(proc, pid);
+    return `${of} ${bytes === null ? 'not told' : `${Math.round(bytes / 2 ** 20)} MiB`}`;
+  });
+  return (await Promise.all(each)).join(', ');
+}
+
 const WHY: Readonly<Record<HoldEnd['why'], string>> = {
   asked: 'the kernel asks for the device',
   stopped: 'stopped',
   'device-error': 'the device reported an error, and is in quarantine',
   quarantined: 'the device was put into quarantine',
   watched: 'something was seen that takes the device out of service, and it is in quarantine',
+  slept: 'the machine was suspended; what the device was told is told it by nobody again',
   'driver-ended': 'the driver ended',
   'broker-ended': 'the broker ended, and the driver was ended',
   'interrupt-storm':

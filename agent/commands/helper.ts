@@ -9,6 +9,7 @@ import { adopt, openedOn, takePassed } from '../helper/adopt.ts';
 import { Helper } from '../helper/helper.ts';
 import { Holders } from '../helper/holders.ts';
 import { Keeping, storeOf } from '../helper/keeping.ts';
+import { endLeftOver } from '../helper/left-over.ts';
 import { LogCounter } from '../helper/log-counts.ts';
 import { withoutManager } from '../helper/passed.ts';
 import type { Performing } from '../helper/perform.ts';
@@ -113,6 +114,9 @@ export const helperCommand: CommandSpec = {
         program: [process.execPath, ...process.argv.slice(1, 2)],
         env: withoutManager(context.env),
         onSaid,
+        ...(cgroup === undefined
+          ? {}
+          : { onGone: (device) => endLeftOver(agent, cgroup, device, onSaid) }),
         keeping,
       });
       const sysfs = await openSysfs(context);

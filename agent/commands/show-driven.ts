@@ -1,6 +1,7 @@
 /** What became of a driver that was run. */
 
 import type { JsonObject } from '../../shared/json/value.ts';
+import { interruptJson } from '../../shared/manifest/interrupt-budget.ts';
 import type { HoldEnd } from '../hold.ts';
 import { outOfMemoryText } from '../host/out-of-memory.ts';
 import type { Running } from '../running.ts';
@@ -19,7 +20,9 @@ export function drivenJson(
     user: running.user,
     descriptors: running.descriptors.map(({ fd, what }) => ({ fd, what })),
     accesses: Array.from(running.accesses, ([answer, count]) => ({ answer, count })),
-    interrupts: running.interrupts().map(({ irqCalls, missed }) => ({ passed: irqCalls, missed })),
+    interrupts: running
+      .interrupts()
+      .map((one) => ({ passed: one.irqCalls, ...interruptJson(one) })),
     output: running.output(),
   };
 }

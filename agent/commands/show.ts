@@ -129,7 +129,7 @@ export function limitsText(grant: Grant): string {
     ...grant.ports.map(
       ({ bar, window, access }) => `ports    BAR ${bar}: ${showWindow(window)}, ${access}`,
     ),
-    `irq      ${interrupts.kind === 'none' ? 'none' : `${interrupts.kind}, ${interrupts.vectors} vector${interrupts.vectors === 1 ? '' : 's'}, ${interrupts.perSecondBudget} a second`}`,
+    `irq      ${showInterrupts(interrupts)}`,
     ...(dma.windows.length === 0
       ? ['dma      none']
       : dma.windows.map(({ window, access }) => `dma      ${showWindow(window)}, ${access}`)),
@@ -139,6 +139,19 @@ export function limitsText(grant: Grant): string {
 }
 
 /** What a virtual function may have of its physical one. */
+function showInterrupts({
+  kind,
+  vectors,
+  perSecondBudget,
+  burst,
+  lifetimeMax,
+}: Grant['interrupts']): string {
+  if (kind === 'none') return 'none';
+  const often = `${kind}, ${vectors} vector${vectors === 1 ? '' : 's'}, ${perSecondBudget} a second`;
+  const atOnce = burst === null ? '' : `, ${burst} of a vector at once`;
+  return `${often}${atOnce}${lifetimeMax === null ? '' : `, ${lifetimeMax} of a vector in all`}`;
+}
+
 export function showBudget({ dmaBytes, mmioBytes, interruptsPerSecond }: VfBudget): string {
   return `${showBytes(dmaBytes)} of DMA, ${showBytes(mmioBytes)} of registers, ${interruptsPerSecond} interrupts a second`;
 }

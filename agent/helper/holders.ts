@@ -24,6 +24,8 @@ export interface HoldersOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** What a holder says, and how it ended. */
   readonly onSaid: (device: string, text: string) => void;
+  /** A holder ended, whatever it was by: nothing holds its device anew before this is done. */
+  readonly onGone?: (device: string) => Promise<void>;
   /** Where there is a place for what is to outlive the helper. */
   readonly keeping?: Keeping | undefined;
   readonly seconds?: number;
@@ -111,14 +113,15 @@ export class Holders {
   /** A holder that an earlier helper started. */
   adopt(device: string, held: Held): void {
     const { onSaid } = this.#options;
-    this.#held.set(device, held);
-    held.closed.then(() => {
-      this.#gone(device);
+    const closed = held.closed.then(async () => {
+      await this.#gone(device);
       onSaid(device, 'its holder ended');
     });
+    this.#held.set(device, { ...held, letGo: () => held.letGo(), closed });
   }
 
-  #gone(device: string): void {
+  async #gone(device: string): Promise<void> {
+    await this.#options.onGone?.(device);
     this.#held.delete(device);
     this.#options.keeping?.forget(device);
   }
@@ -141,15 +144,17 @@ export class Holders {
 
   #keep(device: string, child: ChildProcess): void {
     const { onSaid } = this.#options;
-    const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+    const closed = new Promise<void>((resolve) => {
+      child.once('close', async (status, signal) => {
+        await this.#gone(device);
+        onSaid(device, `its holder ended with ${signal ?? `status ${status}`}`);
+        resolve();
+      });
+    });
     const letGo = (): void => void (child.stdio[FD] as Socket).end();
     this.#held.set(device, { pid: child.pid, letGo, closed });
     if (child.stderr !== null)
       createInterface({ input: child.stderr }).on('line', (text) => onSaid(device, text));
-    child.once('close', (status, signal) => {
-      this.#gone(device);
-      onSaid(device, `its holder ended with ${signal ?? `status ${status}`}`);
-    });
     child.stdio[FD]?.on('error', () => {});
   }
 }

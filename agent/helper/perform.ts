@@ -9,6 +9,7 @@ import { agentState } from '../../shared/layout.ts';
 import { WIRE_LIMITS } from '../../shared/limits.ts';
 import type { Agent } from '../agent.ts';
 import { loadBinding } from '../binding.ts';
+import { processesIn } from '../host/left-groups.ts';
 import { residentBytes } from '../host/resident.ts';
 import type { Answer } from '../wire/answer.ts';
 import type { Request } from '../wire/request.ts';
@@ -112,17 +113,20 @@ async function requireOurs({ agent }: Performing, { options }: Request): Promise
 async function withProcesses(doing: Performing, answer: Answer, peer: Peer): Promise<Answer> {
   if (!('data' in answer.outcome)) return answer;
   const { proc } = doing.agent;
+  const { cgroup } = doing.own.options;
+  const driven = cgroup === undefined ? [] : processesIn(cgroup);
   const known = [
     { role: 'helper', pid: process.pid, device: null },
     { role: 'front', pid: peer.pid, device: null },
     ...doing.holders.list().map(({ device, pid }) => ({ role: 'holder', pid, device })),
+    ...driven.map(({ device, of, pid }) => ({ role: of, pid, device })),
   ];
   const processes = await Promise.all(
     known.map(async (one) => ({ ...one, resident_bytes: await residentBytes(proc, one.pid) })),
   );
   const lines = processes.map(
-    ({ role, pid, resident_bytes: bytes }) =>
-      `${role.padEnd(8)} process ${pid}, ${bytes === null ? 'memory not told' : `${Math.round(bytes / 2 ** 20)} MiB of memory`}`,
+    ({ role, pid, device, resident_bytes: bytes }) =>
+      `${role.padEnd(8)} process ${pid}${device === null ? '' : ` for ${device}`}, ${bytes === null ? 'memory not told' : `${Math.round(bytes / 2 ** 20)} MiB of memory`}`,
   );
   const { data, text } = answer.outcome;
   return {

@@ -13,7 +13,7 @@ import { Socket } from 'node:net';
 import os from 'node:os';
 import process from 'node:process';
 import type { Readable, Writable } from 'node:stream';
-import { IronError } from '../../shared/errors.ts';
+import { IronError, isIronError } from '../../shared/errors.ts';
 import { AGENT_LIMITS } from '../../shared/limits.ts';
 import { errnoName, fromErrno, isErrno } from '../../shared/node/errno.ts';
 import type { Profile } from '../sandbox/filter.ts';
@@ -106,10 +106,26 @@ async function start(options: Launch): Promise<Driver> {
     isLate = true;
     child.kill('SIGKILL');
   }, 1000 * seconds);
+  let isListened = false;
+  const listen = (): void => {
+    if (isListened) return;
+    options.onListener?.(takeListener(driver.pid));
+    isListened = true;
+  };
+  // What its runtime asks behind our back once the filter is there waits for an answer already.
+  const early = setInterval(() => {
+    if (gate === undefined || findListener(driver.pid) === undefined) return;
+    try {
+      listen();
+    } catch (error) {
+      // Asked for again by its word, which is where that is refused.
+      if (!isIronError(error)) throw error;
+    }
+  }, EARLY_MS);
   try {
     const failure = await readFailure(report, () => {
       if (gate === undefined) return;
-      options.onListener?.(takeListener(driver.pid));
+      listen();
       gate.end('\n');
     });
     if (failure !== undefined) throw launchError(failure);
@@ -124,8 +140,12 @@ async function start(options: Launch): Promise<Driver> {
     throw error;
   } finally {
     clearTimeout(timer);
+    clearInterval(early);
   }
 }
+
+/** Longer than a launcher needs between its filter and its word. */
+const EARLY_MS = 250;
 
 interface Launcher {
   readonly child: ChildProcess;
@@ -232,21 +252,37 @@ async function readFailure(
 
 /** seccomp(2), SECCOMP_FILTER_FLAG_NEW_LISTENER: our child waits until we have it. */
 function takeListener(pid: number): number {
-  const folder = `/proc/${pid}/fd`;
   try {
-    const isListener = (fd: string): boolean =>
-      readlinkSync(`${folder}/${fd}`) === 'anon_inode:seccomp notify';
-    const found = readdirSync(folder).find(isListener);
-    if (found !== undefined) return libc().takeDescriptor(pid, Number(found));
+    const found = listenerOf(pid);
+    if (found !== undefined) return libc().takeDescriptor(pid, found);
   } catch (error) {
     if (!isErrno(error)) throw error;
     throw refused(
       'driver-listener',
-      'what a driver asks of its device could not be listened to',
+      'what a driver is refused could not be listened to',
       fromErrno(error).message,
     );
   }
   throw refused('driver-listener', 'the launcher of the driver has no listener', `process ${pid}`);
+}
+
+/** The number that its listener has in the process. */
+function listenerOf(pid: number): number | undefined {
+  const folder = `/proc/${pid}/fd`;
+  const isListener = (fd: string): boolean =>
+    readlinkSync(`${folder}/${fd}`) === 'anon_inode:seccomp notify';
+  const found = readdirSync(folder).find(isListener);
+  return found === undefined ? undefined : Number(found);
+}
+
+/** The same of one that may be gone, or change while it is looked at. */
+function findListener(pid: number): number | undefined {
+  try {
+    return listenerOf(pid);
+  } catch (error) {
+    if (!isErrno(error)) throw error;
+    return undefined;
+  }
 }
 
 class Child implements Driver {

@@ -1,6 +1,6 @@
 /** Control groups that an agent that died left below the one that is delegated to it. */
 
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { asIronError, type IronError } from '../../shared/errors.ts';
 import { fromErrno, isErrno } from '../../shared/node/errno.ts';
@@ -63,4 +63,20 @@ function namesIn(parent: string): string[] {
     if (isErrno(error) && error.code === 'ENOENT') return [];
     throw isErrno(error) ? fromErrno(error, parent) : error;
   }
+}
+
+/** The processes that run for devices: drivers and brokers, by their groups below `parent`. */
+export function processesIn(parent: string): readonly (LeftGroup & { readonly pid: number })[] {
+  return namesIn(parent).flatMap((name) => {
+    const group = groupNamed(name);
+    if (group === undefined) return [];
+    try {
+      const pids = readFileSync(join(parent, name, 'cgroup.procs'), 'utf8').match(/^[0-9]+$/gm);
+      return (pids ?? []).map((pid) => ({ ...group, pid: Number(pid) }));
+    } catch (error) {
+      // Removed meanwhile, with what was in it.
+      if (isErrno(error)) return [];
+      throw error;
+    }
+  });
 }

@@ -53,20 +53,18 @@ export function watchRefused(
   return stop;
 }
 
+/** Whether the filters of this kernel can tell of what they refuse. */
+export function isListenable(proc = '/proc'): boolean {
+  return missingActions(proc).length === 0;
+}
+
 /**
  * `E_AGENT_REFUSED` when this kernel could not refuse calls and tell of them: whoever has a device's
  * descriptor without that commands the device. The kernel lists what filters can do
  * (Documentation/userspace-api/seccomp_filter.rst, Sysctls).
  */
 export function requireListenable(proc = '/proc'): void {
-  let available: string[] = [];
-  try {
-    const actions = `${proc}/sys/kernel/seccomp/actions_avail`;
-    available = readFileSync(actions, 'utf8').split(/\s+/);
-  } catch (error) {
-    if (!isErrno(error)) throw error;
-  }
-  const missing = ['kill_process', 'errno', 'user_notif'].filter((one) => !available.includes(one));
+  const missing = missingActions(proc);
   if (missing.length === 0) return;
   throw new IronError(
     'E_AGENT_REFUSED',
@@ -77,6 +75,17 @@ export function requireListenable(proc = '/proc'): void {
       context: { reason: 'direct-seccomp' },
     },
   );
+}
+
+function missingActions(proc: string): string[] {
+  let available: string[] = [];
+  try {
+    const actions = `${proc}/sys/kernel/seccomp/actions_avail`;
+    available = readFileSync(actions, 'utf8').split(/\s+/);
+  } catch (error) {
+    if (!isErrno(error)) throw error;
+  }
+  return ['kill_process', 'errno', 'user_notif'].filter((one) => !available.includes(one));
 }
 
 /** Undefined when whoever asked is gone. */

@@ -51,6 +51,8 @@ export interface Profile {
   readonly rules: readonly Rule[];
   /** Calls answered as if the kernel were too old for them, so that libraries take the older way. */
   readonly absent: readonly SyscallName[];
+  /** Whoever listens is told of whatever is not allowed, and answers. */
+  readonly tells?: true;
 }
 
 export interface Instruction {
@@ -95,7 +97,8 @@ export const DATA = { nr: 0, arch: 4, arguments: 16, size: 64 } as const;
 /** BPF_MAXINSNS */
 const LONGEST = 4096;
 
-export function compileFilter({ name, rules, absent }: Profile): Instruction[] {
+export function compileFilter({ name, rules, absent, tells }: Profile): Instruction[] {
+  const refused = tells === true ? ACTION.tell : ACTION.eperm;
   const calls = [...rules.map(({ call }) => call), ...absent];
   if (new Set(calls).size !== calls.length)
     throw new IronError('E_INTERNAL', `the profile ${name} names a call twice`);
@@ -106,9 +109,9 @@ export function compileFilter({ name, rules, absent }: Profile): Instruction[] {
     load(DATA.nr),
     { code: OPCODE.atLeast, jt: 0, jf: 1, k: X32_BIT },
     result(ACTION.killProcess),
-    ...rules.flatMap((rule) => onCall(rule.call, blockOf(rule))),
+    ...rules.flatMap((rule) => onCall(rule.call, blockOf(rule, refused))),
     ...absent.flatMap((call) => onCall(call, [result(ACTION.enosys)])),
-    result(ACTION.eperm),
+    result(refused),
   ];
   if (program.length > LONGEST)
     throw new IronError('E_INTERNAL', `the profile ${name} is too long for a filter`);
@@ -137,13 +140,13 @@ function onCall(call: SyscallName, block: readonly Instruction[]): Instruction[]
 }
 
 /** Never falls through: the accumulator may hold an argument by then. */
-function blockOf({ when, whole, tell = [] }: Rule): Instruction[] {
-  if (whole !== undefined) return together(whole);
+function blockOf({ when, whole, tell = [] }: Rule, refused: number): Instruction[] {
+  if (whole !== undefined) return together(whole, refused);
   if (when === undefined) return [result(ACTION.allow)];
   return [
     ...when.flatMap((conditions) => alternative(conditions, ACTION.allow)),
     ...tell.flatMap((conditions) => alternative(conditions, ACTION.tell)),
-    result(ACTION.eperm),
+    result(refused),
   ];
 }
 
@@ -151,7 +154,7 @@ function blockOf({ when, whole, tell = [] }: Rule): Instruction[] {
  * The differences of all words, gathered before one look at them: how long it takes says nothing of
  * which word was wrong, so that a key is not found a word at a time.
  */
-function together(whole: readonly Whole[]): Instruction[] {
+function together(whole: readonly Whole[], refused: number): Instruction[] {
   const words = whole.flatMap(({ argument, value }) => [
     [DATA.arguments + 8 * argument, Number(value & 0xffff_ffffn)] as const,
     [DATA.arguments + 8 * argument + 4, Number(value >> 32n)] as const,
@@ -165,7 +168,7 @@ function together(whole: readonly Whole[]): Instruction[] {
     ]),
     { code: OPCODE.equal, jt: 0, jf: 1, k: 0 },
     result(ACTION.allow),
-    result(ACTION.eperm),
+    result(refused),
   ];
 }
 

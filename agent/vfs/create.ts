@@ -6,6 +6,7 @@ import type { VfBudget } from '../../shared/manifest/cut.ts';
 import type { Agent } from '../agent.ts';
 import { applyPlan, undo } from '../apply.ts';
 import { gateEvents } from '../assess.ts';
+import { decided } from '../decided.ts';
 import { applyingTo, requireNoWriter } from '../device-hands.ts';
 import { type Accepted, loadAccepted } from '../entry.ts';
 import { requirePassed } from '../gates/gates.ts';
@@ -51,12 +52,14 @@ export function createVfs(agent: Agent, sysfs: Sysfs, request: CreateRequest): P
     await recoverDevice(agent, sysfs, bdf);
     const driver = await loadAccepted(agent, name);
     await requireNone(agent, driver, bdf, count);
-    await requireUsable(agent, driver);
-    await requireNoWriter(agent, sysfs, bdf);
-    const assessment = await assessVfs(agent, sysfs, bdf, driver);
-    await agent.audit.append(...gateEvents(assessment, driver));
-    requirePassed(bdf, assessment.decisions, 'gets no virtual functions');
-    const { plan, budget } = await planVfs(agent, driver, assessment.device, count, policy);
+    const { plan, budget } = await decided(agent, { device: bdf, driver, policy }, async () => {
+      await requireUsable(agent, driver);
+      await requireNoWriter(agent, sysfs, bdf);
+      const assessment = await assessVfs(agent, sysfs, bdf, driver);
+      await agent.audit.append(...gateEvents(assessment, driver));
+      requirePassed(bdf, assessment.decisions, 'gets no virtual functions');
+      return await planVfs(agent, driver, assessment.device, count, policy);
+    });
     const number = await drawDomain(agent);
     const set = await carryOut({ agent, sysfs, plan, request }, driver, number, budget);
     return { set, plan };

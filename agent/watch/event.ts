@@ -20,6 +20,12 @@ export type WatchEvent =
   | { readonly kind: 'lost'; readonly what: string }
   /** And still does after its reset, with the device in the kernel's tree. */
   | { readonly kind: 'unanswering'; readonly what: string }
+  /** The REQ eventfd of VFIO: the kernel wants the device back. */
+  | { readonly kind: 'requested'; readonly what: string }
+  /** The machine was suspended while the device was held. */
+  | { readonly kind: 'slept'; readonly what: string }
+  /** The driver ended, or its broker. */
+  | { readonly kind: 'driver-exit'; readonly what: string }
   | { readonly kind: 'interrupt-storm'; readonly what: string }
   | { readonly kind: 'crash-loop'; readonly what: string }
   /** Memory or descriptors of the driver, or of its broker, grow and do not come back. */
@@ -39,11 +45,15 @@ export type Row = Exclude<WatchEvent['kind'], 'aer'> | `aer ${Severity}`;
 
 export interface Decided {
   readonly decision: Containment;
-  /** How far the device is taken out of service; none for what is observed. */
+  /**
+   * How far the device is taken out of service; none for what is observed, and where it is let go of: driver
+   * and device are stopped, the device is reset, bound still, and free to be held again.
+   */
   readonly level: Level | undefined;
 }
 
 const OBSERVE: Decided = { decision: 'observe', level: undefined };
+const LET_GO: Decided = { decision: 'reset-required', level: undefined };
 const to = (decision: Containment, level: Level): Decided => ({ decision, level });
 const byCore = (severity: Severity): Decided => {
   const decision = containmentFor(severity);
@@ -72,6 +82,10 @@ export const DECISIONS: Readonly<Record<Row, Decided>> = {
   'records-lost': OBSERVE,
   lost: to('reset-required', 'hard'),
   unanswering: to('reset-required', 'tomb'),
+  requested: LET_GO,
+  // What it was told is gone with its power, its bus master is as the kernel left it, and no driver is told.
+  slept: LET_GO,
+  'driver-exit': LET_GO,
   'interrupt-storm': to('quarantine', 'soft'),
   'crash-loop': to('quarantine', 'hard'),
   leak: to('quarantine', 'soft'),

@@ -17,6 +17,9 @@ const FILES: readonly (readonly [file: string, severity: Severity])[] = [
   ['aer_rootport_total_err_fatal', 'fatal'],
 ];
 
+/** Configuration space of any function (PCI 3.0, 6.1); what comes behind it not every one has. */
+const CONVENTIONAL = 256;
+
 /** The counters and the containment of one function on the way. */
 interface Station {
   readonly bdf: string;
@@ -55,15 +58,27 @@ export async function readPath(sysfs: Sysfs, bdf: string): Promise<PathState> {
       }
     }
     // The capability is on the port above (PCIe 7.9.14), and the device's own space is VFIO's.
-    const config = i === 0 ? undefined : await readConfig(sysfs, folder);
+    const dpc = i === 0 ? undefined : await readDpc(sysfs, folder, unread);
     const name = folder.slice(folder.lastIndexOf('/') + 1);
-    stations.push({ bdf: name, counters, dpc: config && parseDpc(config), unread });
+    stations.push({ bdf: name, counters, dpc, unread });
   }
   return stations;
 }
 
-async function readConfig(sysfs: Sysfs, folder: string): Promise<Uint8Array | undefined> {
-  return await sysfs.bytes(`${folder}/config`, AGENT_LIMITS.config).catch(() => undefined);
+/** Without the right to it (CAP_SYS_ADMIN) the kernel shows 64 bytes: no port would be seen to contain. */
+async function readDpc(
+  sysfs: Sysfs,
+  folder: string,
+  unread: string[],
+): Promise<DpcState | undefined> {
+  try {
+    const config = await sysfs.bytes(`${folder}/config`, AGENT_LIMITS.config);
+    if (config !== undefined && config.length >= CONVENTIONAL) return parseDpc(config);
+    unread.push(`config: ${config?.length ?? 0} bytes can be read, and whether it contains is not`);
+  } catch (error) {
+    unread.push(`config: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  return undefined;
 }
 
 /** What is so already, and is news to whoever begins to watch: a port that contains the device. */

@@ -12,6 +12,7 @@ import type { WatchEvent } from './event.ts';
 import { evidenceEvents, type Resting } from './evidence.ts';
 import { Leaks } from './leaks.ts';
 import { type PathState, pathEvents, readPath, standingEvents } from './path.ts';
+import { type Clocks, Sleeps } from './slept.ts';
 
 export interface Watching {
   readonly agent: Agent;
@@ -25,6 +26,7 @@ export interface Watching {
   readonly parts: readonly RunPart[];
   readonly onEvent: (event: WatchEvent) => void;
   readonly everyMs?: number;
+  readonly clocks?: Clocks;
 }
 
 /** Begins; returns how to stop. What cannot be watched is told as an event that stops nothing. */
@@ -38,6 +40,7 @@ class Watch {
   readonly #watching: Watching;
   readonly #told = new Set<string>();
   readonly #leaks: Leaks;
+  readonly #sleeps: Sleeps;
   #path: PathState;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
@@ -46,7 +49,8 @@ class Watch {
   constructor(watching: Watching) {
     this.#watching = watching;
     this.#path = watching.baseline.path;
-    const { parts, agent } = watching;
+    const { parts, agent, clocks } = watching;
+    this.#sleeps = new Sleeps(clocks);
     this.#leaks = new Leaks({ parts, proc: agent.proc, nowMs: () => performance.now() });
   }
 
@@ -67,7 +71,9 @@ class Watch {
 
   async #look(): Promise<void> {
     const { everyMs = AGENT_LIMITS.watchMs } = this.#watching;
-    const looks = [this.#config, this.#records, this.#counters, this.#use, this.#evidence];
+    const looks = [
+      ...[this.#sleep, this.#config, this.#records, this.#counters, this.#use, this.#evidence],
+    ];
     for (const look of looks) {
       if (this.#isOver) return;
       try {
@@ -78,6 +84,13 @@ class Watch {
     }
     this.#round++;
     if (!this.#isOver) this.#timer = setTimeout(() => void this.#look(), everyMs);
+  }
+
+  #sleep(): void {
+    const seconds = this.#sleeps.look();
+    if (seconds === undefined) return;
+    const what = `the machine was suspended for ${Math.round(seconds)} s while the device was held`;
+    this.#watching.onEvent({ kind: 'slept', what });
   }
 
   #config(): void {

@@ -40,6 +40,8 @@ export function grantPredicate(grant: Grant): JsonObject {
       kind: grant.interrupts.kind,
       vectors: grant.interrupts.vectors,
       per_second_budget: grant.interrupts.perSecondBudget,
+      burst: grant.interrupts.burst,
+      lifetime_max: grant.interrupts.lifetimeMax,
     },
     dma: {
       mask_bits: grant.dma.maskBits,

@@ -3,13 +3,32 @@
 import type { InterruptClaim, InterruptKind } from './ceiling.ts';
 import type { Cut, Note } from './cut.ts';
 import type { DeviceInterrupts } from './device.ts';
+import type { InterruptBudget } from './interrupt-budget.ts';
 
-const NONE: InterruptClaim = { kind: 'none', vectors: 0, perSecondBudget: 0 };
+export interface GrantedInterrupts extends InterruptClaim {
+  /** Most that a vector may have at once; null: its share of a second. */
+  readonly burst: number | null;
+  /** Most that a vector may have for as long as its device is held; null: no end. */
+  readonly lifetimeMax: number | null;
+}
+
+const NONE: GrantedInterrupts = {
+  ...{ kind: 'none', vectors: 0, perSecondBudget: 0, burst: null, lifetimeMax: null },
+};
+
+/** What each of `vectors` vectors may have: an equal share of the rate. */
+export function vectorBudget(
+  { perSecondBudget, burst, lifetimeMax }: Omit<GrantedInterrupts, 'kind' | 'vectors'>,
+  vectors: number,
+): InterruptBudget {
+  const share = Math.floor(perSecondBudget / Math.max(1, vectors));
+  return { perSecond: share, burst: burst ?? share, lifetimeMax, ticksMax: null };
+}
 
 export function grantInterrupts(
   { ceiling, entry, device, vfBudget }: Cut,
   note: Note,
-): InterruptClaim {
+): GrantedInterrupts {
   const { kind, vectors, perSecondBudget } = ceiling.interrupts;
   if (kind === 'none') return NONE;
   if (!entry.interrupts.kinds.includes(kind)) {
@@ -35,7 +54,9 @@ export function grantInterrupts(
   );
   if (budget < perSecondBudget)
     note(`interrupts: ${budget} a second instead of ${perSecondBudget}`);
-  return { kind, vectors: granted, perSecondBudget: budget };
+  const { burst, lifetimeMax } = entry.interrupts;
+  if (lifetimeMax !== null) note(`interrupts: ${lifetimeMax} of a vector, and then no more`);
+  return { kind, vectors: granted, perSecondBudget: budget, burst, lifetimeMax };
 }
 
 function vectorsOf(found: DeviceInterrupts, kind: InterruptKind): number {

@@ -9,7 +9,7 @@ import type { Crypto } from '../crypto/crypto.ts';
 import { IronError } from '../errors.ts';
 import type { Instant } from '../time.ts';
 import { checkAbi, RUNTIME_ABI, type RuntimeAbi } from './abi.ts';
-import type { Ceiling, InterruptClaim } from './ceiling.ts';
+import type { Ceiling } from './ceiling.ts';
 import { checkIsolation, type IsolationClaim } from './ceiling-isolation.ts';
 import { type Attested, checkRequirements } from './ceiling-requirements.ts';
 import { leastBudget } from './ceiling-vf.ts';
@@ -17,7 +17,7 @@ import type { Cut, VfBudget } from './cut.ts';
 import { type DeviceFacts, matchesDevice, showIdentity } from './device.ts';
 import { driverId } from './driver-id.ts';
 import { type DmaGrant, grantDma } from './grant-dma.ts';
-import { grantInterrupts } from './grant-interrupts.ts';
+import { type GrantedInterrupts, grantInterrupts } from './grant-interrupts.ts';
 import { grantMode } from './grant-mode.ts';
 import { type GrantedRegisters, grantRegisters } from './grant-registers.ts';
 import { parseIsm2 } from './ism2.ts';
@@ -63,7 +63,7 @@ export interface Grant extends GrantedRegisters {
   readonly device: DeviceFacts;
   /** How the driver reaches its registers, when it is run. */
   readonly mode: RunMode;
-  readonly interrupts: InterruptClaim;
+  readonly interrupts: GrantedInterrupts;
   readonly dma: DmaGrant;
   readonly vfBudget: VfBudget | null;
   readonly isolation: IsolationClaim;

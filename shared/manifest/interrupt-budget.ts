@@ -7,6 +7,7 @@
  * Both are kept: `lifetimeMax` is its `max_calls`, the bucket is ours.
  */
 
+import type { JsonObject } from '../json/value.ts';
 import { coreError } from './core-errors.ts';
 
 export interface InterruptBudget {
@@ -36,6 +37,16 @@ export interface InterruptMetrics {
   readonly latencyTicks: number;
   readonly budgetViolations: number;
   readonly quarantineReason: QuarantineReason | null;
+}
+
+/** Under the names that the core has for them. */
+export function interruptJson(metrics: InterruptMetrics): JsonObject {
+  return {
+    irq_calls: metrics.irqCalls,
+    missed: metrics.missed,
+    budget_violations: metrics.budgetViolations,
+    quarantine_reason: metrics.quarantineReason,
+  };
 }
 
 export interface VectorState {

@@ -55,6 +55,10 @@ export interface PolicyEntry {
     readonly kinds: readonly InterruptKind[];
     readonly vectors: number;
     readonly perSecondBudget: number;
+    /** Of one vector at once; null: as much as its share of a second. */
+    readonly burst: number | null;
+    /** Of one vector for as long as its driver runs; null: no end. */
+    readonly lifetimeMax: number | null;
   };
   readonly dma: {
     readonly totalBytes: bigint;
@@ -144,7 +148,9 @@ function readEntry(node: Node, rules: RunRules | null): PolicyEntry {
   );
   const run = node.maybe('run');
   const vfs = node.maybe('virtual_functions');
-  const interrupts = node.get('interrupts').only('kinds', 'vectors', 'per_second_budget');
+  const interrupts = node
+    .get('interrupts')
+    .only('kinds', 'vectors', 'per_second_budget', 'burst', 'lifetime_max');
   const dma = node.get('dma').only('total_bytes', 'windows_max', 'direction');
   return {
     namespace: node.get('namespace').matching(NAMESPACE, 'a namespace like "acme" or "acme/edu"'),
@@ -158,6 +164,8 @@ function readEntry(node: Node, rules: RunRules | null): PolicyEntry {
         .map((kind) => kind.oneOf(...INTERRUPT_KINDS)),
       vectors: interrupts.get('vectors').integer(0),
       perSecondBudget: interrupts.get('per_second_budget').integer(0),
+      burst: interrupts.maybe('burst')?.integer(1) ?? null,
+      lifetimeMax: interrupts.maybe('lifetime_max')?.integer(1) ?? null,
     },
     dma: {
       totalBytes: readU64(dma.get('total_bytes')),

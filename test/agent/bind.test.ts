@@ -1,9 +1,14 @@
+import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
+import { Sysfs } from '../../agent/host/sysfs.ts';
+import { findWriters } from '../../agent/host/write.ts';
 import { BRIDGE, EDU_DEVICE } from '../../scripts/demo/kernel/devices.ts';
 import { parseEnvelope, verifyEnvelope } from '../../shared/evidence/dsse.ts';
 import { parseStatement } from '../../shared/evidence/statement.ts';
+import { acceptedFile, agentState } from '../../shared/layout.ts';
 import { GRANT_PREDICATE } from '../../shared/manifest/grant-document.ts';
 import { platformCrypto } from '../../shared/node/crypto.ts';
 import { loadPublicKey } from '../../shared/node/signers/file.ts';
@@ -95,6 +100,57 @@ t.test('without a policy nothing is granted', async (t) => {
   t.notOk(picture(place.state)['journal/0000%3A00%3A05.0.jsonl']);
 });
 
+t.test(
+  'each decision is in the audit log, with the hashes of what it was decided from',
+  async (t) => {
+    const place = await scene(t);
+    const sha256Of = (path: string): string =>
+      createHash('sha256').update(readFileSync(path)).digest('hex');
+    const decisions = () =>
+      readFileSync(join(place.state, 'audit.jsonl'), 'utf8')
+        .split('\n')
+        .flatMap((line) => (line.includes('"event":"bind-decision"') ? [JSON.parse(line)] : []));
+    const other = join(place.folder, 'policy.json');
+    const policy = JSON.parse(readFileSync(POLICY, 'utf8'));
+    policy.allow[0].namespace = 'other';
+    writeFileSync(other, JSON.stringify(policy));
+    await agent('apply', NAME, ...place.device, '--policy', other);
+    await agent('apply', NAME, ...place.device);
+    await apply(place);
+    const artifact = join(place.state, agentState.accepted(NAME), acceptedFile.artifact);
+    const inputs = {
+      driver: sha256Of(artifact),
+      ceiling: /^[0-9a-f]{64}$/,
+      entry: /^[0-9a-f]{64}$/,
+      floors: sha256Of(join(place.state, agentState.floors)),
+      generations: sha256Of(join(place.state, agentState.generations)),
+      revocations: null,
+    };
+    const found = decisions();
+    t.match(found, [
+      {
+        device: BDF,
+        path: NAME,
+        decision: 'refuse',
+        code: 'E_POLICY',
+        inputs: { ...inputs, policy: sha256Of(other) },
+      },
+      {
+        decision: 'refuse',
+        code: 'E_POLICY',
+        what: 'there is no fleet policy',
+        inputs: { ...inputs, policy: null },
+      },
+      { decision: 'pass', code: null, inputs: { ...inputs, policy: sha256Of(POLICY) } },
+    ]);
+    t.equal(found.length, 3);
+    await agent('release', ...place.device);
+    writeFileSync(artifact, 'something else');
+    refused(t, await apply(place), 'E_STORE', 'changed');
+    t.match(decisions().at(-1), { decision: 'refuse', code: 'E_STORE' });
+  },
+);
+
 t.test('release stops where somebody else changed the device', async (t) => {
   const place = await scene(t);
   await apply(place);
@@ -167,4 +223,25 @@ t.test('list and why', async (t) => {
   const unsure = await agent('why', NAME, ...place.device);
   t.equal(unsure.data.bindable, false);
   t.equal(unsure.data.grant_error.code, 'E_POLICY');
+});
+
+t.test('a change of another start of the machine is closed, and not undone', async (t) => {
+  const place = await scene(t, { faults: ['probe:hang'] });
+  const stuck = await agent(
+    ...['apply', NAME, ...place.device, '--policy', POLICY, '--write-timeout', '1'],
+  );
+  t.equal(stuck.error.code, 'E_BIND_STUCK');
+  const file = join(place.state, agentState.journal(BDF));
+  const text = readFileSync(file, 'utf8');
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  t.ok(text.includes(boot), 'control: it names this one');
+  writeFileSync(file, text.replace(boot, '00000000-0000-4000-8000-000000000000'));
+  place.kernel.setFaults([]);
+  const sysfs = await Sysfs.open(place.sysfs);
+  while ((await findWriters(sysfs, BDF)).length > 0) await setTimeout(20);
+  const found = picture(place.sysfs);
+  const recovered = await agent('recover', ...place.device.slice(0, 4));
+  t.match(recovered.data.recovered, [{ device: BDF, outcome: 'closed', undone: [] }]);
+  t.strictSame(picture(place.sysfs), found, 'what the kernel made of it stays');
+  t.notOk(picture(place.state)['journal/0000%3A00%3A05.0.jsonl']);
 });

@@ -32,7 +32,7 @@ import { windowAt } from '../../shared/manifest/windows.ts';
 import { judge } from './bpf.ts';
 import { ALLOWED, DEVICE, REFUSED, REGIONS } from './direct-attempts.ts';
 import { elf, resultsOf, type Syscall } from './elf.ts';
-import { PAUSE } from './hostile.ts';
+import { ATTEMPTS, CALLS as HOSTILE_CALLS, isRefused, PAUSE, unsealed } from './hostile.ts';
 import { node, sealed, sha256, WITH, whyNot, window } from './launch-support.ts';
 import { EDU } from './support.ts';
 
@@ -84,7 +84,7 @@ t.test('the filter, over every argument', async (t) => {
 });
 
 t.test('what is told of is bounded', async (t) => {
-  const refusals = new DeviceRefusals();
+  const refusals = new DeviceRefusals(DEVICE);
   const told: DeviceRefusal[] = [];
   for (let i = 0; i < 1000; i++) {
     const one = refusals.note(16, [3n, BigInt(i) << 32n, 0n, 0n, 0n, 0n]);
@@ -99,7 +99,21 @@ t.test('what is told of is bounded', async (t) => {
     what: 'pwrite64 in configuration space',
     arguments: ['0x3', '0x0', '0x2', '0x70000000004', '0x0', '0x0'],
   });
-  t.match(refusals.note(9999, []), { what: 'another call' });
+  t.match(refusals.note(9999, []), { what: 'another call', ofDevice: false });
+  for (const [nr, args, what] of [
+    [101, [0n], 'ptrace'],
+    [321, [3n], 'bpf'],
+    [425, [3n], 'io_uring'],
+    [16, [4n, 0x3b6fn], 'ioctl'],
+    [9, [0n, 4096n, 3n, 0x21n, 0xffff_ffffn, 0n], 'mmap'],
+  ] as const)
+    t.match(refusals.note(nr, args), { what, ofDevice: false, count: 1 });
+  t.match(refusals.note(9, [0n, 4096n, 3n, 1n, 3n, 0n]), { what: 'mmap in BAR 0', ofDevice: true });
+  t.equal(refusals.total, 1002, 'of the device');
+  t.match(new DeviceRefusals(undefined).note(16, [3n, 0x3b6fn]), {
+    what: 'ioctl',
+    ofDevice: false,
+  });
 });
 
 t.test('where it cannot be listened, nothing is handed over', async (t) => {
@@ -262,6 +276,36 @@ t.test('a driver with a descriptor', { skip: whyNot() }, async (t) => {
     await driver.end();
   });
 
+  await t.test('whatever it is refused is told of, where it has no descriptor too', async (t) => {
+    const told: string[] = [];
+    let stop = (): void => {};
+    const driver = await launch({
+      ...WITH,
+      program: sealed(elf(HOSTILE_CALLS, [PAUSE])),
+      descriptors: [window(), unsealed()],
+      profile: { ...STATIC_PROFILE, tells: true },
+      onListener(listener) {
+        stop = watchRefused(listener, 10_000, (call) => {
+          const one = new DeviceRefusals(undefined).note(call.nr, call.arguments);
+          told.push(one?.what ?? '');
+        });
+      },
+    });
+    while (driver.bytes().length < 8 * HOSTILE_CALLS.length) await setTimeout(20);
+    const results = resultsOf(driver.bytes());
+    for (const [i, [what]] of ATTEMPTS.entries())
+      t.ok(isRefused(what, results[i] ?? Number.NaN), `${what}: ${results[i]}`);
+    t.equal(told.length, results.filter((result) => result === -1).length, 'each, once');
+    for (const what of [
+      ...['ptrace', 'bpf', 'io_uring', 'userfaultfd', 'mount', 'socket', 'socketpair', 'unshare'],
+      ...['fallocate', 'ftruncate', 'madvise', 'kill', 'pidfd_open', 'setuid', 'setsid', 'clone'],
+      ...['execveat', 'execve', 'openat', 'memory of another process', 'perf_event_open', 'mmap'],
+    ])
+      t.ok(told.includes(what), what);
+    await driver.end();
+    stop();
+  });
+
   await t.test('nobody who listens, and nothing is allowed', async (t) => {
     const program = sealed(elf([[32, DEVICE]], [PAUSE]));
     const { driver, stop } = await listened(STATIC_PROFILE, { program }, () => {}, {
@@ -285,7 +329,7 @@ async function listened(
   }: Partial<Launch> & { readonly most?: number; readonly stopsAtOnce?: boolean } = {},
 ) {
   let stop = (): void => {};
-  const refusals = new DeviceRefusals();
+  const refusals = new DeviceRefusals(DEVICE);
   const driver = await launch({
     ...WITH,
     ...options,
@@ -296,7 +340,11 @@ async function listened(
       stop = watchRefused(listener, most, (call) => {
         const before = refusals.total;
         const one = refusals.note(call.nr, call.arguments);
-        then(one?.what ?? new DeviceRefusals().note(call.nr, call.arguments)?.what ?? `${before}`);
+        then(
+          one?.what ??
+            new DeviceRefusals(DEVICE).note(call.nr, call.arguments)?.what ??
+            `${before}`,
+        );
       });
       if (stopsAtOnce) stop();
     },

@@ -26,6 +26,8 @@ export const ATTEMPTS: readonly (readonly [what: string, ...Syscall])[] = [
   ['signal the agent', 62, process.pid, 0],
   ['signal process 1', 62, 1, 0],
   ['a descriptor of the agent', 434, process.pid, 0],
+  ['trace the agent', 101, 0x4206, process.pid, 1, 0],
+  ['memory of the agent, read', 310, process.pid, 0, 0, 0, 0, 0],
   ['io_uring', 425, 1, ZEROS],
   ['userfaultfd', 323, 0],
   ['bpf', 321, 0, u32(2, 4, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), 72],
@@ -69,6 +71,8 @@ const HOG = 'a gibibyte and more';
 /** Unconfined, these fail for what they name; that they get so far is the control. */
 export const CONTROL: Readonly<Record<string, number>> = {
   mount: -2,
+  // PTRACE_SEIZE with an address.
+  'trace the agent': -5,
   pivot_root: -2,
   'a filter of its own': -14,
   'run by name': -2,

@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import t from 'tap';
 import { launch } from '../../agent/host/launch.ts';
 import { program } from '../../agent/main.ts';
+import { AGENT_LIMITS } from '../../shared/limits.ts';
 import { run } from '../cli/support.ts';
-import { elf } from './elf.ts';
+import { elf, type Syscall } from './elf.ts';
 import { node, sealed, USER, WITH, whyNot, window } from './launch-support.ts';
 import { EDU } from './support.ts';
 
@@ -79,6 +80,20 @@ t.test('confined programs', { skip: whyNot() }, async (t) => {
     t.match(status, /^CapBnd:\t0+$/m);
     t.match(await driver.end(), { signal: 'SIGKILL' });
     t.match(await driver.end(), { signal: 'SIGKILL' }, 'and again');
+  });
+
+  t.test('what it writes is kept up to a limit, and holds it up never', async (t) => {
+    const piece = new Uint8Array(4096).fill(0x78);
+    const write: Syscall = [1, 1, piece, piece.length];
+    const times = AGENT_LIMITS.driverOutput / piece.length + 40;
+    // So that it is looked at before it ends.
+    const nap: Syscall = [35, new Uint8Array(new BigInt64Array([2n, 0n]).buffer), 0];
+    const program = sealed(elf([nap, ...Array.from({ length: times }, () => write)]));
+    const driver = await launch({ ...WITH, program });
+    // A pipe holds 64 KiB: one that nobody reads on would keep it from its end.
+    t.match(await driver.ended, { status: 0 });
+    t.equal(driver.bytes().length, AGENT_LIMITS.driverOutput);
+    await driver.end();
   });
 
   t.test('what does not come to run is refused by name', async (t) => {

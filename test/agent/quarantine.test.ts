@@ -511,4 +511,8 @@ t.test('a device that is let go by its holder is as before', async (t) => {
   raise(events.request);
   t.equal((await end).why, 'asked');
   t.strictSame(await loadIncidents(agent), []);
+  t.match(
+    eventsOf(place).filter(({ event }) => event === 'watch'),
+    [{ kind: 'requested', decision: 'reset-required', level: null }],
+  );
 });

@@ -1,6 +1,7 @@
 // What the agent does about revocations: when something is handed over, when it is bound, and
 // while it is bound.
 
+import { createHash } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -45,6 +46,15 @@ t.test('a list that comes later hits what was accepted and what is bound', async
   );
   t.equal((await agent('release', ...place.device)).exit, 0);
   refused(t, await apply(place), 'E_REVOKED', 'bound anew', 'generation');
+  const revoking = createHash('sha256').update(readFileSync(join(state, agentState.revocations)));
+  t.match(
+    JSON.parse(log().trimEnd().split('\n').at(-1) ?? ''),
+    {
+      ...{ event: 'bind-decision', decision: 'refuse', code: 'E_REVOKED', reason: 'generation' },
+      inputs: { revocations: revoking.digest('hex') },
+    },
+    'with the list that said so',
+  );
   // What is refused then is refused before, and told.
   const policy = ['--policy', POLICY];
   const plan = await agent('plan', NAME, ...place.device, ...policy);

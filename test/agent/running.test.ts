@@ -21,10 +21,11 @@ import { type DriverEnd, launch } from '../../agent/host/launch.ts';
 import { libc } from '../../agent/host/libc.ts';
 import { freeUsers } from '../../agent/host/users.ts';
 import { program } from '../../agent/main.ts';
-import { relayInterrupts } from '../../agent/relay.ts';
+import { type Relay, relayInterrupts } from '../../agent/relay.ts';
 import { brokerEnd, driverEnd } from '../../agent/running.ts';
 // @ts-expect-error: the driver is one plain file, without types
 import { parseHanded } from '../../examples/edu/edu-driver.mjs';
+import { interruptJson } from '../../shared/manifest/interrupt-budget.ts';
 import { windowAt } from '../../shared/manifest/windows.ts';
 import { run } from '../cli/support.ts';
 import { node, sealed, USER, WITH, whyNot } from './launch-support.ts';
@@ -131,53 +132,83 @@ t.test(
   },
 );
 
+/** What is waiting in an event descriptor. */
+function waiting(fd: number): number {
+  const bytes = Buffer.alloc(8);
+  try {
+    readSync(fd, bytes, 0, 8, null);
+  } catch {
+    return 0;
+  }
+  return Number(bytes.readBigUInt64LE());
+}
+
+/** Signals `fd` so often, and comes back when the relay took note of it. */
+async function signalled(relay: Relay, fd: number, times: number): Promise<void> {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(times));
+  const sum = () => relay.metrics().reduce((all, one) => all + one.irqCalls + one.missed, 0);
+  const before = sum();
+  writeSync(fd, bytes);
+  while (sum() === before) await setTimeout(1);
+}
+
 t.test('interrupts are passed on within their budget', async (t) => {
   const [from, to] = [libc().eventfd(), libc().eventfd()];
   const other = [libc().eventfd(), libc().eventfd()] as const;
   const breaches: number[] = [];
   const relay = relayInterrupts({
-    ...{ from: [from, other[0]], to: [to, other[1]], perSecond: 20 },
+    ...{ from: [from, other[0]], to: [to, other[1]] },
+    budget: { perSecondBudget: 20, burst: null, lifetimeMax: null },
     onBreach: (vector) => breaches.push(vector),
     nowMs: () => 0,
   });
-  const count = (fd: number): number => {
-    const bytes = Buffer.alloc(8);
-    try {
-      readSync(fd, bytes, 0, 8, null);
-    } catch {
-      return 0;
-    }
-    return Number(bytes.readBigUInt64LE());
-  };
-  const signal = async (fd: number, times: number): Promise<void> => {
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigUInt64LE(BigInt(times));
-    const before = relay
-      .metrics()
-      .reduce((sum, { irqCalls, missed }) => sum + irqCalls + missed, 0);
-    writeSync(fd, bytes);
-    const sum = () => relay.metrics().reduce((all, one) => all + one.irqCalls + one.missed, 0);
-    while (sum() === before) await setTimeout(1);
-  };
-  await signal(from, 4);
-  t.equal(count(to), 4);
-  t.equal(count(other[1]), 0, 'each vector its own');
-  await signal(from, 6);
-  t.equal(count(to), 6, 'its share: half of twenty');
+  await signalled(relay, from, 4);
+  t.equal(waiting(to), 4);
+  t.equal(waiting(other[1]), 0, 'each vector its own');
+  await signalled(relay, from, 6);
+  t.equal(waiting(to), 6, 'its share: half of twenty');
   t.strictSame(breaches, []);
-  await signal(from, 1);
-  t.strictSame([count(to), breaches], [0, [0]], 'over it, nothing, and word of it');
-  await signal(from, 5);
+  await signalled(relay, from, 1);
+  t.strictSame([waiting(to), breaches], [0, [0]], 'over it, nothing, and word of it');
+  await signalled(relay, from, 5);
   t.strictSame(breaches, [0], 'once');
-  await signal(other[0], 1);
-  t.equal(count(other[1]), 1, 'the other vector goes on');
+  await signalled(relay, other[0], 1);
+  t.equal(waiting(other[1]), 1, 'the other vector goes on');
   t.match(relay.metrics(), [
     { irqCalls: 10, missed: 6, quarantineReason: 'BudgetExceeded' },
     { irqCalls: 1, missed: 0, quarantineReason: null },
   ]);
+  t.strictSame(relay.metrics().map(interruptJson)[0], {
+    ...{ irq_calls: 10, missed: 6, budget_violations: 1, quarantine_reason: 'BudgetExceeded' },
+  });
   relay.stop();
   relay.stop();
   for (const fd of [from, to, ...other]) closeSync(fd);
+});
+
+t.test('and within what may come at once, and what there may be in all', async (t) => {
+  for (const [what, budget, most] of [
+    ['burst', { burst: 3, lifetimeMax: null }, 3],
+    ['lifetime', { burst: 50, lifetimeMax: 12 }, 12],
+  ] as const) {
+    const from = libc().eventfd();
+    const to = libc().eventfd();
+    let [now, breaches] = [0, 0];
+    const relay = relayInterrupts({
+      ...{ from: [from], to: [to], budget: { perSecondBudget: 1000, ...budget } },
+      onBreach: () => breaches++,
+      nowMs: () => now,
+    });
+    await signalled(relay, from, most);
+    t.strictSame([waiting(to), breaches], [most, 0], `${what}: as many as there may be`);
+    // However long nothing came: what may come at once is no more then, and a lifetime stays over.
+    now += 3_600_000;
+    await signalled(relay, from, what === 'burst' ? most + 1 : 1);
+    t.strictSame([waiting(to), breaches], [what === 'burst' ? most : 0, 1], `${what}: and no more`);
+    relay.stop();
+    for (const fd of [from, to]) closeSync(fd);
+  }
 });
 
 t.test('the example driver through a real broker', { skip: whyNot() }, async (t) => {

@@ -206,6 +206,26 @@ t.test('what no driver may have is in no list', async (t) => {
     for (const nr of never) t.equal(judge(program, nr), ACTION.eperm, `${name}: ${nr}`);
 });
 
+t.test('what is refused is told of, where somebody listens', async (t) => {
+  for (const profile of [STATIC_PROFILE, RUNTIME_PROFILE]) {
+    const key = Buffer.alloc(16, 7);
+    const rules = [...profile.rules, runRule(key)];
+    const [plain, told] = [
+      encoded({ ...profile, rules }),
+      encoded({ ...profile, rules, tells: true }),
+    ];
+    const calls: [nr: number, args: number[]][] = Array.from({ length: 1024 }, (_, nr) => [nr, []]);
+    for (const [name, [good, bad]] of Object.entries({ ...STATIC_ONLY, ...RUNTIME_ONLY }))
+      for (const args of [...good, ...bad]) calls.push([SYSCALL[name as SyscallName], args]);
+    const wrong = calls.filter(([nr, args]) => {
+      const before = judge(plain, nr, args);
+      return judge(told, nr, args) !== (before === ACTION.eperm ? ACTION.tell : before);
+    });
+    t.strictSame(wrong, [], 'and nothing else is judged otherwise');
+    t.equal(judge(told, 0, [], 0x40000003), ACTION.killProcess);
+  }
+});
+
 t.test('a rule that is named twice is a defect', async (t) => {
   t.throws(
     () => compileFilter({ name: 'x', rules: [{ call: 'read' }, { call: 'read' }], absent: [] }),

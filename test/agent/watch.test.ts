@@ -15,7 +15,8 @@ import t from 'tap';
 import { Agent } from '../../agent/agent.ts';
 import { drivenJson } from '../../agent/commands/show-driven.ts';
 import type { Confined } from '../../agent/confine.ts';
-import { type HoldEnd, hold } from '../../agent/hold.ts';
+import { type HoldEnd, type Holding, hold } from '../../agent/hold.ts';
+import { HoldLog } from '../../agent/hold-log.ts';
 import { libc } from '../../agent/host/libc.ts';
 import { Sysfs } from '../../agent/host/sysfs.ts';
 import { enterQuarantine } from '../../agent/quarantine/enter.ts';
@@ -35,11 +36,15 @@ import {
   readSuppressed,
 } from '../../agent/watch/kernel-record.ts';
 import { pathEvents, readPath, standingEvents, wayUp } from '../../agent/watch/path.ts';
+import { type Clocks, Sleeps } from '../../agent/watch/slept.ts';
 import { watchDevice } from '../../agent/watch/watch.ts';
 import { utf8 } from '../../shared/bytes.ts';
 import { IronError } from '../../shared/errors.ts';
+import { AGENT_LIMITS } from '../../shared/limits.ts';
 import { containmentFor, SEVERITIES } from '../../shared/manifest/containment.ts';
 import type { DeviceName } from '../../shared/manifest/quarantine.ts';
+import { systemClock } from '../../shared/node/clock.ts';
+import { testList } from '../support/revocations.ts';
 import { apply, BDF, NAME, refused, agent as runAgent, type Scene, scene } from './support.ts';
 
 const HOSTILE: readonly Uint8Array[] = [
@@ -208,9 +213,11 @@ t.test('one table says what follows: each row of the guide is a row of the code'
   t.strictSame(rows.toSorted(), table.toSorted());
 });
 
-t.test('a decision has a level when it is not to observe', async (t) => {
-  for (const [row, { decision, level }] of Object.entries(DECISIONS))
-    t.equal(level === undefined, decision === 'observe', row);
+t.test('quarantine has a level, and what is observed has none', async (t) => {
+  for (const [row, { decision, level }] of Object.entries(DECISIONS)) {
+    if (decision === 'observe') t.equal(level, undefined, row);
+    if (decision === 'quarantine') t.not(level, undefined, row);
+  }
   for (const severity of SEVERITIES)
     t.equal(
       decide({ kind: 'aer', severity, what: '' }),
@@ -269,6 +276,42 @@ t.test('the way from a device to its root port', async (t) => {
   ]);
   writeFileSync(file('aer_dev_nonfatal'), 'nonsense');
   t.match((await readPath(sysfs, BDF))[0]?.unread, [/aer_dev_nonfatal/], 'and that is told');
+});
+
+t.test('a port above, by its configuration space', async (t) => {
+  const PORT = '0000:00:08.0';
+  const END = '0000:01:00.0';
+  const root = t.testdir({
+    devices: { 'pci0000:00': { [PORT]: { config: '', [END]: { config: '' } } } },
+    bus: {
+      pci: {
+        devices: { [END]: t.fixture('symlink', `../../../devices/pci0000:00/${PORT}/${END}`) },
+      },
+    },
+  });
+  const sysfs = await Sysfs.open(root);
+  const file = join(root, 'devices/pci0000:00', PORT, 'config');
+  const show = (bytes: Uint8Array) => {
+    writeFileSync(file, bytes);
+    return readPath(sysfs, END);
+  };
+  const quiet = await show(port([1, 0, 0], [0x1d, 1, 0]));
+  t.strictSame(
+    quiet.map(({ bdf, unread }) => [bdf, unread]),
+    [
+      [END, []],
+      [PORT, []],
+    ],
+  );
+  const triggered = await show(port([1, 0, 0], [0x1d, 1, 5]));
+  t.match(pathEvents(quiet, triggered), [
+    { kind: 'dpc', what: `${PORT} contains what is below it: ERR_FATAL` },
+  ]);
+  t.strictSame((await show(new Uint8Array(256)))[1]?.unread, [], 'a port of before PCI Express');
+  // As the kernel shows it to whoever may not see more.
+  t.match((await show(port([0x1d, 1, 5]).subarray(0, 64)))[1]?.unread, [/^config: 64 bytes/]);
+  rmSync(file);
+  t.match((await readPath(sysfs, END))[1]?.unread, [/^config: 0 bytes/], 'and that is told');
 });
 
 t.test('what a driver rests on', async (t) => {
@@ -426,15 +469,27 @@ async function holdOnce(
     readonly onFrozen?: (why: string) => void;
     /** What the brake cannot do. */
     readonly broken?: string;
+    readonly clocks?: Clocks;
+    readonly signMs?: number;
+    /** Why the device cannot be given back. */
+    readonly unending?: IronError;
+    readonly clock?: () => number;
+    /** Interrupts that come at once, to a device without a driver. */
+    readonly interrupts?: number;
   },
 ): Promise<{ agent: Agent; end: HoldEnd; calls: string[] }> {
-  const agent = new Agent({ state: place.state });
+  const agent = new Agent({ state: place.state, ...(parts.clock && { clock: parts.clock }) });
   const { calls = [], stop = new AbortController(), onFrozen = () => {} } = parts;
   const words = parts.words ?? { now: parts.word ?? 0x12 };
   const request = libc().eventfd();
+  const vector = libc().eventfd();
+  const come = Buffer.alloc(8);
+  come.writeBigUInt64LE(BigInt(parts.interrupts ?? 0));
+  writeSync(vector, come);
   const confined = {
     ...{ device: BDF, backend: 'iommufd', notes: [], memories: [], running: parts.running },
-    events: { error: undefined, request, vectors: [] },
+    events: { error: undefined, request, vectors: [vector] },
+    budget: { perSecondBudget: 5, burst: null, lifetimeMax: null },
     vfio: {
       readConfig: (at: number, length: number) => readAsVfio(words.now, at, length),
     },
@@ -444,6 +499,7 @@ async function holdOnce(
     },
     end: async () => {
       calls.push('end');
+      if (parts.unending !== undefined) throw parts.unending;
       return [];
     },
   } as unknown as Confined;
@@ -452,11 +508,16 @@ async function holdOnce(
   const resting = { path: NAME, grantExpires: parts.grantExpires ?? agent.clock() + 10 * 86_400 };
   const end = await hold({
     ...{ agent, confined, signal: stop.signal, onFrozen },
+    ...(parts.signMs === undefined ? {} : { signMs: parts.signMs }),
     named: { device: DEVICE, sysfs },
-    watched: { resting, baseline: await takeBaseline(sysfs, BDF) },
+    watched: {
+      ...{ resting, baseline: await takeBaseline(sysfs, BDF) },
+      ...(parts.clocks && { clocks: parts.clocks }),
+    },
     onLost: (text) => lost.push(text),
   });
   closeSync(request);
+  closeSync(vector);
   const isTold = parts.broken !== undefined && lost.shift()?.endsWith(parts.broken) === true;
   if (lost.length > 0 || isTold !== (parts.broken !== undefined)) throw new Error(lost.join('; '));
   return { agent, end, calls };
@@ -645,4 +706,194 @@ t.test('a device that does something while it is frozen goes further', async (t)
   t.match(await loadIncidents(agent), [
     { level: 'hard', reason: /over their budget/, again: { reason: /reads as ones/ } },
   ]);
+});
+
+t.test('what waits to be written down is bounded, and in its order', async (t) => {
+  const place = await scene(t);
+  const agent = new Agent({ state: place.state });
+  const lost: string[] = [];
+  const holding = { agent, confined: { device: BDF }, onLost: (text: string) => lost.push(text) };
+  const log = new HoldLog(holding as unknown as Holding);
+  const seen = (what: string): void => log.seen({ kind: 'records-lost', what });
+  const lines = () =>
+    readFileSync(join(place.state, 'audit.jsonl'), 'utf8')
+      .split('\n')
+      .flatMap((line) => (line === '' ? [] : [JSON.parse(line)]));
+  // Somebody else works on the state: nothing is written down meanwhile, whatever comes.
+  const { deferredLines } = AGENT_LIMITS;
+  const before = await agent.alone(async () => {
+    const count = lines().length;
+    seen('first');
+    log.write({ event: 'test' });
+    for (let i = 1; i < deferredLines + 7; i++) seen(`${i}`);
+    return count;
+  });
+  await log.written;
+  const [first, test, ...rest] = lines().slice(before);
+  t.match([first, test], [{ event: 'watch', what: 'first' }, { event: 'test' }], 'in its order');
+  t.match(rest.at(-1), { event: 'lines-dropped', device: BDF, count: 7 });
+  t.strictSame(
+    rest.slice(0, -1).map(({ what }) => what),
+    Array.from({ length: deferredLines - 1 }, (_, i) => `${i + 1}`),
+  );
+  seen('after');
+  await log.written;
+  t.match(lines().at(-1), { event: 'watch', what: 'after' }, 'there is room again');
+  t.strictSame(lost, []);
+
+  // What cannot be written down at all takes no room either.
+  agent.audit.append = async () => {
+    throw new IronError('E_NO_SPACE', 'the disk is full');
+  };
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < deferredLines; i++) seen(`${i}`);
+    await log.written;
+  }
+  t.equal(lost.length, 3, 'and that is told, once each time');
+});
+
+const statesIn = (place: Scene): string[] =>
+  [
+    ...readFileSync(join(place.state, 'audit.jsonl'), 'utf8').matchAll(
+      /"event":"state".*"to":"([a-z]+)"/g,
+    ),
+  ].map(([, to = '']) => to);
+
+t.test('whether the machine was suspended', async (t) => {
+  let [boot, awake, between] = [100, 40, 0];
+  const sleeps = new Sleeps({
+    boot: () => boot,
+    awake() {
+      awake += between;
+      boot += between;
+      return awake;
+    },
+  });
+  const goOn = (seconds: number): void => {
+    boot += seconds;
+    awake += seconds;
+  };
+  t.equal(sleeps.look(), undefined);
+  goOn(3600);
+  t.equal(sleeps.look(), undefined, 'however long nobody looked');
+  boot += 90;
+  t.equal(sleeps.look(), 90);
+  t.equal(sleeps.look(), undefined, 'once');
+  between = 20;
+  for (let i = 0; i < 5; i++) t.equal(sleeps.look(), undefined, 'nor who is kept waiting');
+  boot += 30;
+  between = 0;
+  t.equal(sleeps.look(), 30, 'what was not seen for that is seen later');
+  t.equal(new Sleeps().look(), undefined, 'the clocks of this machine');
+});
+
+t.test('a machine that was suspended lets go of its devices', async (t) => {
+  const place = await scene(t);
+  await apply(place);
+  const asleep = { seconds: 0 };
+  const clocks = {
+    boot: () => performance.now() / 1000 + asleep.seconds,
+    awake: () => performance.now() / 1000,
+  };
+  const ended = { status: null, signal: 'SIGKILL' };
+  const running = {
+    ...{ over: new Promise(() => {}), accesses: new Map(), parts: [], output: () => '' },
+    ...{ interrupts: () => [], end: async () => ended },
+    // The first that is asked of it: from then on it is watched.
+    onRefusal() {
+      asleep.seconds = 7;
+    },
+  };
+  const { agent, end, calls } = await holdOnce(place, { clocks, running });
+  t.equal(end.why, 'slept', 'nobody had to ask');
+  t.strictSame(calls, ['brake', 'end']);
+  t.strictSame(await loadIncidents(agent), [], 'that is no incident');
+  const log = readFileSync(join(place.state, 'audit.jsonl'), 'utf8');
+  t.match(log, /"kind":"slept".*suspended for 7 s.*"decision":"reset-required","level":null/);
+  t.strictSame(statesIn(place).slice(-3), ['suspended', 'draining', 'claimed']);
+  const stop = new AbortController();
+  stop.abort();
+  t.equal((await holdOnce(place, { stop })).end.why, 'stopped', 'and it can be held again');
+});
+
+t.test('what ends a holding is in the table, and in the log', async (t) => {
+  const place = await scene(t);
+  await apply(place);
+  const well = { status: 0, signal: null };
+  const running = {
+    ...{ over: Promise.resolve({ why: 'driver-ended', end: well }), accesses: new Map() },
+    ...{ onRefusal: () => {}, interrupts: () => [], output: () => '', parts: [] },
+    end: async () => well,
+  };
+  t.equal((await holdOnce(place, { running })).end.why, 'driver-ended');
+  const log = readFileSync(join(place.state, 'audit.jsonl'), 'utf8');
+  t.match(log, /"kind":"driver-exit","what":"its driver ended, status 0","decision":"reset-req/);
+});
+
+t.test('interrupts of a device without a driver have their budget too', async (t) => {
+  const place = await scene(t);
+  await apply(place);
+  const stop = new AbortController();
+  const onFrozen = (): void => stop.abort();
+  const { agent, end, calls } = await holdOnce(place, { interrupts: 6, stop, onFrozen });
+  t.equal(end.why, 'interrupt-storm');
+  t.strictSame(calls, ['brake', 'end']);
+  t.match(await loadIncidents(agent), [{ level: 'soft', reason: /over their budget/ }]);
+});
+
+t.test('what is not seen to end keeps its device from everybody', async (t) => {
+  const problem = new IronError('E_IO', 'a driver could not be ended: process 7');
+  for (const isDriver of [true, false]) {
+    const place = await scene(t);
+    await apply(place);
+    const running = {
+      ...{ over: new Promise(() => {}), accesses: new Map(), parts: [], output: () => '' },
+      ...{ onRefusal: () => {}, interrupts: () => [], end: () => Promise.reject(problem) },
+    };
+    const stop = new AbortController();
+    stop.abort();
+    const parts = isDriver ? { running } : { unending: problem };
+    await t.rejects(holdOnce(place, { ...parts, stop }), problem, 'and it is told');
+    const agent = new Agent({ state: place.state });
+    t.match(await loadIncidents(agent), [{ level: 'hard', reason: /were not seen to end/ }]);
+    t.equal(statesIn(place).filter((one) => one === 'claimed').length, 1, 'it is not free again');
+    refused(t, await apply(place), 'E_QUARANTINED', 'nor bound anew');
+  }
+});
+
+t.test('what is new in the audit log is signed, also when nothing comes after it', async (t) => {
+  const place = await scene(t);
+  await apply(place);
+  const before = Math.floor(Date.now() / 1000);
+  const later = { seconds: 0 };
+  const clock = (): number => before + later.seconds;
+  const agent = new Agent({ state: place.state, clock });
+  await agent.alone(() => agent.audit.append({ event: 'test' }), { signs: 'due' });
+  const signed = async (): Promise<boolean> =>
+    (await agent.heads.newest())?.seq === (await agent.audit.end()).seq;
+  t.notOk(await signed(), 'it was not time for that yet');
+  const stop = new AbortController();
+  const held = holdOnce(place, { stop, signMs: 5, clock });
+  later.seconds = AGENT_LIMITS.auditHeadSeconds;
+  while (!(await signed())) await new Promise((go) => setTimeout(go, 5));
+  stop.abort();
+  t.equal((await held).end.why, 'stopped');
+});
+
+t.test('a driver that is revoked while it runs is stopped', async (t) => {
+  const place = await scene(t);
+  await apply(place);
+  const { repository, state } = place;
+  const NEXT = 'acme/edu/1.1.0/edu-driver.mjs';
+  await repository.add({ path: NEXT, generation: 2 });
+  const floors = new Map([['acme/edu', { generation: 2, reason: 'CVE-2030-0001' }]]);
+  await repository.revoke(testList(1, { issued: systemClock(), floors }));
+  const folder = repository.handOver(join(place.folder, 'next'), NEXT);
+  t.equal((await runAgent('accept', folder, '--state', state)).exit, 0);
+  const { agent, end, calls } = await holdOnce(place, {});
+  t.equal(end.why, 'watched');
+  t.strictSame(calls, ['brake', 'end']);
+  t.match(await loadIncidents(agent), [{ level: 'hard', reason: /generation.*CVE-2030-0001/ }]);
+  const log = readFileSync(join(state, 'audit.jsonl'), 'utf8');
+  t.match(log, /"kind":"revoked".*"decision":"quarantine","level":"hard"/);
 });

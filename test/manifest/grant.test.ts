@@ -6,7 +6,7 @@ import { nobleCrypto } from '../../shared/crypto/noble.ts';
 import { parseCeiling } from '../../shared/manifest/ceiling.ts';
 import { driverId } from '../../shared/manifest/driver-id.ts';
 import { computeGrant, type Grant, type GrantRequest } from '../../shared/manifest/grant.ts';
-import { grantStatement } from '../../shared/manifest/grant-document.ts';
+import { grantPredicate, grantStatement } from '../../shared/manifest/grant-document.ts';
 import { parseIsm2 } from '../../shared/manifest/ism2.ts';
 import { parsePolicy } from '../../shared/manifest/policy.ts';
 import { ism2Bytes } from '../../shared/manifest/resource-manifest.ts';
@@ -55,7 +55,8 @@ t.test('the example: what edu gets', async (t) => {
     ],
   );
   t.same(edu.ports, []);
-  t.same(edu.interrupts, { kind: 'msi', vectors: 1, perSecondBudget: 500 });
+  const never = { burst: null, lifetimeMax: null };
+  t.same(edu.interrupts, { kind: 'msi', vectors: 1, perSecondBudget: 500, ...never });
   t.same(edu.dma, {
     maskBits: 28,
     totalBytes: 0x10000n,
@@ -115,7 +116,9 @@ t.test('the document says all of it', async (t) => {
         },
       ],
       ports: [],
-      interrupts: { kind: 'msi', vectors: 1, per_second_budget: 500 },
+      interrupts: {
+        ...{ kind: 'msi', vectors: 1, per_second_budget: 500, burst: null, lifetime_max: null },
+      },
       dma: {
         mask_bits: 28,
         total_bytes: '0x10000',
@@ -242,7 +245,13 @@ t.test('every narrowing is said', async (t) => {
 
   const interrupts = (change: object) => ({ ...policyJson.allow[0].interrupts, ...change });
   const deaf = said({ policy: policy({ interrupts: interrupts({ kinds: ['msix'] }) }) }, /no msi/);
-  t.same(deaf.interrupts, { kind: 'none', vectors: 0, perSecondBudget: 0 });
+  t.match(deaf.interrupts, { kind: 'none', vectors: 0, perSecondBudget: 0 });
+  const bounded = said(
+    { policy: policy({ interrupts: interrupts({ burst: 7, lifetime_max: 1000 }) }) },
+    /1000 of a vector, and then no more/,
+  );
+  t.match(bounded.interrupts, { perSecondBudget: 500, burst: 7, lifetimeMax: 1000 });
+  t.match(grantPredicate(bounded).interrupts, { burst: 7, lifetime_max: 1000 });
   said({ policy: policy({ interrupts: interrupts({ vectors: 0 }) }) }, /allows no vector/);
   const found = (msi: number) => ({
     device: { ...eduDevice, interrupts: { ...eduDevice.interrupts, msi } },

@@ -83,6 +83,8 @@ t.test('a file that is not valid grants nothing and says where', async (t) => {
     [change({ translation: ['ats'] }), /translation\[0\]/],
     [change({ translation: true }), /array/],
     [change({ interrupts: { ...entry.interrupts, kinds: ['all'] } }), /kinds\[0\]/],
+    [change({ interrupts: { ...entry.interrupts, burst: 0 } }), /burst/],
+    [change({ interrupts: { ...entry.interrupts, lifetime_max: '9' } }), /lifetime_max/],
     [change({ dma: { ...entry.dma, total_bytes: 65536 } }), /total_bytes/],
     [change({ generation: 0 }), /generation/],
     [change({ typo: 1 }), /unknown/],

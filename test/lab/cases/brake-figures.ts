@@ -50,7 +50,7 @@ async function startWaiting(): Promise<Running> {
     return await startDriver({
       ...{ device: EDU[0], prepared, vfio: device, memories: [] },
       registers: { mode: 'brokered', task: { windows: [], bases: [], perSecond: 1, burst: 1 } },
-      interrupts: { vectors: [], perSecond: 0 },
+      interrupts: { vectors: [], budget: EDU_GRANT.interrupts },
     });
   } finally {
     closeSync(device);
@@ -66,7 +66,8 @@ function forRound(waiting: Running, vectors: readonly number[]): Running {
     breach = (vector) => resolve({ why: 'interrupt-storm', vector });
   });
   const relay = relayInterrupts({
-    ...{ from: vectors, to: events, perSecond: PER_SECOND },
+    ...{ from: vectors, to: events },
+    budget: { perSecondBudget: PER_SECOND, burst: null, lifetimeMax: null },
     onBreach: (vector) => breach(vector),
     nowMs: () => performance.now(),
   });

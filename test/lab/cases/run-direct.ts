@@ -222,6 +222,8 @@ export const directRuns: readonly LabCase[] = [
             log.includes(`"event":"device-call-refused","device":"${EDU[0]}","what":"${what}"`),
             what,
           );
+      for (const what of ['io_uring', 'socketpair', 'pidfd_open', 'openat'])
+        ok(log.includes(`"event":"call-refused","device":"${EDU[0]}","what":"${what}"`), what);
       const told = TAKEN.filter(([, what]) => what !== undefined).length;
       deepEqual([...running.accesses], [['refused', told]]);
       equal(config(EDU[1]), others, 'the other device is as it was');

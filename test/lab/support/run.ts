@@ -84,7 +84,7 @@ export const EDU_GRANT: RunGrant = {
     },
   ],
   ports: [],
-  interrupts: { kind: 'msi', vectors: 1, perSecondBudget: 50 },
+  interrupts: { kind: 'msi', vectors: 1, perSecondBudget: 50, burst: null, lifetimeMax: null },
 };
 
 const MEMORY = 256n << 20n;
