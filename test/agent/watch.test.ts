@@ -790,19 +790,14 @@ t.test('whether the machine was suspended', async (t) => {
 t.test('a machine that was suspended lets go of its devices', async (t) => {
   const place = await scene(t);
   await apply(place);
-  const asleep = { seconds: 0 };
-  const clocks = {
-    boot: () => performance.now() / 1000 + asleep.seconds,
-    awake: () => performance.now() / 1000,
-  };
+  // When it is looked at for the second time it woke, and was asleep for seven seconds.
+  let looks = 0;
+  const awake = (): number => performance.now() / 1000;
+  const clocks = { awake, boot: () => awake() + (++looks > 2 ? 7 : 0) };
   const ended = { status: null, signal: 'SIGKILL' };
   const running = {
     ...{ over: new Promise(() => {}), accesses: new Map(), parts: [], output: () => '' },
-    ...{ interrupts: () => [], end: async () => ended },
-    // The first that is asked of it: from then on it is watched.
-    onRefusal() {
-      asleep.seconds = 7;
-    },
+    ...{ onRefusal: () => {}, interrupts: () => [], end: async () => ended },
   };
   const { agent, end, calls } = await holdOnce(place, { clocks, running });
   t.equal(end.why, 'slept', 'nobody had to ask');
