@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import t from 'tap';
+import { Listening } from '../../agent/direct-listening.ts';
 import { handedTo } from '../../agent/handed.ts';
 import { startBroker } from '../../agent/host/broker.ts';
 import { type DriverEnd, launch } from '../../agent/host/launch.ts';
@@ -23,6 +24,7 @@ import { freeUsers } from '../../agent/host/users.ts';
 import { program } from '../../agent/main.ts';
 import { type Relay, relayInterrupts } from '../../agent/relay.ts';
 import { brokerEnd, driverEnd } from '../../agent/running.ts';
+import { RUNTIME_PROFILE } from '../../agent/sandbox/profiles.ts';
 // @ts-expect-error: the driver is one plain file, without types
 import { parseHanded } from '../../examples/edu/edu-driver.mjs';
 import { interruptJson } from '../../shared/manifest/interrupt-budget.ts';
@@ -221,8 +223,13 @@ t.test('the example driver through a real broker', { skip: whyNot() }, async (t)
     ...{ perSecond: 100_000, burst: 100 },
   };
   const broker = await startBroker({ device, task, user: USER + 1 });
+  const told: string[] = [];
+  const listening = new Listening(({ what }) => told.push(what), undefined);
   const driver = await launch({
     ...WITH,
+    // As it is run: whatever its runtime asks and is refused is answered by us.
+    profile: { ...RUNTIME_PROFILE, tells: true },
+    onListener: (listener) => listening.begin(listener),
     program: sealed(readFileSync(join(EDU, 'edu-driver.mjs'))),
     runtime: node(),
     descriptors: Object.values(broker.ends),
@@ -235,8 +242,11 @@ t.test('the example driver through a real broker', { skip: whyNot() }, async (t)
   t.match(driver.output(), 'edu-driver: wrote 0x0 and read 0x0');
   t.match(await broker.ended, { status: 0 }, 'the broker ends with it');
   t.equal(broker.totals.get('good'), 3);
+  t.ok(told.includes('prlimit64'), 'and it asks some at its start');
+  t.equal(listening.total, 0, 'of a device’s descriptor, which it has not, nothing');
   await broker.end();
   await driver.end();
+  listening.stop();
 });
 
 t.test('--run by itself', async (t) => {
