@@ -66,6 +66,6 @@ async function rescans(scene: Scene, dir: readonly string[]): Promise<void> {
   const ends = 'case "$*" in *timestamp.json) exit 0;; *.ceiling.json*) exit 2;; *) exit 1;; esac';
   const place = join(scene.folder, 'scan');
   await writeFile(place, `#!/bin/sh\n${ends}\n`, { mode: 0o755 });
-  await must('ironport-repo', ['scanner', 'set', place, ...dir]);
+  await must('ironport-repo', ['scanner', 'set', place, 'word', ...dir]);
   await must('ironport-repo', rescan);
 }
