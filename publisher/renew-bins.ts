@@ -1,7 +1,7 @@
 /** The bins of a split role with a new date and nothing else, so many at once that memory holds. */
 
 import { IronError, isIronError } from '../shared/errors.ts';
-import { PUBLISHER_LIMITS } from '../shared/limits.ts';
+import { LIFETIMES, PUBLISHER_LIMITS } from '../shared/limits.ts';
 import { beside } from '../shared/node/beside.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
 import type { Instant } from '../shared/time.ts';
@@ -33,7 +33,7 @@ export interface RenewedBins {
   readonly renewed: number;
   /** What waits, the own role in the first one if it was given. */
   readonly waiting: readonly Waiting[];
-  /** Not begun, as too much waits already. */
+  /** Not begun, as too much waits already, and due: the others have most of their time before them. */
   readonly left: number;
 }
 
@@ -53,7 +53,7 @@ export async function renewBins(
   const log = await BinLog.load(session.dir);
   const fetcher = new RepositoryFetcher(session.repository);
   const parts = { fetcher, base, succinct, expires, adopt, log };
-  const names = await inTheirOrder(session, parts);
+  const { names, due } = await inTheirOrder(session, parts);
   const progress = session.context.ui.progress('renewing bins', names.length);
   const proposals = new Proposals(session, api, own);
   /** Digests of the files that were handed in last. */
@@ -85,12 +85,13 @@ export async function renewBins(
   );
   progress.done();
   const { waiting, bins, isFull } = await proposals.end();
-  const left = isFull ? names.length - bins : 0;
+  // Those that are due come first.
+  const left = isFull ? Math.max(0, due - bins) : 0;
   if (left > 0)
     session.context.ui.warn(
       `${left} bins are not renewed yet: as many changes wait as may; run it again when they are published`,
     );
-  return { renewed: names.length - left, waiting, left };
+  return { renewed: isFull ? bins : names.length, waiting, left };
 }
 
 /** What lacks signatures, left at the service in so many proposals as it takes. */
@@ -159,22 +160,27 @@ interface GroupParts {
 
 /**
  * All bins; where not all of them may be able to wait, those first that end first: then the next run comes
- * to those that this one leaves.
+ * to those that this one leaves. Due are those with less than half of their time before them, so that a
+ * renewal of more than may wait at once comes to its end.
  */
 async function inTheirOrder(
   session: Session,
-  { fetcher, base, succinct }: GroupParts,
-): Promise<string[]> {
+  { fetcher, base, succinct, expires }: GroupParts,
+): Promise<{ readonly names: readonly string[]; readonly due: number }> {
   const names = binNames(succinct);
-  if (names.length === 0 || (await areEnoughHere(session, names[0] as string, succinct)))
-    return names;
+  const [first] = names;
+  if (first === undefined || (await areEnoughHere(session, first, succinct)))
+    return { names, due: names.length };
   const ends = new Map<string, Instant>();
   for (const group of groupsOf(names, PUBLISHER_LIMITS.binsAtOnce))
     await beside(group, async (name) => {
-      const { expires } = await loadBelow(crypto, fetcher, base, succinct, name);
-      ends.set(name, expires);
+      ends.set(name, (await loadBelow(crypto, fetcher, base, succinct, name)).expires);
     });
-  return names.toSorted((a, b) => (ends.get(a) ?? 0) - (ends.get(b) ?? 0));
+  const half = expires - LIFETIMES.vendor / 2;
+  return {
+    names: names.toSorted((a, b) => (ends.get(a) ?? 0) - (ends.get(b) ?? 0)),
+    due: [...ends.values()].filter((end) => end < half).length,
+  };
 }
 
 /** Reads the bins of a group and signs them; none of them when one says what was not signed here. */
