@@ -10,14 +10,13 @@ import { type AuditEvent, sha256 } from './audit.ts';
 import type { Accepted } from './entry.ts';
 import { askGates, type Decision } from './gates/gates.ts';
 import { type GrantNumbers, grantFor, loadPolicy, PREVIEW } from './grant.ts';
-import { type HostFacts, readHostFacts } from './host/host-facts.ts';
-import { readInUse } from './host/in-use.ts';
-import { type DeviceSnapshot, readDevice, snapshotJson } from './host/inventory.ts';
+import type { HostFacts } from './host/host-facts.ts';
+import { type DeviceSnapshot, snapshotJson } from './host/inventory.ts';
 import type { Sysfs } from './host/sysfs.ts';
-import { incidentOf } from './quarantine/find.ts';
 import { formatIncident, type Incident } from './quarantine/incident.ts';
+import { Survey } from './survey.ts';
 import type { PresentVf } from './vfs/gates.ts';
-import { type Parent, readParent } from './vfs/parent.ts';
+import type { Parent } from './vfs/parent.ts';
 
 export interface Assessment {
   readonly device: DeviceSnapshot;
@@ -31,17 +30,26 @@ export interface Assessment {
   readonly vfs?: readonly PresentVf[];
 }
 
-/** Reads the device and asks every gate; with a driver also those about the two together. */
-export async function assess(
+/** The same of one device alone, from what is so now. */
+export function assess(
   agent: Agent,
   sysfs: Sysfs,
   bdf: string,
   driver?: Accepted,
 ): Promise<Assessment> {
-  const device = await readDevice(sysfs, bdf, await readInUse(sysfs, agent.proc));
-  const host = await readHostFacts(sysfs, agent.proc);
-  const incident = await incidentOf(agent, sysfs, device);
-  const parent = await readParent(agent, sysfs, device);
+  return assessIn(new Survey(agent, sysfs), bdf, driver);
+}
+
+/** Reads the device and asks every gate; with a driver also those about the two together. */
+export async function assessIn(
+  survey: Survey,
+  bdf: string,
+  driver?: Accepted,
+): Promise<Assessment> {
+  const device = await survey.device(bdf);
+  const host = await survey.host();
+  const incident = await survey.incidentOf(bdf, device);
+  const parent = await survey.parentOf(device);
   const decisions = askGates({ device, host, incident, parent, ...(driver && { driver }) });
   return { device, host, decisions, incident, parent };
 }

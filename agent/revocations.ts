@@ -78,8 +78,16 @@ export function subjectOf(entry: Accepted): RevocationSubject {
 /** Which of what is bound now is revoked; of a binding that cannot be read nobody knows it. */
 export async function findHits(agent: Agent): Promise<Hit[]> {
   const inForce = await loadInForce(agent);
+  return await hitsAmong(agent, inForce, (await readBindings(agent)).bindings);
+}
+
+/** The same of what was read already. */
+export async function hitsAmong(
+  agent: Agent,
+  inForce: RevocationsInForce,
+  bindings: readonly Binding[],
+): Promise<Hit[]> {
   const hits: Hit[] = [];
-  const { bindings } = await readBindings(agent);
   for (const binding of bindings) {
     // A binding outlives the entry that somebody removed, or its vendor withdrew: its digest is known.
     const entry = await loadEntry(agent, binding.driver.path);

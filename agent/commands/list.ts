@@ -7,12 +7,11 @@ import type { JsonObject } from '../../shared/json/value.ts';
 import { matchesDevice } from '../../shared/manifest/device.ts';
 import { hexId } from '../../shared/manifest/numbers.ts';
 import type { Instant } from '../../shared/time.ts';
-import type { Agent } from '../agent.ts';
-import { assess } from '../assess.ts';
+import { assessIn } from '../assess.ts';
 import { type Binding, loadBinding } from '../binding.ts';
 import { type Accepted, isStale, listAccepted } from '../entry.ts';
 import { listDevices, snapshotJson } from '../host/inventory.ts';
-import type { Sysfs } from '../host/sysfs.ts';
+import { Survey } from '../survey.ts';
 import { loadPresent } from '../trust.ts';
 import { openAgent, openSysfs, STATE, SYSFS } from './options.ts';
 import { gatesJson } from './show.ts';
@@ -28,9 +27,10 @@ export const listCommand: CommandSpec = {
     const sysfs = await openSysfs(context);
     const accepted = await listAccepted(agent);
     const now = await loadPresent(agent);
+    const survey = new Survey(agent, sysfs);
     const rows: Row[] = [];
-    for (const bdf of await listDevices(sysfs))
-      rows.push(await rowOf(agent, sysfs, bdf, accepted, now));
+    for (const bdf of await listDevices(survey.sysfs))
+      rows.push(await rowOf(survey, bdf, accepted, now));
     const heading = ['ADDRESS', 'ID', 'DRIVER', 'GROUP', 'BINDABLE', 'WHY NOT, OR DRIVERS FOR IT'];
     return {
       data: { devices: rows.map(({ data }) => data) },
@@ -45,19 +45,18 @@ interface Row {
 }
 
 async function rowOf(
-  agent: Agent,
-  sysfs: Sysfs,
+  survey: Survey,
   bdf: string,
   accepted: readonly Accepted[],
   now: Instant,
 ): Promise<Row> {
   try {
-    const { device, decisions } = await assess(agent, sysfs, bdf);
+    const { device, decisions } = await assessIn(survey, bdf);
     const refused = decisions.flatMap(({ objection }) => objection?.what ?? []);
     const drivers = accepted
       .filter(({ ceiling }) => ceiling.devices.some((match) => matchesDevice(match, device)))
       .map(({ artifact }) => artifact.path);
-    const binding = await loadBinding(agent, bdf);
+    const binding = await loadBinding(survey.agent, bdf);
     const bound = binding === undefined ? null : boundJson(binding, accepted, now);
     const id = `${hexId(device.vendor, 4).slice(2)}:${hexId(device.device, 4).slice(2)}`;
     return {

@@ -11,7 +11,6 @@ import type { Agent } from '../agent.ts';
 import { type Binding, readBindings } from '../binding.ts';
 import { type BindingState, describeState, sameState, stateJson } from '../binding-state.ts';
 import { type Accepted, isStale, listAccepted } from '../entry.ts';
-import { readBootId } from '../host/host-facts.ts';
 import { readBinding } from '../host/inventory.ts';
 import { readVfState } from '../host/sriov.ts';
 import type { Sysfs } from '../host/sysfs.ts';
@@ -19,7 +18,8 @@ import { findWriters } from '../host/write.ts';
 import { loadJournal } from '../journal.ts';
 import { type Kept, listKept, loadKept } from '../kept.ts';
 import { unfinished } from '../recover.ts';
-import { findHits, loadInForce, subjectOf } from '../revocations.ts';
+import { hitsAmong, loadInForce, subjectOf } from '../revocations.ts';
+import { Survey } from '../survey.ts';
 import { loadPresent } from '../trust.ts';
 import { listUpgrades, loadUpgrade } from '../upgrade-note.ts';
 import { folderOf } from '../vfs/parent.ts';
@@ -37,19 +37,21 @@ export const statusCommand: CommandSpec = {
   schema: 'ironport-agent/status/v1',
   async run(context) {
     const agent = openAgent(context);
-    const sysfs = await openSysfs(context);
+    const survey = new Survey(agent, await openSysfs(context));
+    const { sysfs } = survey;
     const now = await loadPresent(agent);
     const accepted = await listAccepted(agent);
     const inForce = await loadInForce(agent);
-    const hits = new Map((await findHits(agent)).map((hit) => [hit.binding.device, hit]));
+    const { bindings: bound, damaged } = await readBindings(agent);
+    const found = await hitsAmong(agent, inForce, bound);
+    const hits = new Map(found.map((hit) => [hit.binding.device, hit]));
     const bindings: JsonObject[] = [];
     const crashed: string[] = [];
-    const { bindings: bound, damaged } = await readBindings(agent);
     for (const binding of bound) {
       const revoked = hits.get(binding.device)?.revoked.what ?? null;
       const stale = isStale(accepted, binding.driver, now);
       const crash = await crashJson(agent, binding);
-      bindings.push({ ...(await bindingJson(agent, sysfs, binding)), stale, revoked, crash });
+      bindings.push({ ...(await bindingJson(survey, binding)), stale, revoked, crash });
       const { at, why } = crash ?? {};
       if (crash !== null) crashed.push(`crashed: ${binding.device} at ${at}, ${why}`);
     }
@@ -58,7 +60,7 @@ export const statusCommand: CommandSpec = {
     for (const device of await listSetsOf(agent)) {
       const set = await loadVfSet(agent, device).catch(() => null);
       if (set === null) damagedSets.push(device);
-      else if (set !== undefined) sets.push(await setJson(agent, sysfs, set));
+      else if (set !== undefined) sets.push(await setJson(survey, set));
     }
     const kept: JsonObject[] = [];
     for (const device of await listKept(agent))
@@ -127,9 +129,9 @@ export const statusCommand: CommandSpec = {
   },
 };
 
-async function bindingJson(agent: Agent, sysfs: Sysfs, binding: Binding): Promise<JsonObject> {
-  const found = await look(sysfs, binding.device);
-  const isThisBoot = binding.boot === (await readBootId(agent.proc));
+async function bindingJson(survey: Survey, binding: Binding): Promise<JsonObject> {
+  const found = await look(survey.sysfs, binding.device);
+  const isThisBoot = binding.boot === (await survey.boot());
   const state =
     found === undefined
       ? 'the device is gone'
@@ -158,7 +160,8 @@ async function crashJson(agent: Agent, { device, boundAt }: Binding): Promise<Js
   return { at: formatInstant(latest), why: last ?? 'its driver crashed' };
 }
 
-async function setJson(agent: Agent, sysfs: Sysfs, set: VfSet): Promise<JsonObject> {
+async function setJson(survey: Survey, set: VfSet): Promise<JsonObject> {
+  const { sysfs } = survey;
   const folder = await folderOf(sysfs, set.device);
   const found = folder && {
     ...(await readBinding(sysfs, folder)),
@@ -167,7 +170,7 @@ async function setJson(agent: Agent, sysfs: Sysfs, set: VfSet): Promise<JsonObje
   return {
     ...vfSetJson(set),
     made_at: formatInstant(set.madeAt),
-    state: stateOfSet(set, found || undefined, set.boot === (await readBootId(agent.proc))),
+    state: stateOfSet(set, found || undefined, set.boot === (await survey.boot())),
   };
 }
 

@@ -19,11 +19,10 @@ export interface ResetFacts {
 export async function readReset(sysfs: Sysfs, folder: string): Promise<ResetFacts> {
   const text = await sysfs.text(`${folder}/reset_method`);
   const methods = text?.split(/\s+/).filter((word) => word !== '') ?? null;
-  const attributes = await sysfs.names(folder);
   return {
     methods,
     // drivers/pci/pci.c: `bus` and `slot` are listed only for a function that is alone on its bus.
-    alone: methods === null ? attributes.includes('reset') : methods.length > 0,
+    alone: methods === null ? (await sysfs.names(folder)).includes('reset') : methods.length > 0,
     set: await resetSet(sysfs, folder),
   };
 }

@@ -3,11 +3,9 @@
  * its disks, other block devices built on them, network interfaces that are up or part of another.
  */
 
-import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { IronError } from '../../shared/errors.ts';
 import { AGENT_LIMITS } from '../../shared/limits.ts';
-import { onPath } from '../../shared/node/file-system.ts';
 import { isBdf } from './bdf.ts';
 import type { InUse } from './in-use.ts';
 import { memberType } from './signatures.ts';
@@ -33,9 +31,8 @@ const IFF_UP = 1; // include/uapi/linux/if.h
 /** What is in use below the device's folder. */
 export async function findUses(sysfs: Sysfs, folder: string, inUse: InUse): Promise<DeviceUse[]> {
   const uses: DeviceUse[] = [];
-  for (const path of await foldersBelow(sysfs, folder)) {
+  for (const [path, names] of await foldersBelow(sysfs, folder)) {
     const parent = basename(path.slice(0, path.lastIndexOf('/')));
-    const names = await sysfs.names(path);
     if (parent === 'net' && names.includes('flags')) {
       uses.push(...(await usesOfInterface(sysfs, path, names)));
     } else if (names.includes('holders')) {
@@ -82,19 +79,23 @@ async function usesOfInterface(
   ];
 }
 
-/** Every real folder below, without the folders of other PCI functions: those are not this device. */
-async function foldersBelow(sysfs: Sysfs, folder: string): Promise<string[]> {
-  const found: string[] = [];
+/**
+ * Every real folder below with the names in it, without the folders of other PCI functions: those are
+ * not this device.
+ */
+async function foldersBelow(sysfs: Sysfs, folder: string): Promise<Map<string, string[]>> {
+  const found = new Map<string, string[]>();
   const pending = [folder];
   for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
-    const place = sysfs.place(path);
-    const entries = await onPath(place, () => readdir(place, { withFileTypes: true }));
+    const entries = await sysfs.entries(path);
+    const names = entries.map(({ name }) => name);
+    if (path !== folder) found.set(path, names);
     for (const entry of entries) {
       if (!entry.isDirectory() || isBdf(entry.name)) continue;
       const child = join(path, entry.name);
-      found.push(child);
+      found.set(child, []);
       pending.push(child);
-      if (found.length > AGENT_LIMITS.deviceFolders) {
+      if (found.size > AGENT_LIMITS.deviceFolders) {
         throw new IronError(
           'E_TOO_LARGE',
           `more than ${AGENT_LIMITS.deviceFolders} folders below ${folder}`,

@@ -1,12 +1,11 @@
 /** Which incident the device at an address is in, whatever can be read of that device. */
 
 import { IronError } from '../../shared/errors.ts';
-import type { DeviceName } from '../../shared/manifest/quarantine.ts';
 import type { Agent } from '../agent.ts';
 import { readName } from '../host/inventory.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import type { Incident } from './incident.ts';
-import { incidentsOf } from './present.ts';
+import { incidentsOf, readPresent } from './present.ts';
 import { loadIncidents } from './store.ts';
 
 /** The incident of the device at `bdf`; the first, when there are several. `E_STORE`. */
@@ -18,18 +17,8 @@ export async function findIncident(
   const incidents = await loadIncidents(agent);
   if (incidents.length === 0) return undefined;
   const name = await readName(sysfs, bdf).catch(() => undefined);
-  const [first] = await incidentsOf(sysfs, incidents, { path: bdf, name });
-  return first;
-}
-
-/** The same of a device that was read already. */
-export async function incidentOf(
-  agent: Agent,
-  sysfs: Sysfs,
-  device: DeviceName,
-): Promise<Incident | undefined> {
-  const named = { path: device.path, name: device };
-  const [first] = await incidentsOf(sysfs, await loadIncidents(agent), named);
+  const all = () => readPresent(sysfs);
+  const [first] = await incidentsOf(all, incidents, { path: bdf, name });
   return first;
 }
 

@@ -18,16 +18,17 @@ export async function readPresent(sysfs: Sysfs): Promise<Present[]> {
 
 /**
  * The incidents that `device` is in, in their order. It counts as it was read before, whatever is read
- * now: what shows another serial number meanwhile is no other device for that.
+ * now: what shows another serial number meanwhile is no other device for that. `readAll` gives every
+ * function that is there, and is asked only when something is in quarantine.
  */
 export async function incidentsOf(
-  sysfs: Sysfs,
+  readAll: () => Promise<readonly Present[]>,
   incidents: readonly Incident[],
   device: Present,
 ): Promise<Incident[]> {
   if (incidents.length === 0) return [];
   // Without a list of them its own address and number count: that can only be one incident too many.
-  const found = await readPresent(sysfs).catch((): Present[] => []);
+  const found = await readAll().catch((): readonly Present[] => []);
   const others = found.filter(({ path }) => path !== device.path);
   const present = [...others, device];
   return incidents.filter((one) => placesOf(one.device, present).includes(device.path));

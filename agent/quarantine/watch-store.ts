@@ -6,7 +6,7 @@ import { agentState } from '../../shared/layout.ts';
 import { type DeviceName, LEVELS, type Level } from '../../shared/manifest/quarantine.ts';
 import type { Agent } from '../agent.ts';
 import type { Sysfs } from '../host/sysfs.ts';
-import { incidentsOf } from './present.ts';
+import { incidentsOf, readPresent } from './present.ts';
 import { loadIncidents } from './store.ts';
 
 export interface Heard {
@@ -38,7 +38,8 @@ export function watchQuarantine(
   const look = async (): Promise<void> => {
     try {
       const incidents = (await loadIncidents(agent)).filter(({ level }) => isAtLeast(level, least));
-      const [found] = await incidentsOf(sysfs, incidents, { path: device.path, name: device });
+      const all = () => readPresent(sysfs);
+      const [found] = await incidentsOf(all, incidents, { path: device.path, name: device });
       if (found !== undefined) tell({ level: found.level, reason: found.reason });
     } catch (error) {
       tell({ level: 'hard', reason: asIronError(error).message });

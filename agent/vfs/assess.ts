@@ -10,12 +10,10 @@ import { loadBinding } from '../binding.ts';
 import type { BindingState } from '../binding-state.ts';
 import type { Accepted } from '../entry.ts';
 import { loadPolicy } from '../grant.ts';
-import { readHostFacts } from '../host/host-facts.ts';
-import { readInUse } from '../host/in-use.ts';
-import { type DeviceSnapshot, readBinding, readDevice } from '../host/inventory.ts';
+import { type DeviceSnapshot, readBinding, readName } from '../host/inventory.ts';
 import type { Sysfs } from '../host/sysfs.ts';
 import { makePlan, type Plan } from '../plan.ts';
-import { findIncident, incidentOf } from '../quarantine/find.ts';
+import { Survey } from '../survey.ts';
 import { askVfGates, type PresentVf } from './gates.ts';
 
 /** Reads the physical function and asks every gate. */
@@ -25,25 +23,27 @@ export async function assessVfs(
   bdf: string,
   driver?: Accepted,
 ): Promise<Assessment> {
-  const device = await readDevice(sysfs, bdf, await readInUse(sysfs, agent.proc));
-  const host = await readHostFacts(sysfs, agent.proc);
-  const incident = await incidentOf(agent, sysfs, device);
-  const vfs = await readPresentVfs(agent, sysfs, device.sriov?.vfs ?? []);
+  const survey = new Survey(agent, sysfs);
+  const device = await survey.device(bdf);
+  const host = await survey.host();
+  const incident = await survey.incidentOf(bdf, device);
+  const vfs = await readPresentVfs(survey, device.sriov?.vfs ?? []);
   const decisions = askVfGates({ device, host, incident, vfs, ...(driver && { driver }) });
   return { device, host, decisions, incident, parent: undefined, vfs };
 }
 
 /** Who has each of these virtual functions. */
 export async function readPresentVfs(
-  agent: Agent,
-  sysfs: Sysfs,
+  survey: Survey,
   addresses: readonly string[],
 ): Promise<PresentVf[]> {
+  const { agent, sysfs } = survey;
   const found: PresentVf[] = [];
   for (const path of addresses) {
     const { driver } = await readBinding(sysfs, await sysfs.deviceFolder(path));
     const binding = await loadBinding(agent, path);
-    const incident = await findIncident(agent, sysfs, path);
+    const name = await readName(sysfs, path).catch(() => undefined);
+    const incident = await survey.incidentOf(path, name);
     const holder =
       incident !== undefined
         ? `in quarantine by incident ${incident.id}`

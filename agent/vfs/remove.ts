@@ -16,6 +16,7 @@ import { Journal } from '../journal.ts';
 import { makePlan, type Plan } from '../plan.ts';
 import { requireNoIncident } from '../quarantine/find.ts';
 import { recoverDevice } from '../recover.ts';
+import { Survey } from '../survey.ts';
 import { readPresentVfs } from './assess.ts';
 import { folderOf } from './parent.ts';
 import { loadVfSet, removeVfSet, type VfSet } from './set.ts';
@@ -104,7 +105,7 @@ async function requireUnused(
   { device }: VfSet,
   vfs: readonly string[],
 ): Promise<void> {
-  const present = await readPresentVfs(agent, sysfs, vfs);
+  const present = await readPresentVfs(new Survey(agent, sysfs), vfs);
   const used = present.find(({ driver, holder }) => driver !== null || holder !== null);
   if (used === undefined) return;
   throw new IronError('E_VF_IN_USE', `${used.path}, a virtual function of ${device}, is in use`, {
