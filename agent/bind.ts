@@ -1,7 +1,7 @@
 /** Binding an accepted driver's device: gates, grant, plan, and the plan carried out. */
 
 import { resolve } from 'node:path';
-import { asIronError, IronError, isIronError } from '../shared/errors.ts';
+import { asIronError, isIronError } from '../shared/errors.ts';
 import { agentState } from '../shared/layout.ts';
 import type { Grant } from '../shared/manifest/grant.ts';
 import type { HostState } from '../shared/manifest/host-lifecycle.ts';
@@ -15,6 +15,7 @@ import { type ConfineStep, planConfinement } from './confine-plan.ts';
 import { applyingTo } from './device-hands.ts';
 import { driveDevice } from './drive.ts';
 import { type Accepted, loadAccepted } from './entry.ts';
+import { requireFree } from './free.ts';
 import { drawNumbers, signGrant } from './grant.ts';
 import type { BackendName } from './host/backend.ts';
 import { openDevice } from './host/choose-backend.ts';
@@ -25,7 +26,6 @@ import { Journal } from './journal.ts';
 import { declare, type Manner } from './kept.ts';
 import { boundState, makePlan, type Plan } from './plan.ts';
 import type { PreparedRun } from './prepare-run.ts';
-import { requireNoIncident } from './quarantine/find.ts';
 import { keepReserve } from './quarantine/store.ts';
 import { makeReady, type Ready } from './ready.ts';
 import { giveReceipt } from './receipt.ts';
@@ -290,27 +290,4 @@ async function giveGrant(agent: Agent, grant: Grant): Promise<string> {
     resource_manifest_sha256: grant.manifestSha256,
   });
   return grantSha256;
-}
-
-/** The device must be nobody's. */
-async function requireFree(
-  agent: Agent,
-  sysfs: Sysfs,
-  driver: Accepted,
-  bdf: string,
-): Promise<void> {
-  const binding = await loadBinding(agent, bdf);
-  if (binding === undefined) return;
-  await requireNoIncident(agent, sysfs, bdf);
-  const isSame = binding.driver.sha256 === driver.artifact.sha256;
-  throw new IronError(
-    isSame ? 'E_NOTHING_TO_DO' : 'E_CONFLICT',
-    `${bdf} is bound already, for ${binding.driver.path}`,
-    {
-      hint: isSame
-        ? 'nothing was changed; `ironport-agent status` shows the binding'
-        : `nothing was changed; release it first: ironport-agent release --device ${bdf}`,
-      context: { device: bdf, bound: binding.driver.path },
-    },
-  );
 }

@@ -10,6 +10,7 @@ import { AGENT_LIMITS } from '../shared/limits.ts';
 import type { Agent } from './agent.ts';
 import { stuckWriteError, undo } from './apply.ts';
 import { loadBinding, removeGrant } from './binding.ts';
+import type { BindingState } from './binding-state.ts';
 import { applyingTo } from './device-hands.ts';
 import { readBootId } from './host/host-facts.ts';
 import type { Sysfs } from './host/sysfs.ts';
@@ -37,6 +38,33 @@ export interface Recovered {
   readonly undone: readonly string[];
 }
 
+/** What recovering a device comes to, before anything is changed. */
+export interface Judged {
+  readonly found: FoundJournal;
+  readonly outcome: Exclude<Recovery, 'none'>;
+  /** The way back, where there is one to go: it ends at the first. */
+  readonly stations: readonly BindingState[];
+}
+
+/** Undefined when there is nothing to recover. `E_BIND_STUCK` while a write still waits in the kernel. */
+export async function judgeJournal(
+  agent: Agent,
+  sysfs: Sysfs,
+  device: string,
+): Promise<Judged | undefined> {
+  const found = await loadJournal(agent.place(agentState.journal(device)));
+  if (found === undefined) return undefined;
+  const over = (outcome: Judged['outcome']): Judged => ({ found, outcome, stations: [] });
+  if (await isComplete(agent, found)) return over('complete');
+  // sysfs is made anew at every start: a journal of another one says nothing about it any more.
+  if (found.head.boot !== (await readBootId(agent.proc))) return over('closed');
+  if ((await findIncident(agent, sysfs, device)) !== undefined) return over('quarantined');
+  const [writer] = await findWriters(sysfs, device, agent.proc);
+  if (writer !== undefined) throw stuckWriteError(device, writer);
+  // Without an intent nothing was touched, and whatever changed since is somebody else's.
+  return { found, outcome: 'undone', stations: found.head.stations.slice(0, reached(found)) };
+}
+
 /**
  * Recovers one device, if there is something to recover. `E_BIND_STUCK` while a write still waits
  * in the kernel, and when the way back fails; then the journal stays. The caller holds the lock.
@@ -46,38 +74,22 @@ export async function recoverDevice(
   sysfs: Sysfs,
   device: string,
 ): Promise<Recovered> {
-  const path = agent.place(agentState.journal(device));
-  const found = await loadJournal(path);
-  if (found === undefined) return { device, outcome: 'none', undone: [] };
-  const journal = Journal.resume(path);
-  const finish = async (outcome: Recovery, undone: readonly string[] = []): Promise<Recovered> => {
-    // The grant of a binding that does not count goes; that of one that does stays.
-    if ((await loadBinding(agent, device)) === undefined)
-      await removeGrant(agent, found.head.domain);
-    await journal.end();
-    await agent.audit.append({
-      event: 'recovered',
-      device,
-      outcome,
-      purpose: found.head.purpose,
-      undone: [...undone],
-    });
-    return { device, outcome, undone };
-  };
-
-  if (await isComplete(agent, found)) return await finish('complete');
-  // sysfs is made anew at every start: a journal of another one says nothing about it any more.
-  if (found.head.boot !== (await readBootId(agent.proc))) return await finish('closed');
-  if ((await findIncident(agent, sysfs, device)) !== undefined) return await finish('quarantined');
-  const [writer] = await findWriters(sysfs, device, agent.proc);
-  if (writer !== undefined) throw stuckWriteError(device, writer);
-  const stations = found.head.stations.slice(0, reached(found));
-  // Without an intent nothing was touched, and whatever changed since is somebody else's.
-  if (stations.length === 0) return await finish('undone');
-  const withVfs = found.head.from.vfs !== undefined;
-  const applying = await applyingTo(agent, sysfs, device, journal, { withVfs });
-  const undone = await undo(stations, applying);
-  return await finish('undone', undone);
+  const judged = await judgeJournal(agent, sysfs, device);
+  if (judged === undefined) return { device, outcome: 'none', undone: [] };
+  const { outcome, stations } = judged;
+  const { head } = judged.found;
+  const journal = Journal.resume(agent.place(agentState.journal(device)));
+  let undone: readonly string[] = [];
+  if (stations.length > 0) {
+    const withVfs = head.from.vfs !== undefined;
+    undone = await undo(stations, await applyingTo(agent, sysfs, device, journal, { withVfs }));
+  }
+  // The grant of a binding that does not count goes; that of one that does stays.
+  if ((await loadBinding(agent, device)) === undefined) await removeGrant(agent, head.domain);
+  await journal.end();
+  const { purpose } = head;
+  await agent.audit.append({ event: 'recovered', device, outcome, purpose, undone: [...undone] });
+  return { device, outcome, undone };
 }
 
 /** Whether the change counts: the file of the binding, or of the virtual functions, says so. */

@@ -3,7 +3,9 @@
 import type { CommandSpec } from '../../shared/cli/command.ts';
 import { assess, tryGrant } from '../assess.ts';
 import { planConfinement } from '../confine-plan.ts';
+import { requireNoWriter } from '../device-hands.ts';
 import { loadAccepted } from '../entry.ts';
+import { foreseeRecovery, requireFree } from '../free.ts';
 import { requirePassed } from '../gates/gates.ts';
 import { snapshotJson } from '../host/inventory.ts';
 import { boundState, makePlan } from '../plan.ts';
@@ -27,6 +29,8 @@ import {
   limitsText,
   planJson,
   planText,
+  undoneJson,
+  undoneText,
 } from './show.ts';
 
 export const planCommand: CommandSpec = {
@@ -42,15 +46,20 @@ export const planCommand: CommandSpec = {
   async run(context) {
     const agent = openAgent(context);
     const bdf = deviceOf(context);
-    const driver = await loadAccepted(agent, argument(context, 0, 'the name of the driver'));
     const sysfs = await openSysfs(context);
+    // In the order of `apply`.
+    const undone = await foreseeRecovery(agent, sysfs, bdf);
+    const driver = await loadAccepted(agent, argument(context, 0, 'the name of the driver'));
+    await requireFree(agent, sysfs, driver, bdf);
     await requireUsable(agent, driver);
+    await requireNoWriter(agent, sysfs, bdf);
     const assessment = await assess(agent, sysfs, bdf, driver);
     const { device, decisions } = assessment;
     requirePassed(bdf, decisions);
     const tried = await tryGrant(agent, driver, assessment, context.text('policy'));
     if ('error' in tried) throw tried.error;
-    const plan = makePlan(bdf, device.binding, boundState(device.binding));
+    const from = undone.find((one) => one.device === bdf)?.to ?? device.binding;
+    const plan = makePlan(bdf, from, boundState(from));
     const steps = (await sysfs.isKernels())
       ? planConfinement(tried.grant, plan.steps.length + 1)
       : [];
@@ -58,12 +67,14 @@ export const planCommand: CommandSpec = {
       data: {
         driver: driver.artifact.path,
         device: snapshotJson(device),
+        undone_first: undone.map(undoneJson),
         plan: planJson(plan),
         confinement: confinementJson(steps),
         grant: limitsJson(tried.grant),
       },
       text: [
         deviceText(device),
+        ...undone.map(undoneText),
         planText(plan),
         confinementText(steps),
         limitsText(tried.grant),

@@ -16,6 +16,7 @@ import {
   describeConfineAction,
   describeConfineInverse,
 } from '../confine-plan.ts';
+import type { Undone } from '../free.ts';
 import type { Decision } from '../gates/gates.ts';
 import type { DeviceSnapshot } from '../host/inventory.ts';
 import { type Action, describeAction, type Plan, writeOf } from '../plan.ts';
@@ -75,6 +76,15 @@ export function planText(plan: Plan): string {
     table(rows),
     `to       ${describeState(plan.to)}`,
   ].join('\n');
+}
+
+/** What `apply` undoes before it begins. */
+export function undoneJson({ device, purpose, to }: Undone): JsonObject {
+  return { device, purpose, to: stateJson(to) };
+}
+
+export function undoneText({ device, purpose, to }: Undone): string {
+  return `first    undo what did not end: ${purpose} of ${device}, back to ${describeState(to)}`;
 }
 
 /** What becomes of the confinement, in `--json`. */

@@ -2,9 +2,13 @@
 
 import type { CommandSpec } from '../../shared/cli/command.ts';
 import { asIronError, type IronError } from '../../shared/errors.ts';
+import type { Agent } from '../agent.ts';
 import { assess, tryGrant } from '../assess.ts';
-import { loadAccepted } from '../entry.ts';
+import { requireNoWriter } from '../device-hands.ts';
+import { type Accepted, loadAccepted } from '../entry.ts';
+import { foreseeRecovery, requireFree } from '../free.ts';
 import { snapshotJson } from '../host/inventory.ts';
+import type { Sysfs } from '../host/sysfs.ts';
 import { requireUsable } from '../usable.ts';
 import {
   argument,
@@ -31,12 +35,19 @@ export const whyCommand: CommandSpec = {
   async run(context) {
     const agent = openAgent(context);
     const driver = await loadAccepted(agent, argument(context, 0, 'the name of the driver'));
-    const assessment = await assess(agent, await openSysfs(context), deviceOf(context), driver);
+    const sysfs = await openSysfs(context);
+    const bdf = deviceOf(context);
+    const taken = await requireNobodys(agent, sysfs, driver, bdf).then(
+      () => undefined,
+      asIronError,
+    );
+    const assessment = await assess(agent, sysfs, bdf, driver);
     const { device, decisions } = assessment;
     const tried = await tryGrant(agent, driver, assessment, context.text('policy'));
     const unusable = await requireUsable(agent, driver).then(() => undefined, asIronError);
     const passed = decisions.every(({ objection }) => objection === undefined);
     const granted = 'grant' in tried;
+    const bindable = passed && granted && unusable === undefined && taken === undefined;
     const grantLine = granted
       ? [
           `pass     grant${tried.grant.narrowings.length === 0 ? '' : ', with less than the ceiling'}`,
@@ -46,25 +57,43 @@ export const whyCommand: CommandSpec = {
       data: {
         driver: driver.artifact.path,
         device: snapshotJson(device),
-        bindable: passed && granted && unusable === undefined,
+        bindable,
         driver_error: reasonOf(unusable),
+        device_error: reasonOf(taken),
         gates: gatesJson(decisions),
         grant: granted ? limitsJson(tried.grant) : null,
         grant_error: granted ? null : reasonOf(tried.error),
       },
       text: [
         deviceText(device),
-        unusable === undefined
-          ? 'pass     driver'
-          : `REFUSE   driver: ${unusable.code}: ${wordsOf(unusable)}`,
+        partText('driver', unusable),
+        partText('device', taken),
         gatesText(decisions),
         ...grantLine,
         ...(granted ? tried.grant.narrowings.map((text) => `less     ${text}`) : []),
-        passed && granted && unusable === undefined ? 'it can be bound' : 'it cannot be bound',
+        bindable ? 'it can be bound' : 'it cannot be bound',
       ].join('\n'),
     };
   },
 };
+
+/** As `apply` asks it before the gates: nobody has the device, and nothing waits there. */
+async function requireNobodys(
+  agent: Agent,
+  sysfs: Sysfs,
+  driver: Accepted,
+  bdf: string,
+): Promise<void> {
+  await foreseeRecovery(agent, sysfs, bdf);
+  await requireFree(agent, sysfs, driver, bdf);
+  await requireNoWriter(agent, sysfs, bdf);
+}
+
+function partText(part: string, error: IronError | undefined): string {
+  return error === undefined
+    ? `pass     ${part}`
+    : `REFUSE   ${part}: ${error.code}: ${wordsOf(error)}`;
+}
 
 /** What refuses it, and what would make it viable. */
 function wordsOf({ message, why, hint }: IronError): string {
