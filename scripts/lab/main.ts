@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { FIGURE, type KernelKind } from '../../test/lab/cases/case.ts';
 import { backendsOf, CASES, type CaseForm, formsOn } from '../../test/lab/cases/index.ts';
+import { consoleOf } from './console.ts';
 import { must, unpackDebian } from './debian.ts';
 import { FAULTS, type Fault } from './faults.ts';
 import { makeInitramfs } from './initramfs.ts';
@@ -31,7 +32,8 @@ const HELP = `npm run lab -- [options]
   --one-by-one     one machine after the other, as for figures; else as many as there are cores,
                    among which the cases are shared out
   --shell          a prompt in the machine, instead of the cases
-  --verbose        show the machine's console, and what the cases say
+  --verbose        show the console of each machine, with its kernel before each line, and what
+                   the cases say
   --help
 
 The first run fetches QEMU and Debian's kernel (some 200 MB) into ~/.cache/ironport-lab; nothing is
@@ -208,10 +210,11 @@ async function runCases(
     const shown = status !== 0 || verbose ? output.trimEnd() : figuresOf(output);
     if (shown !== '') process.stdout.write(`${shown.replaceAll(/^/gm, '         ')}\n`);
   };
+  const show = verbose ? consoleOf(kernel.name) : undefined;
   const results: CaseResult[] = [];
   for (const number of [1, 2] as const) {
     const ofBoot = forms.filter(({ lab }) => (lab.boot ?? 1) === number);
-    if (ofBoot.length > 0) results.push(...(await boot(prepared, ofBoot, number, tell, verbose)));
+    if (ofBoot.length > 0) results.push(...(await boot(prepared, ofBoot, number, tell, show)));
   }
   return results;
 }
@@ -234,7 +237,7 @@ async function boot(
   forms: readonly CaseForm[],
   number: 1 | 2,
   onResult: (result: CaseResult) => void,
-  verbose: boolean,
+  show: ((line: string) => void) | undefined,
 ): Promise<readonly CaseResult[]> {
   const { results } = await runSession({
     parts: {
@@ -248,7 +251,7 @@ async function boot(
     })),
     silenceSeconds:
       Math.max(LIMIT_SECONDS, ...forms.map(({ lab }) => lab.limitSeconds ?? 0)) + MARGIN_SECONDS,
-    verbose,
+    show,
     onResult,
   });
   return results;

@@ -33,7 +33,8 @@ export interface SessionOptions {
   /** Ends the machine when nothing was heard of it for so long. */
   readonly silenceSeconds: number;
   readonly onResult: (result: CaseResult) => void;
-  readonly verbose: boolean;
+  /** Where the machine's console is shown, as it is; nowhere when left out. */
+  readonly show?: ((line: string) => void) | undefined;
 }
 
 const CONSOLE_LINES = 200;
@@ -55,7 +56,7 @@ export async function runSession(options: SessionOptions): Promise<Session> {
   const keep = (line: string): void => {
     lines.push(line);
     if (lines.length > CONSOLE_LINES) lines.shift();
-    if (options.verbose) process.stderr.write(`| ${line}\n`);
+    options.show?.(line);
   };
   for (const stream of [machine.stdout, machine.stderr])
     if (stream !== null) createInterface({ input: stream }).on('line', keep);
