@@ -14,6 +14,7 @@ import { type Random, systemRandom } from '../shared/node/random.ts';
 import type { Clock } from '../shared/time.ts';
 import { Audit } from './audit.ts';
 import { AuditHeads } from './audit-heads.ts';
+import { writeAttribute } from './host/write.ts';
 import { auditSigner } from './identity.ts';
 
 export interface AgentOptions {
@@ -27,6 +28,8 @@ export interface AgentOptions {
   readonly clock?: Clock;
   readonly random?: Random;
   readonly proc?: string;
+  /** Writes into sysfs. */
+  readonly write?: typeof writeAttribute;
   readonly writeSeconds?: number;
   readonly settleSeconds?: number;
 }
@@ -38,6 +41,7 @@ export class Agent {
   readonly clock: Clock;
   readonly random: Random;
   readonly proc: string;
+  readonly write: typeof writeAttribute;
   readonly writeMs: number;
   readonly settleMs: number;
   readonly audit: Audit;
@@ -50,6 +54,7 @@ export class Agent {
     this.clock = options.clock ?? systemClock;
     this.random = options.random ?? systemRandom;
     this.proc = options.proc ?? '/proc';
+    this.write = options.write ?? writeAttribute;
     this.writeMs = 1000 * (options.writeSeconds ?? AGENT_LIMITS.writeSeconds);
     this.settleMs = 1000 * (options.settleSeconds ?? AGENT_LIMITS.settleSeconds);
     this.audit = new Audit(this.place(agentState.audit), this.clock);

@@ -5,7 +5,7 @@ import { type Applying, type Hands, stuckWriteError } from './apply.ts';
 import { readBinding } from './host/inventory.ts';
 import { readVfState } from './host/sriov.ts';
 import type { Sysfs } from './host/sysfs.ts';
-import { findWriters, writeAttribute } from './host/write.ts';
+import { findWriters } from './host/write.ts';
 import type { Journal } from './journal.ts';
 import { writeOf } from './plan.ts';
 
@@ -24,7 +24,7 @@ export function handsOn(agent: Agent, sysfs: Sysfs, device: string, withVfs = fa
       const real = path.startsWith(own)
         ? `${await sysfs.deviceFolder(device)}/${path.slice(own.length)}`
         : path;
-      return writeAttribute(sysfs, device, real, text, agent.writeMs);
+      return agent.write(sysfs, device, real, text, agent.writeMs);
     },
   };
 }

@@ -11,7 +11,9 @@ import type { Over } from './drive.ts';
 import type { Holding } from './hold.ts';
 import type { DriverEnd } from './host/launch.ts';
 import { outOfMemoryText } from './host/out-of-memory.ts';
-import { enterQuarantine } from './quarantine/enter.ts';
+import type { Sysfs } from './host/sysfs.ts';
+import { type Entering, enterQuarantine } from './quarantine/enter.ts';
+import { notHeldDown } from './quarantine/hold-down.ts';
 import { cutText } from './sound-text.ts';
 import { transitions } from './transitions.ts';
 import { isUnanswering } from './watch/answering.ts';
@@ -102,7 +104,7 @@ export class HoldLog {
     const { device, sysfs } = named;
     const enter = async (): Promise<void> => {
       await agent.audit.append(braked, ...states).catch(() => {});
-      await enterQuarantine(agent, sysfs, { device, level, reason });
+      await this.#putThere({ device, level, reason }, sysfs);
     };
     this.#alone('not in quarantine', enter, 'now');
   }
@@ -141,11 +143,10 @@ export class HoldLog {
 
   /** It was to be softly in quarantine, and what drives it did not stand still: it is ended instead. */
   notStopped(reason = 'its brake met a failure'): void {
-    const { agent, named } = this.#holding;
+    const { named } = this.#holding;
     if (named === undefined) return;
     const { device, sysfs } = named;
-    const enter = (): Promise<unknown> =>
-      enterQuarantine(agent, sysfs, { device, level: 'hard', reason });
+    const enter = (): Promise<void> => this.#putThere({ device, level: 'hard', reason }, sysfs);
     this.#alone('not in quarantine', enter, 'now');
   }
 
@@ -161,8 +162,14 @@ export class HoldLog {
   ): Promise<void> {
     const { agent } = this.#holding;
     await agent.audit.append(watchedEvent(device.path, event, level)).catch(() => {});
-    if (level !== undefined)
-      await enterQuarantine(agent, sysfs, { device, level, reason: event.what });
+    if (level !== undefined) await this.#putThere({ device, level, reason: event.what }, sysfs);
+  }
+
+  /** What of it the kernel refused is told, and it is in quarantine all the same. */
+  async #putThere(entering: Entering, sysfs: Sysfs): Promise<void> {
+    const { incident, held } = await enterQuarantine(this.#holding.agent, sysfs, entering);
+    const problem = notHeldDown(incident, held);
+    if (problem !== undefined) this.lost(`${problem.code}: ${problem.message}`, problem.why);
   }
 
   /** What was seen and stops nothing. */
@@ -247,7 +254,8 @@ export class HoldLog {
   }
 
   lost(problem: string, error: unknown): void {
-    this.#holding.onLost(`${problem}: ${asIronError(error).message}`);
+    const why = typeof error === 'string' ? error : asIronError(error).message;
+    this.#holding.onLost(`${problem}: ${why}`);
   }
 }
 

@@ -113,6 +113,7 @@ export const CODES = {
   E_NONCE: row(20, 409, 'a binding nonce was used before'),
   E_QUARANTINED: row(20, 403, 'the device is in quarantine'),
   E_NOT_RELEASED: row(20, 403, 'a statement does not release this device from quarantine'),
+  E_NOT_HELD_DOWN: row(20, 500, 'a device in quarantine could not be kept from the host'),
   E_NOT_RETURNED: row(21, 500, 'an upgrade failed, and the version before it was not bound again'),
   E_BIND_ROLLED_BACK: row(21, 500, 'a step of the binding failed; what had been done was undone'),
   E_BIND_STUCK: row(22, 500, 'a step of the binding failed and the way back failed too'),

@@ -6,20 +6,27 @@ import { table } from '../../shared/cli/table.ts';
 import { IronError } from '../../shared/errors.ts';
 import { QUARANTINE_LIMITS } from '../../shared/limits.ts';
 import { showIdentity } from '../../shared/manifest/device.ts';
-import { LEVELS, type Level, releaseDraft } from '../../shared/manifest/quarantine.ts';
+import {
+  type DeviceName,
+  LEVELS,
+  type Level,
+  releaseDraft,
+} from '../../shared/manifest/quarantine.ts';
 import { readFileCapped, writeFileAtomic } from '../../shared/node/files.ts';
 import { formatInstant } from '../../shared/time.ts';
+import type { Agent } from '../agent.ts';
 import { loadFleetKeys } from '../fleet-policy.ts';
 import { inUse } from '../gates/in-use.ts';
-import { readInUse } from '../host/in-use.ts';
-import { readDevice } from '../host/inventory.ts';
+import { readName } from '../host/inventory.ts';
+import type { Sysfs } from '../host/sysfs.ts';
 import type { HeldDamaged } from '../quarantine/damaged.ts';
 import { enforce } from '../quarantine/enforce.ts';
 import { type Entered, enterQuarantine } from '../quarantine/enter.ts';
-import type { HeldDown } from '../quarantine/hold-down.ts';
+import { type HeldDown, notHeldDown } from '../quarantine/hold-down.ts';
 import { type Incident, incidentJson } from '../quarantine/incident.ts';
 import { named, releaseFromQuarantine } from '../quarantine/release.ts';
 import { loadIncident, loadIncidents } from '../quarantine/store.ts';
+import { Survey } from '../survey.ts';
 import {
   argument,
   DEVICE,
@@ -79,7 +86,10 @@ export const quarantineEnterCommand: CommandSpec = {
     DEVICE,
     { flags: '--level <level>', description: 'soft, hard or tomb', default: 'hard' },
     { flags: '--reason <text>', description: 'why', required: true },
-    { flags: '--force', description: 'also when the host uses the device' },
+    {
+      flags: '--force',
+      description: 'also when the host uses the device, or it cannot be looked at',
+    },
     STATE,
     SYSFS,
     ...TIMEOUTS,
@@ -95,23 +105,37 @@ export const quarantineEnterCommand: CommandSpec = {
     const level = levelOf(context.text('level') ?? 'hard');
     const reason = context.need('reason');
     const entered = await agent.alone(async () => {
-      const device = await readDevice(sysfs, bdf, await readInUse(sysfs, agent.proc));
-      const used = inUse.check({ device });
-      if (used !== undefined && !context.flag('force')) {
-        throw new IronError('E_DEVICE_IN_USE', `${bdf} is in use: ${used.what}`, {
-          hint: 'nothing was changed; --force takes it out of service all the same, and whatever uses it fails',
-          context: { device: bdf },
-        });
-      }
+      const device = await deviceToEnter(agent, sysfs, bdf, context.flag('force'));
       return await enterQuarantine(agent, sysfs, { device, level, reason });
     });
-    for (const problem of entered.held.problems) context.ui.warn(`${bdf}: ${problem}`);
+    const problem = notHeldDown(entered.incident, entered.held);
+    if (problem !== undefined) throw problem;
     return {
       data: enteredJson(entered),
       text: `${incidentText(entered.incident)}\n${heldText(entered.held)}`,
     };
   },
 };
+
+/**
+ * What tells the device from others. `E_DEVICE_IN_USE`, and what reading it throws: what cannot be looked
+ * at is not unused. By force neither holds it up, so long as its ids can be read.
+ */
+async function deviceToEnter(
+  agent: Agent,
+  sysfs: Sysfs,
+  bdf: string,
+  isForced: boolean,
+): Promise<DeviceName> {
+  if (isForced) return await readName(sysfs, bdf);
+  const device = await new Survey(agent, sysfs).device(bdf);
+  const used = inUse.check({ device });
+  if (used === undefined) return device;
+  throw new IronError('E_DEVICE_IN_USE', `${bdf} is in use: ${used.what}`, {
+    hint: 'nothing was changed; --force takes it out of service all the same, and whatever uses it fails',
+    context: { device: bdf },
+  });
+}
 
 function levelOf(text: string): Level {
   const level = LEVELS.find((one) => one === text);

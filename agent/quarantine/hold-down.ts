@@ -1,19 +1,27 @@
 /**
  * Holding a quarantined device down in sysfs: nothing but `vfio-pci` may bind it, which gives it to
  * nobody by itself; a driver of the host's is taken off; in the tomb the device is removed. Nothing of
- * this is undone when a part of it fails: each is tried, and what failed is told.
+ * this is undone when a part of it fails: each is tried, what failed is told, and how the device is then
+ * is written down.
  */
 
-import { asIronError, isIronError } from '../../shared/errors.ts';
+import { setTimeout } from 'node:timers/promises';
+import { asIronError, IronError, isIronError } from '../../shared/errors.ts';
 import { heldPlacesOf, type Present } from '../../shared/manifest/quarantine.ts';
 import type { Agent } from '../agent.ts';
 import { valueBefore } from '../apply.ts';
 import type { AuditEvent } from '../audit.ts';
-import { type BindingState, VFIO_DRIVER } from '../binding-state.ts';
+import {
+  type BindingState,
+  describeState,
+  sameState,
+  stateJson,
+  VFIO_DRIVER,
+} from '../binding-state.ts';
 import { handsOn } from '../device-hands.ts';
 import { readBinding } from '../host/inventory.ts';
 import type { Sysfs } from '../host/sysfs.ts';
-import { findWriters, type Written, writeAttribute } from '../host/write.ts';
+import { findWriters, type Written } from '../host/write.ts';
 import { type Action, describeAction, effectOf, route, writeOf } from '../plan.ts';
 import type { Incident } from './incident.ts';
 import { readPresent } from './present.ts';
@@ -24,6 +32,27 @@ export interface HeldDown {
   readonly done: readonly string[];
   /** What could not be done. */
   readonly problems: readonly string[];
+}
+
+/**
+ * What is in quarantine, and is not held down: as an error, for who asked for it. Undefined when all
+ * was done. `E_NOT_HELD_DOWN`
+ */
+export function notHeldDown(
+  { id, level }: Pick<Incident, 'id' | 'level'>,
+  { device, done, problems }: HeldDown,
+): IronError | undefined {
+  if (problems.length === 0) return undefined;
+  return new IronError('E_NOT_HELD_DOWN', `${device} is in quarantine, and is not held down`, {
+    why: problems.join('; '),
+    hint: `it counts as quarantined, and nothing is bound to it here; keep the drivers of the host off it by hand, and try again: ironport-agent quarantine enforce`,
+    context: {
+      reason: 'not-held-down',
+      ...{ device, incident: id, level },
+      done: done.join('; ') || 'nothing',
+      problems: problems.join('; '),
+    },
+  });
 }
 
 /** What a device in quarantine looks like: `vfio-pci` or nothing, and nothing else may come. */
@@ -44,6 +73,7 @@ export function holdDown(
   const act: Act = async (work) => {
     await work.bring(heldState);
     if (incident.level === 'tomb') await work.remove();
+    await work.tellUnheld();
   };
   return atItsPlaces({ agent, sysfs, incident, record }, act);
 }
@@ -110,12 +140,14 @@ class Work {
   readonly #agent: Agent;
   readonly #sysfs: Sysfs;
   readonly #record: Record;
+  readonly #incident: Incident;
   readonly device: string;
 
-  constructor({ agent, sysfs, record }: Holding, device: string) {
+  constructor({ agent, sysfs, record, incident }: Holding, device: string) {
     this.#agent = agent;
     this.#sysfs = sysfs;
     this.#record = record;
+    this.#incident = incident;
     this.device = device;
   }
 
@@ -128,22 +160,74 @@ class Work {
 
   async bring(to: (now: BindingState) => BindingState): Promise<void> {
     await this.#attempt(async (folder) => {
-      let state = await readBinding(this.#sysfs, folder);
+      const before = this.problems.length;
+      let state = await this.#lookAsFarAsPossible(folder);
+      const wanted = to(state);
       const hands = handsOn(this.#agent, this.#sysfs, this.device);
-      for (const action of order(route(state, to(state)))) {
+      for (const action of order(route(state, wanted))) {
         const { path, text } = writeOf(action, this.device);
         const write = { path, old: valueBefore(action, state), new: text };
         const isSo = await this.#note(describeAction(action), write, () => hands.act(action));
         if (isSo) state = effectOf(action, state);
       }
+      if (this.problems.length === before) await this.#confirm(wanted);
     });
+  }
+
+  /** One attribute that cannot be read is no reason to leave the others as they are. */
+  async #lookAsFarAsPossible(folder: string): Promise<BindingState> {
+    try {
+      return await readBinding(this.#sysfs, folder);
+    } catch (error) {
+      if (isIronError(error, 'E_NOT_FOUND')) throw error;
+      this.problems.push(`how it is bound cannot be read: ${asIronError(error).message}`);
+      const driver = await this.#sysfs.linkName(`${folder}/driver`).catch(() => undefined);
+      return { driver: driver ?? null, override: null };
+    }
+  }
+
+  /** The kernel took every write: it must also be so, now or soon. */
+  async #confirm(wanted: BindingState): Promise<void> {
+    const until = performance.now() + this.#agent.settleMs;
+    for (let pause = 2; ; pause = Math.min(50, pause * 2)) {
+      const found = await this.#look();
+      if (found === null || sameState(found, wanted)) return;
+      if (performance.now() >= until) {
+        this.problems.push(`the kernel took each write, and it is: ${describeState(found)}`);
+        return;
+      }
+      await setTimeout(pause);
+    }
+  }
+
+  /** Null when it is not there. */
+  async #look(): Promise<BindingState | null> {
+    try {
+      return await readBinding(this.#sysfs, await this.#sysfs.deviceFolder(this.device));
+    } catch (error) {
+      if (isIronError(error, 'E_NOT_FOUND')) return null;
+      throw error;
+    }
+  }
+
+  /** What could not be done, in the log, and how the device is now. */
+  async tellUnheld(): Promise<void> {
+    if (this.problems.length === 0) return;
+    const now = await this.#look().catch(() => null);
+    const event = {
+      ...{ event: 'not-held-down', device: this.device, incident: this.#incident.id },
+      code: 'E_NOT_HELD_DOWN',
+      problems: [...this.problems],
+      now: now === null ? null : stateJson(now),
+    };
+    await this.#record(event).catch(() => {});
   }
 
   async remove(): Promise<void> {
     await this.#attempt((folder) => {
       const path = `${folder}/remove`;
       return this.#note('remove the device', { path, old: null, new: '1' }, () =>
-        writeAttribute(this.#sysfs, this.device, path, '1', this.#agent.writeMs),
+        this.#agent.write(this.#sysfs, this.device, path, '1', this.#agent.writeMs),
       );
     });
   }
@@ -167,14 +251,20 @@ class Work {
     write: { readonly path: string; readonly old: string | null; readonly new: string },
     act: () => Promise<Written>,
   ): Promise<boolean> {
-    const written = await act();
-    const outcome = written.outcome === 'refused' ? written.errno : written.outcome;
+    let outcome: string;
+    try {
+      const written = await act();
+      outcome = written.outcome === 'refused' ? written.errno : written.outcome;
+    } catch (error) {
+      // It was not even tried: what comes after it is.
+      outcome = asIronError(error).message;
+    }
     const event = { event: 'sysfs-write', device: this.device, what, ...write, outcome };
     // A log that takes no more must not keep a device from being held down.
     await this.#record(event).catch(() => {});
-    if (written.outcome === 'written') this.done.push(what);
+    if (outcome === 'written') this.done.push(what);
     else this.problems.push(`${what}: ${outcome}`);
-    return written.outcome === 'written';
+    return outcome === 'written';
   }
 }
 
