@@ -32,8 +32,8 @@ const HELP = `npm run lab -- [options]
   --one-by-one     one machine after the other, as for figures; else as many as there are cores,
                    among which the cases are shared out
   --shell          a prompt in the machine, instead of the cases
-  --verbose        show the console of each machine, with its kernel before each line, and what
-                   the cases say
+  --verbose        show the console of each machine, with its name (kernel and part) before each
+                   line, and what the cases say
   --help
 
 The first run fetches QEMU and Debian's kernel (some 200 MB) into ~/.cache/ironport-lab; nothing is
@@ -52,6 +52,8 @@ const LIMIT_SECONDS = 1800;
 const MARGIN_SECONDS = 300;
 
 interface Prepared {
+  /** Which machine it is, for people: its kernel, and its part or fault. */
+  readonly machine: string;
   readonly qemu: string;
   readonly kernel: Kernel;
   readonly initramfs: string;
@@ -127,7 +129,8 @@ async function main(): Promise<number> {
       for (const [part, some] of shared.parts.entries())
         parts.push(async () => {
           const disk = copyDisk(prepared.disk, join(folder, `part-${part}.img`));
-          await run({ ...prepared, disk }, some);
+          const machine = `${prepared.machine} ${part + 1}`;
+          await run({ ...prepared, machine, disk }, some);
           rmSync(disk);
         });
     });
@@ -150,7 +153,8 @@ async function prepare(which: string, work: string, fault?: Fault): Promise<Prep
   const initramfs = join(work, 'initramfs.cpio');
   const busybox = join(qemu, 'usr', 'bin', 'busybox');
   writeFileSync(initramfs, await makeInitramfs({ busybox, modules: kernel.modules, fault }));
-  return { qemu, kernel, initramfs, disk: makeDisk(qemu, work) };
+  const machine = fault === undefined ? kernel.name : `${kernel.name} ${fault.name}`;
+  return { machine, qemu, kernel, initramfs, disk: makeDisk(qemu, work) };
 }
 
 /** An empty file system that outlives a boot. */
@@ -210,11 +214,10 @@ async function runCases(
     const shown = status !== 0 || verbose ? output.trimEnd() : figuresOf(output);
     if (shown !== '') process.stdout.write(`${shown.replaceAll(/^/gm, '         ')}\n`);
   };
-  const show = verbose ? consoleOf(kernel.name) : undefined;
   const results: CaseResult[] = [];
   for (const number of [1, 2] as const) {
     const ofBoot = forms.filter(({ lab }) => (lab.boot ?? 1) === number);
-    if (ofBoot.length > 0) results.push(...(await boot(prepared, ofBoot, number, tell, show)));
+    if (ofBoot.length > 0) results.push(...(await boot(prepared, ofBoot, number, tell, verbose)));
   }
   return results;
 }
@@ -233,11 +236,11 @@ function figuresOf(output: string): string {
 }
 
 async function boot(
-  { qemu, kernel, initramfs, disk }: Prepared,
+  { machine, qemu, kernel, initramfs, disk }: Prepared,
   forms: readonly CaseForm[],
   number: 1 | 2,
   onResult: (result: CaseResult) => void,
-  show: ((line: string) => void) | undefined,
+  verbose: boolean,
 ): Promise<readonly CaseResult[]> {
   const { results } = await runSession({
     parts: {
@@ -251,7 +254,7 @@ async function boot(
     })),
     silenceSeconds:
       Math.max(LIMIT_SECONDS, ...forms.map(({ lab }) => lab.limitSeconds ?? 0)) + MARGIN_SECONDS,
-    show,
+    show: verbose ? consoleOf(machine) : undefined,
     onResult,
   });
   return results;
