@@ -1,7 +1,7 @@
 /** `ironport-agent plan NAME --device ADDRESS`. */
 
 import type { CommandSpec } from '../../shared/cli/command.ts';
-import { assess, tryGrant } from '../assess.ts';
+import { assessIn, tryGrant } from '../assess.ts';
 import { planConfinement } from '../confine-plan.ts';
 import { requireNoWriter } from '../device-hands.ts';
 import { loadAccepted } from '../entry.ts';
@@ -9,6 +9,7 @@ import { foreseeRecovery, requireFree } from '../free.ts';
 import { requirePassed } from '../gates/gates.ts';
 import { snapshotJson } from '../host/inventory.ts';
 import { boundState, makePlan } from '../plan.ts';
+import { Survey } from '../survey.ts';
 import { requireUsable } from '../usable.ts';
 import {
   argument,
@@ -46,14 +47,15 @@ export const planCommand: CommandSpec = {
   async run(context) {
     const agent = openAgent(context);
     const bdf = deviceOf(context);
-    const sysfs = await openSysfs(context);
+    const survey = new Survey(agent, await openSysfs(context));
+    const { sysfs } = survey;
     // In the order of `apply`.
     const undone = await foreseeRecovery(agent, sysfs, bdf);
     const driver = await loadAccepted(agent, argument(context, 0, 'the name of the driver'));
     await requireFree(agent, sysfs, driver, bdf);
     await requireUsable(agent, driver);
     await requireNoWriter(agent, sysfs, bdf);
-    const assessment = await assess(agent, sysfs, bdf, driver);
+    const assessment = await assessIn(survey, bdf, driver);
     const { device, decisions } = assessment;
     requirePassed(bdf, decisions);
     const tried = await tryGrant(agent, driver, assessment, context.text('policy'));

@@ -2,13 +2,12 @@
 
 import type { CommandSpec } from '../../shared/cli/command.ts';
 import { asIronError, type IronError } from '../../shared/errors.ts';
-import type { Agent } from '../agent.ts';
-import { assess, tryGrant } from '../assess.ts';
+import { assessIn, tryGrant } from '../assess.ts';
 import { requireNoWriter } from '../device-hands.ts';
 import { type Accepted, loadAccepted } from '../entry.ts';
 import { foreseeRecovery, requireFree } from '../free.ts';
 import { snapshotJson } from '../host/inventory.ts';
-import type { Sysfs } from '../host/sysfs.ts';
+import { Survey } from '../survey.ts';
 import { requireUsable } from '../usable.ts';
 import {
   argument,
@@ -35,13 +34,10 @@ export const whyCommand: CommandSpec = {
   async run(context) {
     const agent = openAgent(context);
     const driver = await loadAccepted(agent, argument(context, 0, 'the name of the driver'));
-    const sysfs = await openSysfs(context);
+    const survey = new Survey(agent, await openSysfs(context));
     const bdf = deviceOf(context);
-    const taken = await requireNobodys(agent, sysfs, driver, bdf).then(
-      () => undefined,
-      asIronError,
-    );
-    const assessment = await assess(agent, sysfs, bdf, driver);
+    const taken = await requireNobodys(survey, driver, bdf).then(() => undefined, asIronError);
+    const assessment = await assessIn(survey, bdf, driver);
     const { device, decisions } = assessment;
     const tried = await tryGrant(agent, driver, assessment, context.text('policy'));
     const unusable = await requireUsable(agent, driver).then(() => undefined, asIronError);
@@ -79,8 +75,7 @@ export const whyCommand: CommandSpec = {
 
 /** As `apply` asks it before the gates: nobody has the device, and nothing waits there. */
 async function requireNobodys(
-  agent: Agent,
-  sysfs: Sysfs,
+  { agent, sysfs }: Survey,
   driver: Accepted,
   bdf: string,
 ): Promise<void> {

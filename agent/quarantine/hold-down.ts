@@ -160,17 +160,15 @@ class Work {
 
   async bring(to: (now: BindingState) => BindingState): Promise<void> {
     await this.#attempt(async (folder) => {
-      const before = this.problems.length;
       let state = await this.#lookAsFarAsPossible(folder);
-      const wanted = to(state);
       const hands = handsOn(this.#agent, this.#sysfs, this.device);
-      for (const action of order(route(state, wanted))) {
+      for (const action of order(route(state, to(state)))) {
         const { path, text } = writeOf(action, this.device);
         const write = { path, old: valueBefore(action, state), new: text };
         const isSo = await this.#note(describeAction(action), write, () => hands.act(action));
         if (isSo) state = effectOf(action, state);
       }
-      if (this.problems.length === before) await this.#confirm(wanted);
+      await this.#confirm(state);
     });
   }
 
@@ -186,14 +184,14 @@ class Work {
     }
   }
 
-  /** The kernel took every write: it must also be so, now or soon. */
+  /** What the kernel took must also be so, now or soon. */
   async #confirm(wanted: BindingState): Promise<void> {
     const until = performance.now() + this.#agent.settleMs;
     for (let pause = 2; ; pause = Math.min(50, pause * 2)) {
       const found = await this.#look();
       if (found === null || sameState(found, wanted)) return;
       if (performance.now() >= until) {
-        this.problems.push(`the kernel took each write, and it is: ${describeState(found)}`);
+        this.problems.push(`the kernel took what was written, and it is: ${describeState(found)}`);
         return;
       }
       await setTimeout(pause);
