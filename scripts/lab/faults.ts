@@ -135,6 +135,30 @@ export const FAULTS: readonly Fault[] = [
       },
     ],
   },
+  {
+    name: 'translation-not-passed-on',
+    title: 'binding forgets what fleet policy trusts a device with',
+    caughtBy: 'translation',
+    edits: [
+      {
+        file: 'agent/bind.ts',
+        from: 'return { backend, steps, prepared, translation };',
+        to: 'return { backend, steps, prepared, translation: translation.slice(0, 0) };',
+      },
+    ],
+  },
+  {
+    name: 'translation-not-asked',
+    title: 'nobody looks whether a device translates addresses by itself',
+    caughtBy: 'translation',
+    edits: [
+      {
+        file: 'agent/confine.ts',
+        from: 'await this.#confining.checkTranslation?.();',
+        to: '',
+      },
+    ],
+  },
 ];
 
 /** Makes the fault's edits; a source that changed so that one does not fit is an error. */

@@ -34,8 +34,8 @@ function behindPort(slot: number, device: string): string[] {
 
 /**
  * Two `edu` with DMA of every width, so that an address that is cut short cannot hide a fault; a
- * network card with virtual functions, and an NVMe controller with those; a device with AER below a port. The chipset itself brings
- * the group of three at 00:1f.
+ * network card with virtual functions, and an NVMe controller with those; a device with AER below a
+ * port, and one with ATS. The chipset itself brings the group of three at 00:1f.
  */
 function devices(disk: string): string[] {
   return [
@@ -53,6 +53,8 @@ function devices(disk: string): string[] {
       'nvme,id=nvme0,serial=LAB0,subsys=sub0,sriov_max_vfs=4,max_ioqpairs=18,msix_qsize=20,' +
         'sriov_vq_flexible=8,sriov_vi_flexible=4',
     ),
+    // Translates addresses by itself: the kernel turns that on where the IOMMU says that it may.
+    ...behindPort(5, 'virtio-rng-pci,id=vr1,iommu_platform=on,ats=on'),
   ];
 }
 
@@ -73,7 +75,7 @@ export function startMachine(parts: MachineParts): ChildProcess {
     // Emulation alone: nothing is assumed of the processor underneath.
     ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '1280'],
     ...['-machine', 'q35,kernel-irqchip=split', '-nodefaults', '-display', 'none', '-no-reboot'],
-    ...['-device', 'intel-iommu,intremap=on,caching-mode=on'],
+    ...['-device', 'intel-iommu,intremap=on,caching-mode=on,device-iotlb=on'],
     ...['-kernel', parts.kernel, '-initrd', parts.initramfs],
     ...[
       '-append',

@@ -20,6 +20,7 @@ import { runs } from './runs.ts';
 import { sriov } from './sriov.ts';
 import { steps } from './steps.ts';
 import { swapped } from './swapped.ts';
+import { translation } from './translation.ts';
 import { upgrades } from './upgrade.ts';
 import { watching } from './watching.ts';
 import { wholeWay } from './whole-way.ts';
@@ -49,6 +50,7 @@ export const CASES: readonly LabCase[] = [
   ...levels,
   ...quarantines,
   ...refusals,
+  ...translation,
   ...guide,
   ...OVER_BOOTS,
 ];

@@ -75,8 +75,16 @@ export async function nvmeAgent(): Promise<Agent> {
   return agent;
 }
 
-/** Puts a driver with this ceiling among those that were accepted; returns its target path. */
-export function keepAccepted(agent: Agent, name: string, ceiling: JsonObject): string {
+/**
+ * Puts a driver with this ceiling among those that were accepted, of a vendor who has hardware of these ids;
+ * returns its target path.
+ */
+export function keepAccepted(
+  agent: Agent,
+  name: string,
+  ceiling: JsonObject,
+  ids: { readonly vendor: string; readonly device: string } = IDS,
+): string {
   const path = `acme/${name}/1.0.0/${name}`;
   const bytes = utf8(`driver ${path}\n`);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
@@ -89,7 +97,7 @@ export function keepAccepted(agent: Agent, name: string, ceiling: JsonObject): s
     sidecars: new Map([['ceiling', { path: `${path}.ceiling.json`, length: 1, sha256 }]]),
     ceiling: parseCeiling(new Node(ceiling, 'ceiling')),
     ceilingSource: ceiling,
-    hardwareIds: [{ bus: 'PCI', vendor: Number(IDS.vendor), device: Number(IDS.device) }],
+    hardwareIds: [{ bus: 'PCI', vendor: Number(ids.vendor), device: Number(ids.device) }],
     product: `acme/${name}`,
     generation: 1,
     acceptedAt: now,

@@ -56,11 +56,21 @@ export function unbindAll(bdf: string): void {
 
 /** virtio-rng behind a root port: PCI Express, with error reporting. */
 export function rngDevice(): string {
+  return rngDevices()[0];
+}
+
+/** The same, able to translate addresses by itself (ATS). */
+export function translatingDevice(): string {
+  return rngDevices()[1];
+}
+
+/** In the order of the ports that they are behind (`scripts/lab/qemu.ts`). */
+function rngDevices(): [string, string] {
   const folder = '/sys/bus/pci/devices';
   // QEMU's docs/specs/pci-ids.rst: 1af4:1044, and 1005 in its older form.
   const isRng = (bdf: string): boolean =>
     ['0x1044', '0x1005'].includes(readFileSync(`${folder}/${bdf}/device`, 'utf8').trim());
-  const found = readdirSync(folder).find(isRng);
-  ok(found !== undefined, 'the machine has such a device');
-  return found;
+  const [first, second] = readdirSync(folder).filter(isRng).sort();
+  ok(first !== undefined && second !== undefined, 'the machine has two such devices');
+  return [first, second];
 }
