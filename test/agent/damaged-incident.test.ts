@@ -101,10 +101,11 @@ t.test('whatever was done to the file, both devices are held down', async (t) =>
 
 t.test('the level of a damaged record is the highest that was told', async (t) => {
   const place = await placeOf(t);
+  const remove = join(place.sysfs, 'devices/pci0000:00', BDF, 'remove');
+  writeFileSync(remove, '');
   const file = await place.enter(BDF, 'soft');
   await place.enter(BDF, 'tomb');
   writeFileSync(file, '');
-  const remove = join(place.sysfs, 'devices/pci0000:00', BDF, 'remove');
   writeFileSync(remove, '');
   await place.enforce();
   t.equal(readFileSync(remove, 'utf8'), '1', 'what belongs into the tomb is removed');

@@ -16,6 +16,8 @@ t.test('a statement that was signed before the newest reason releases nothing', 
   t.equal(again, null);
   const early = join(place.folder, 'early.json');
   copyFileSync(await statementOf(place, incident), early);
+  // What the kernel has for whoever removes a device.
+  writeFileSync(join(place.sysfs, 'devices/pci0000:00', BDF, 'remove'), '');
 
   for (const [times, level, reason, now] of [
     [1, 'soft', 'it lies about its memory too', 'hard'],
