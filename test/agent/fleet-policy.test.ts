@@ -138,6 +138,7 @@ t.test('one that was taken counts while those who signed it are operators', asyn
   refused(t, older, 'E_ROLLBACK', 'its version stays the floor');
   await take(await put({ version: 6, by: [first, next] }));
   t.equal((await asked('apply')).exit, 0, 'what the operators of today signed counts');
+  t.equal((await agent('release', ...place.device)).exit, 0, 'the device is free again');
   name([first, second]);
   refused(t, await asked('plan'), 'E_THRESHOLD', 'and so each time');
 });
