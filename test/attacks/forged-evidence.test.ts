@@ -191,7 +191,7 @@ const forgeries: readonly Forgery[] = [
   // Two of which a reader would choose.
   {
     name: 'two provenances that disagree',
-    refused: ['E_EVIDENCE', 'disagree', /line 1 and line 3 contradict each other/],
+    refused: ['E_EVIDENCE', 'disagree', /line 1 and line 5 contradict each other/],
     forge: async (scene) => {
       const externalParameters = { source: POLICY.evidence.rules[0]?.sources[0] as string };
       const second = await line(PREDICATE_TYPES.provenance, provenance({ externalParameters }));
@@ -200,7 +200,7 @@ const forgeries: readonly Forgery[] = [
   },
   {
     name: 'two test results of one laboratory that disagree',
-    refused: ['E_EVIDENCE', 'disagree', /line 2 and line 3 contradict each other/],
+    refused: ['E_EVIDENCE', 'disagree', /line 2 and line 5 contradict each other/],
     forge: async (scene) =>
       scene.relist({
         statements: concatBytes(scene.good.statements, await testResult('FAILED')),
