@@ -235,7 +235,7 @@ t.test('patterns in forms that are edited, and in forms that are refused', async
     'dotted keys',
   );
   t.equal(
-    outcome('[metadata]\nversion = """\n[mapping]\na = "UNKNOWN"\n"""\n'),
+    outcome('[metadata]\nversion = "1"\n[stealth]\nnote = """\n[mapping]\na = "UNKNOWN"\n"""\n'),
     'E_CONFLICT',
     'a text that looks like a section',
   );
