@@ -4,6 +4,9 @@ import { AGENT_LIMITS } from '../shared/limits.ts';
 import { type DeviceRefusal, DeviceRefusals } from './direct/refusals.ts';
 import { watchRefused } from './host/refused-calls.ts';
 
+/** The last line about a driver that asks without end. */
+const UNTOLD = 'what is refused from here on is not told';
+
 export class Listening {
   readonly #tell: (refusal: DeviceRefusal) => void;
   readonly #refusals: DeviceRefusals;
@@ -21,10 +24,14 @@ export class Listening {
   }
 
   /** Takes over the descriptor of a filter. */
-  begin(listener: number): void {
-    this.#stop = watchRefused(listener, AGENT_LIMITS.refusedCalls, (call) => {
+  begin(listener: number, most: number = AGENT_LIMITS.refusedCalls): void {
+    let left = most;
+    this.#stop = watchRefused(listener, most, (call) => {
       const refusal = this.#refusals.note(call.nr, call.arguments);
       if (refusal !== undefined) this.#tell(refusal);
+      left--;
+      // That nothing is told from here on must not look like nothing being tried.
+      if (left === 0) this.#tell({ what: UNTOLD, ofDevice: false, count: most, arguments: [] });
     });
   }
 

@@ -100,8 +100,8 @@ export async function findWriters(sysfs: Sysfs, bdf: string, proc = '/proc'): Pr
 }
 
 /**
- * Whether it is a thread of the kernel, which has no program: most of what is in /proc. Its link is the only
- * thing there that is told without waiting for the process's memory, and so needs no thread of ours.
+ * Whether it is a thread of the kernel, which has no program: most of what is in /proc. Its link is
+ * told without waiting for the process's memory, and so needs no thread of ours.
  */
 function isKernels(folder: string): boolean {
   try {

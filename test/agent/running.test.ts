@@ -249,6 +249,29 @@ t.test('the example driver through a real broker', { skip: whyNot() }, async (t)
   listening.stop();
 });
 
+t.test(
+  'a driver that uses up what is told leaves a line that says so',
+  { skip: whyNot() },
+  async (t) => {
+    const told: string[] = [];
+    const listening = new Listening(({ what, count }) => told.push(`${what}: ${count}`), undefined);
+    const driver = await launch({
+      ...WITH,
+      profile: { ...RUNTIME_PROFILE, tells: true },
+      // Fewer than a runtime is refused at its start.
+      onListener: (listener) => listening.begin(listener, 3),
+      program: sealed(Buffer.from('console.log("alive");\n')),
+      runtime: node(),
+      descriptors: [],
+    });
+    t.match(await driver.ended, { status: 0 }, 'refused by the kernel alone, it runs on');
+    t.equal(told.at(-1), 'what is refused from here on is not told: 3');
+    t.equal(told.filter((line) => line.includes('not told')).length, 1);
+    await driver.end();
+    listening.stop();
+  },
+);
+
 t.test('--run by itself', async (t) => {
   const common = ['apply', 'acme/edu/1.0.0/edu.js', '--device', '0000:00:05.0', '--run'];
   for (const [more, what] of [
