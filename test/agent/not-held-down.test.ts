@@ -1,19 +1,24 @@
 /** The kernel refuses what quarantine writes: all else is done, the device counts, and it is told by a code. */
 
-import { mkdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Agent } from '../../agent/agent.ts';
-import type { Confined } from '../../agent/confine.ts';
 import { hold } from '../../agent/hold.ts';
-import { libc } from '../../agent/host/libc.ts';
 import { Sysfs } from '../../agent/host/sysfs.ts';
 import { type Written, writeAttribute } from '../../agent/host/write.ts';
 import { type Entered, enterQuarantine } from '../../agent/quarantine/enter.ts';
 import { notHeldDown } from '../../agent/quarantine/hold-down.ts';
 import { IronError } from '../../shared/errors.ts';
 import type { Level } from '../../shared/manifest/quarantine.ts';
-import { DEVICE, eventsOf, type Place, placeOf } from './quarantine-support.ts';
+import {
+  DEVICE,
+  eventsOf,
+  type Place,
+  placeOf,
+  playedDevice,
+  raise,
+} from './quarantine-support.ts';
 import { apply, BDF, refused, agent as run } from './support.ts';
 
 /** An agent whose writes to attributes of these names meet an error; the kernel's others are played. */
@@ -147,23 +152,12 @@ t.test('who holds it: braked, given back, in quarantine, and told', async (t) =>
   const place = await placeOf(t);
   t.equal((await apply(place)).exit, 0);
   const agent = agentOf(place, ['driver_override'], 'EIO');
-  const calls: string[] = [];
-  const events = { error: libc().eventfd(), request: libc().eventfd(), vectors: [] };
-  const confined = {
-    ...{ device: BDF, backend: 'iommufd', events, running: undefined, notes: [], memories: [] },
-    brake: () => void calls.push('brake'),
-    end: async () => {
-      calls.push('end');
-      return [];
-    },
-  } as unknown as Confined;
+  const { calls, events, confined } = playedDevice();
   const named = { device: DEVICE, sysfs: await Sysfs.open(place.sysfs) };
   const lost: string[] = [];
   const { signal } = new AbortController();
   const end = hold({ agent, confined, named, signal, onLost: (text) => lost.push(text) });
-  const one = Buffer.alloc(8);
-  one.writeBigUInt64LE(1n);
-  writeSync(events.error, one);
+  raise(events.error);
   t.equal((await end).why, 'device-error');
   t.strictSame(calls, ['brake', 'end']);
   t.match(lost, [/^E_NOT_HELD_DOWN: .*set the override to vfio-pci: EIO$/]);

@@ -1,8 +1,10 @@
 /** A played device that goes into quarantine, and the operators of its fleet. */
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
+import type { Confined } from '../../agent/confine.ts';
+import { libc } from '../../agent/host/libc.ts';
 import { BRIDGE, EDU_DEVICE, type PlayedDevice } from '../../scripts/demo/kernel/devices.ts';
 import { signEnvelope } from '../../shared/evidence/dsse.ts';
 import {
@@ -21,6 +23,28 @@ export const DEVICE: DeviceName = {
   ...{ path: BDF, vendor: 0x1234, device: 0x11e8, subsystemVendor: 0x1af4 },
   ...{ subsystemDevice: 0x1100, class: 0x00ff00, revision: 0x10, serial: null },
 };
+
+/** A device that is held, without one behind it: what is done to it is in `calls`, in its order. */
+export function playedDevice() {
+  const calls: string[] = [];
+  const events = { error: libc().eventfd(), request: libc().eventfd(), vectors: [] };
+  const confined = {
+    ...{ device: BDF, backend: 'iommufd', events, running: undefined, notes: [], memories: [] },
+    brake: () => void calls.push('brake'),
+    end: async () => {
+      calls.push('end');
+      return [];
+    },
+  } as unknown as Confined;
+  return { calls, events, confined };
+}
+
+/** As the kernel signals. */
+export function raise(fd: number): void {
+  const one = Buffer.alloc(8);
+  one.writeBigUInt64LE(1n);
+  writeSync(fd, one);
+}
 
 export interface Place extends Scene {
   /** A command about quarantine. */

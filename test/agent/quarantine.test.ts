@@ -1,12 +1,10 @@
 /** Quarantine: entered, kept over processes and starts, and left by the operators' word alone. */
 
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Agent } from '../../agent/agent.ts';
-import type { Confined } from '../../agent/confine.ts';
 import { type HoldEnd, hold } from '../../agent/hold.ts';
-import { libc } from '../../agent/host/libc.ts';
 import { Sysfs } from '../../agent/host/sysfs.ts';
 import { program } from '../../agent/main.ts';
 import { enterQuarantine } from '../../agent/quarantine/enter.ts';
@@ -20,7 +18,15 @@ import { makeKeyFile } from '../../shared/node/signers/file.ts';
 import { keyObject } from '../../shared/tuf/key.ts';
 import { testKey } from '../support/keys.ts';
 import { runInProcess } from '../support/program.ts';
-import { DEVICE, eventsOf, operators, placeOf, statementOf } from './quarantine-support.ts';
+import {
+  DEVICE,
+  eventsOf,
+  operators,
+  placeOf,
+  playedDevice,
+  raise,
+  statementOf,
+} from './quarantine-support.ts';
 import { apply, BDF, NAME, POLICY, refused, agent as run, type Scene } from './support.ts';
 
 t.test('a device of the host: taken off its driver, refused, released', async (t) => {
@@ -408,16 +414,7 @@ interface Held {
 /** Holding as `apply --hold` does, without a device behind it. */
 async function held(place: Scene): Promise<Held> {
   const agent = new Agent({ state: place.state });
-  const calls: string[] = [];
-  const events = { error: libc().eventfd(), request: libc().eventfd(), vectors: [] };
-  const confined = {
-    ...{ device: BDF, backend: 'iommufd', events, running: undefined, notes: [], memories: [] },
-    brake: () => void calls.push('brake'),
-    end: async () => {
-      calls.push('end');
-      return [];
-    },
-  } as unknown as Confined;
+  const { calls, events, confined } = playedDevice();
   const stop = new AbortController();
   const lost: string[] = [];
   const named = { device: DEVICE, sysfs: await Sysfs.open(place.sysfs) };
@@ -427,12 +424,6 @@ async function held(place: Scene): Promise<Held> {
     return over;
   });
   return { agent, calls, events, end, stop };
-}
-
-function raise(fd: number): void {
-  const one = Buffer.alloc(8);
-  one.writeBigUInt64LE(1n);
-  writeSync(fd, one);
 }
 
 t.test('a device that reports an error goes into quarantine', async (t) => {

@@ -1,15 +1,12 @@
 /** More bins than wait as one change, of keys that lie apart: renewed, and taken over to new keys. */
 
-import { mkdirSync, mkdtempSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { cp, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import t from 'tap';
-import { program as clientProgram } from '../../client/main.ts';
 import { DRAFT_LIMITS } from '../../shared/limits.ts';
 import { parseSnapshot } from '../../shared/tuf/snapshot.ts';
 import { parseTargets } from '../../shared/tuf/targets.ts';
 import { parseTimestamp } from '../../shared/tuf/timestamp.ts';
-import { run } from '../cli/support.ts';
 import { ironport, operator, Scene, vendor } from '../publisher/support.ts';
 import { temporaryHome } from '../server/support.ts';
 
@@ -43,13 +40,6 @@ const own = async () => {
 };
 const signers = async (): Promise<number> =>
   (await own()).delegations?.succinct?.keyids.length ?? 0;
-const fetched = async (path: string): Promise<string> => {
-  const store = mkdtempSync(join(scene.folder, 'store-'));
-  const at = ['--store', store, '--repository', scene.url];
-  await run(clientProgram, ['init', ...at, ...scene.root]);
-  const ran = await run(clientProgram, ['get-verified', path, join(store, 'out'), ...at]);
-  return ran.exit === 0 ? 'verified' : ran.stderr;
-};
 /** Each folder keeps one of the two keys. */
 async function part(first: string, second: string): Promise<void> {
   await rm(scene.at('second'), { recursive: true, force: true });
@@ -102,13 +92,7 @@ t.test('other keys sign so many bins in steps, and every reader finds every bin'
   const made = await vendor('rotate-keys', '--dir', scene.at('acme'), '--list', 'tuf');
   const [first, second] = made.data.keys as { file: string; keyid: string }[];
   if (first === undefined || second === undefined) throw new Error('no keys');
-  const request = scene.at('acme-2.admission.json');
-  const { data } = await vendor('request', '--dir', scene.at('acme'), '--out', request);
-  await operator(
-    ...['vendor', 'rotate-keys', request, '--yes', '--targets', signed('2.targets.json')],
-    ...['--root', signed('1.root.json'), '--key', scene.at('t1.json')],
-    ...['--fingerprint', data.fingerprint, '--out', signed('3.targets.json')],
-  );
+  await scene.exchange('acme', 3);
   await part(first.file, second.file);
   const half = await vendor('renew', '--out', signed('half.json'), ...to('acme'));
   t.match(half.data, { bins: 0 });
@@ -117,7 +101,7 @@ t.test('other keys sign so many bins in steps, and every reader finds every bin'
     ...['--dir', scene.at('second')],
   );
   await scene.submit('3.targets.json', 'acme.json');
-  t.equal(await fetched('acme/edu/1.0.0/edu.js'), 'verified');
+  t.equal(await scene.fetched('acme/edu/1.0.0/edu.js'), 'verified');
 
   const begun = await vendor('split', '--bins', `${BINS}`, ...to('acme'));
   t.match(begun.data, { bins: BINS, targets: 6, published: false, pending: { lacking: 1 } });
@@ -125,7 +109,11 @@ t.test('other keys sign so many bins in steps, and every reader finds every bin'
   t.match(shown.stderr, /acme\.b9/, 'that other keys sign the bins is shown to who signs it');
   await signIn(begun.data.pending.id);
   t.equal(await signers(), 4);
-  t.equal(await fetched('acme/edu/1.0.0/edu.js'), 'verified', 'bins that the old keys signed');
+  t.equal(
+    await scene.fetched('acme/edu/1.0.0/edu.js'),
+    'verified',
+    'bins that the old keys signed',
+  );
   const early = await ironport('split', '--bins', `${BINS}`, ...to('acme'));
   t.match(early.error, { code: 'E_THRESHOLD', message: /^512 bins lack signatures/ });
 
@@ -146,11 +134,11 @@ t.test('other keys sign so many bins in steps, and every reader finds every bin'
     old.some((id) => id === first.keyid),
     'other keys than before',
   );
-  t.equal(await fetched('acme/edu/1.0.0/edu.js'), 'verified');
+  t.equal(await scene.fetched('acme/edu/1.0.0/edu.js'), 'verified');
   const done = await ironport('split', '--bins', `${BINS}`, ...to('acme'));
   t.equal(done.error?.code, 'E_NOTHING_TO_DO');
   const more = await vendor(...publishing('3.0.0', 'acme'));
   await signIn(more.data.pending.id);
-  t.equal(await fetched('acme/edu/3.0.0/edu.js'), 'verified');
+  t.equal(await scene.fetched('acme/edu/3.0.0/edu.js'), 'verified');
   t.same((await operator('fsck', '--dir', scene.at('repo'))).data.findings, []);
 });

@@ -246,13 +246,7 @@ t.test('divided again and put together: roles stay in the snapshot', async (t) =
 t.test('new keys of the role are those of its bins, in one snapshot', async (t) => {
   const signed = (name: string): string => scene.at('signed', name);
   await vendor('rotate-keys', '--dir', scene.at('acme'), '--list', 'tuf', '--list', 'api');
-  const request = scene.at('acme-2.admission.json');
-  const { data } = await vendor('request', '--dir', scene.at('acme'), '--out', request);
-  await operator(
-    ...['vendor', 'rotate-keys', request, '--yes', '--targets', signed('2.targets.json')],
-    ...['--root', signed('1.root.json'), '--key', scene.at('t1.json')],
-    ...['--fingerprint', data.fingerprint, '--out', signed('3.targets.json')],
-  );
+  const request = await scene.exchange('acme', 3);
   const log = await readFile(scene.at('acme', 'signed', 'bins.log'));
   await writeFile(scene.at('acme', 'signed', 'bins.log'), '');
   const unknown = await ironport('renew', ...at(), '--out', signed('acme.json'));

@@ -1,10 +1,8 @@
 /** A role in hash bins that two must sign, on two machines: role and bins wait as one proposal. */
 
-import { mkdirSync, mkdtempSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { cp, readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import t from 'tap';
-import { program as clientProgram } from '../../client/main.ts';
 import { DRAFT_ROLE_SCHEMA } from '../../shared/api/pending.ts';
 import { toBase64, utf8 } from '../../shared/bytes.ts';
 import { api } from '../../shared/layout.ts';
@@ -50,13 +48,6 @@ const metadata = async (version: number, role: string) =>
     role,
   );
 const findings = async () => (await operator('fsck', '--dir', scene.at('repo'))).data.findings;
-const fetched = async (path: string): Promise<string> => {
-  const store = mkdtempSync(join(scene.folder, 'store-'));
-  const at = ['--store', store, '--repository', scene.url];
-  await run(clientProgram, ['init', ...at, ...scene.root]);
-  const ran = await run(clientProgram, ['get-verified', path, join(store, 'out'), ...at]);
-  return ran.exit === 0 ? 'verified' : ran.stderr;
-};
 
 const first = await vendor(...publish('1.0.0'));
 t.match((await signIn('second', first.data.pending.id)).data, { state: 'published' });
@@ -77,7 +68,7 @@ t.test('a division waits with all of its bins, and is signed as one', async (t) 
   t.match((await signIn('second', id)).data, { state: 'published', lacking: 0 });
   const own = await metadata(2, 'acme');
   t.equal(own.delegations?.succinct?.keyids.length, 2, 'bins want the keys of the role');
-  t.equal(await fetched('acme/edu/1.0.0/edu.js'), 'verified');
+  t.equal(await scene.fetched('acme/edu/1.0.0/edu.js'), 'verified');
   t.same(await findings(), []);
   t.equal((await ironport('split', '--bins', '4', ...to('second'))).error?.code, 'E_NOTHING_TO_DO');
 });
@@ -87,14 +78,18 @@ t.test('a publication waits with the bins that it changes, and nothing else', as
   t.match(stderr, 'the tuf key keys/tuf-2.json is not here');
   const bins = data.bins.map(({ role }: { role: string }) => role);
   t.match(data.pending, { lacking: bins.length });
-  t.equal((await fetched('acme/edu/1.1.0/edu.js')) === 'verified', false, 'not published yet');
+  t.equal(
+    (await scene.fetched('acme/edu/1.1.0/edu.js')) === 'verified',
+    false,
+    'not published yet',
+  );
   const { id } = data.pending;
   const shown = await ironport('pending', 'show', id, ...to('second'));
   t.match(shown.stderr, '+ acme/edu/1.1.0/edu.js is listed');
   t.notMatch(shown.stderr, 'acme/edu/1.0.0/edu.js is');
   t.match(shown.stderr, `this is what ${bins.length} bins of acme change`);
   t.match((await signIn('second', id)).data, { state: 'published' });
-  t.equal(await fetched('acme/edu/1.1.0/edu.js'), 'verified');
+  t.equal(await scene.fetched('acme/edu/1.1.0/edu.js'), 'verified');
 
   const gone = await vendor(
     ...['withdraw', 'edu@1.0.0', '--reason', 'loses writes', ...to('second')],
@@ -102,7 +97,7 @@ t.test('a publication waits with the bins that it changes, and nothing else', as
   const seen = await ironport('pending', 'show', gone.data.pending.id, ...to('acme'));
   t.match(seen.stderr, '- acme/edu/1.0.0/edu.js is no longer listed');
   t.match((await signIn('acme', gone.data.pending.id)).data, { state: 'published' });
-  t.notSame(await fetched('acme/edu/1.0.0/edu.js'), 'verified');
+  t.notSame(await scene.fetched('acme/edu/1.0.0/edu.js'), 'verified');
   t.same(await findings(), []);
 });
 

@@ -1,7 +1,9 @@
 /** Operators, a vendor and the real service, each in a folder of its own, driven by command lines. */
 
+import { mkdtempSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { program as clientProgram } from '../../client/main.ts';
 import { program as vendorProgram } from '../../publisher/main.ts';
 import { program as operatorProgram } from '../../server/main.ts';
 import { openRepository, type Repository } from '../../server/repository.ts';
@@ -124,6 +126,28 @@ export class Scene {
     const files = names.map((name) => this.at('signed', name));
     const { data } = await operator('submit', ...files, '--dir', this.at('repo'));
     if (data.state !== 'published') throw new Error(JSON.stringify(data));
+  }
+
+  /** What a host that knows nothing yet gets of a target: `verified`, or what it says instead. */
+  async fetched(path: string): Promise<string> {
+    const store = mkdtempSync(this.at('store-'));
+    const at = ['--store', store, '--repository', this.url];
+    await run(clientProgram, ['init', ...at, ...this.root]);
+    const ran = await run(clientProgram, ['get-verified', path, join(store, 'out'), ...at]);
+    return ran.exit === 0 ? 'verified' : ran.stderr;
+  }
+
+  /** `request` and `vendor rotate-keys` for keys that the vendor made; `version` is that of the targets. Returns the request. */
+  async exchange(name: string, version: number): Promise<string> {
+    const request = this.at(`${name}-keys-for-${version}.json`);
+    const { data } = await vendor('request', '--dir', this.at(name), '--out', request);
+    const targets = (which: number): string => this.at('signed', `${which}.targets.json`);
+    await operator(
+      ...['vendor', 'rotate-keys', request, '--yes', '--targets', targets(version - 1)],
+      ...['--root', this.at('signed', '1.root.json'), '--key', this.at('t1.json')],
+      ...['--fingerprint', data.fingerprint, '--out', targets(version)],
+    );
+    return request;
   }
 
   /** `init`, `request`, `vendor add`, `submit`; `version` is that of the targets that admit. */
