@@ -60,6 +60,21 @@ t.test('a summary of which every step holds', async (t) => {
   t.strictSame(failing(await judged({}, summary({ verifier: more, x: {} }))), [], 'and unknown');
 });
 
+t.test('whatever somebody writes into a summary, a verdict stays short', async (t) => {
+  const long = 'x'.repeat(100_000);
+  const verifier = { id: `https://evil.example/${long.slice(0, 2000)}` };
+  for (const [what, change] of [
+    ['levels that are taken', { verifiedLevels: ['SLSA_BUILD_LEVEL_3', long] }],
+    ['levels that are not', { verifiedLevels: [long] }],
+    ['a verifier', { verifier }],
+    ['a resource', { resourceUri: long }],
+  ] as const) {
+    const rule = (await judged({}, summary(change))).rules.at(-1);
+    t.match(rule?.evidence, /…/, `${what}: it says that there is more`);
+    t.ok((rule?.evidence.length ?? 0) < 1000, what);
+  }
+});
+
 t.test('each step refuses, and says which', async (t) => {
   const elsewhere = artifactOf('acme/other/1.0.0/other.js');
   const rows: [name: string, told: RegExp, line: Promise<Uint8Array>, rule?: JsonObject][] = [

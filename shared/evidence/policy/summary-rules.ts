@@ -10,8 +10,10 @@ import type { Signers } from './signers.ts';
 import { expectedResource, type SummaryRule } from './summary-rule.ts';
 import type { RuleVerdict } from './verdict.ts';
 
-/** Lines that a verdict tells of: whoever signs them could write hundreds. */
+/** Lines that a verdict tells of: whoever signs them could write hundreds, */
 const SHOWN = 4;
+/** and each as long as the file may be. */
+const CUT = 200;
 
 export interface SummaryInput {
   readonly evidence: EvidenceVerdict;
@@ -40,7 +42,7 @@ export function judgeSummary(name: string, rule: SummaryRule, input: SummaryInpu
       continue;
     }
     for (const key of by) keys.set(keyIdentity(key), key);
-    good.push(`line ${signed.line}, ${claim.verifier}, ${claim.levels.join(' ')}${at(claim)}`);
+    good.push(`line ${signed.line}, ${cut(claim.verifier)}, ${levelsOf(claim)}${at(claim)}`);
   }
   const holds = keys.size >= rule.least;
   const by = good.length === 0 ? [] : [`by ${signers.names(keys.values())}`];
@@ -53,6 +55,10 @@ export function judgeSummary(name: string, rule: SummaryRule, input: SummaryInpu
     reason: 'summary',
   };
 }
+
+const cut = (text: string): string => (text.length > CUT ? `${text.slice(0, CUT)}…` : text);
+
+const levelsOf = ({ levels }: SummaryClaim): string => cut(levels.join(' '));
 
 const at = ({ time }: SummaryClaim): string =>
   time === undefined ? '' : `, of ${formatInstant(time)}`;
@@ -67,23 +73,24 @@ function judgeOne(
   const { verifier, time, resourceUri, result, levels } = claim;
   // Step 4: a verifier's word is its own when it is signed by a key that may speak for it.
   const named = rule.verifiers.filter(({ id }) => id === verifier);
-  if (named.length === 0) return [`the verifier ${verifier} is not one of those that are named`];
+  if (named.length === 0)
+    return [`the verifier ${cut(verifier)} is not one of those that are named`];
   const by = signers.among(
     keys,
     named.flatMap((one) => one.signers),
   );
   if (by.length === 0)
-    return [`signed by ${signers.names(keys)}, who does not speak for ${verifier}`];
+    return [`signed by ${signers.names(keys)}, who does not speak for ${cut(verifier)}`];
   // Step 5.
   const expected = expectedResource(rule, evidence.artifact);
   if (resourceUri !== expected)
-    return [`it is about ${resourceUri.slice(0, 200)}, and expected is ${expected}`];
+    return [`it is about ${cut(resourceUri)}, and expected is ${expected}`];
   // Step 6.
   if (result !== 'PASSED') return [`it says ${result}`];
   // Step 7.
   const missing = rule.levels.filter((level) => !saysLevel(levels, level));
   if (missing.length > 0)
-    return [`it says ${levels.join(' ') || 'no level'}, and not ${missing.join(', ')}`];
+    return [`it says ${levelsOf(claim) || 'no level'}, and not ${missing.join(', ')}`];
   const late = untimely(time, rule.maxAgeDays, now);
   return late === undefined ? [undefined, by] : [late];
 }
