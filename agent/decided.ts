@@ -20,15 +20,22 @@ export interface Deciding {
   readonly policy: string | undefined;
 }
 
+export interface Deeds<T> {
+  /** Gives back what was made, when that cannot be written down. */
+  readonly giveBack?: (made: T) => void;
+  /** The policy that it was made by, when it says: the file may have been another one a moment before. */
+  readonly policyOf?: (made: T) => string;
+}
+
 /**
  * Decides by `act`, and writes down what came of it: a refusal in any case that can be, a pass before
- * anything is done on it. `giveBack` gives back what `act` made, when that cannot be written.
+ * anything is done on it.
  */
 export async function decided<T>(
   agent: Agent,
   deciding: Deciding,
   act: () => Promise<T>,
-  giveBack: (made: T) => void = () => {},
+  { giveBack, policyOf }: Deeds<T> = {},
 ): Promise<T> {
   const { device, driver } = deciding;
   const path = driver.artifact.path;
@@ -44,10 +51,13 @@ export async function decided<T>(
     throw error;
   }
   try {
-    await agent.audit.append({ ...line, decision: 'pass', code: null, reason: null, what: null });
+    const inputs =
+      policyOf === undefined ? line.inputs : { ...line.inputs, policy: policyOf(made) };
+    const pass = { decision: 'pass', code: null, reason: null, what: null };
+    await agent.audit.append({ ...line, inputs, ...pass });
     return made;
   } catch (error) {
-    giveBack(made);
+    giveBack?.(made);
     throw error;
   }
 }

@@ -46,7 +46,10 @@ export function makeReady(
     agent,
     { device: request.bdf, driver, policy: request.policy },
     () => askAll(agent, sysfs, driver, request, numbers),
-    ({ prepared }) => prepared?.close(),
+    {
+      giveBack: ({ prepared }) => prepared?.close(),
+      policyOf: ({ grant }) => grant.policySha256,
+    },
   );
 }
 

@@ -3,6 +3,9 @@ import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
+import { Agent } from '../../agent/agent.ts';
+import { decided } from '../../agent/decided.ts';
+import { loadAccepted } from '../../agent/entry.ts';
 import { Sysfs } from '../../agent/host/sysfs.ts';
 import { findWriters } from '../../agent/host/write.ts';
 import { BRIDGE, EDU_DEVICE } from '../../scripts/demo/kernel/devices.ts';
@@ -148,6 +151,26 @@ t.test(
     writeFileSync(artifact, 'something else');
     refused(t, await apply(place), 'E_STORE', 'changed');
     t.match(decisions().at(-1), { decision: 'refuse', code: 'E_STORE' });
+  },
+);
+
+t.test(
+  'a pass names the policy that it was made by, whatever lay there a moment before',
+  async (t) => {
+    const place = await scene(t);
+    const audited = new Agent({ state: place.state });
+    const driver = await loadAccepted(audited, NAME);
+    const deciding = { device: BDF, driver, policy: POLICY };
+    const last = () =>
+      JSON.parse(
+        readFileSync(join(place.state, 'audit.jsonl'), 'utf8').trim().split('\n').at(-1) ?? '',
+      );
+    await audited.alone(() => decided(audited, deciding, async () => 'x'));
+    t.equal(last().inputs.policy.length, 64, 'control: the file as it is found');
+    await audited.alone(() =>
+      decided(audited, deciding, async () => 'made by', { policyOf: (made) => made }),
+    );
+    t.match(last(), { event: 'bind-decision', decision: 'pass', inputs: { policy: 'made by' } });
   },
 );
 
