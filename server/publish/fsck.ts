@@ -9,7 +9,7 @@ import { isTemporaryName } from '../../shared/node/files.ts';
 import type { Clock } from '../../shared/time.ts';
 import type { Delegations } from '../../shared/tuf/delegations.ts';
 import { parseLost } from '../../shared/tuf/lost.ts';
-import { isTopLevelRole, vendorOfRole } from '../../shared/tuf/names.ts';
+import { isTopLevelRole } from '../../shared/tuf/names.ts';
 import { isBinName, parentRole } from '../../shared/tuf/nested.ts';
 import { parseRoot } from '../../shared/tuf/root.ts';
 import { parseSnapshot } from '../../shared/tuf/snapshot.ts';
@@ -161,27 +161,26 @@ class TreeCheck {
     const vendors = new Map<string, ReadonlySet<number>>();
     /** Delegations that a role of a vendor ever had, by role: what is below is signed under them. */
     const had = new Map<string, Delegations[]>();
-    /** What a vendor's role delegated to when the repository was taken over. */
+    /** What roles of vendors delegated to when the repository was taken over, of those that counted then. */
     const led = new Map<string, Delegations>();
     const top = operators.flatMap(({ delegations }) => delegations ?? []);
     // A vendor's own role comes before what it delegates to: `acme` before `acme.b4-0`.
     const names = this.#rows.roles().filter((name) => !isTopLevelRole(name));
     for (const name of names.sort()) {
-      const vendor = vendorOfRole(name);
       const versions = new Set<number>();
       const parse = (file: Uint8Array): Targets => parseTargets(file, name);
       await this.#rows.each(name, parse, async (version, file) => {
         versions.add(version);
-        if (file.delegations !== undefined && !isBinName(name)) {
+        if (file.delegations !== undefined && !isBinName(name))
           had.set(name, [...(had.get(name) ?? []), file.delegations]);
-          if (name === vendor && version === this.#imported?.first[name])
-            led.set(vendor, file.delegations);
-        }
         const parent = parentRole(name);
         const delegators = parent === undefined ? top : (had.get(parent) ?? []);
         const isCovered = delegators.some((one) => covers(this.#options.crypto, one, name, file));
-        if (!isCovered && !this.#isLeft(name, version, led.get(vendor)))
+        const above = parent === undefined ? undefined : led.get(parent);
+        if (!isCovered && !this.#isLeft(name, version, above))
           this.#findings.add(tree.metadata(name, version), 'no delegation ever covered it');
+        const isFirst = version === this.#imported?.first[name];
+        if (isFirst && isCovered && file.delegations !== undefined) led.set(name, file.delegations);
         await bytes.take(name, file, version === published?.version(name));
       });
       vendors.set(name, versions);
@@ -194,7 +193,7 @@ class TreeCheck {
   /**
    * What nothing delegated to came along in one version; what follows it is published here. That nothing of the
    * top level did is among what the note is held against.
-   * @param led what the vendor's role delegated to then
+   * @param led what the role above it delegated to then; undefined where nothing led to that either
    */
   #isLeft(name: string, version: number, led: Delegations | undefined): boolean {
     const { unreachable = [], first = {} } = this.#imported ?? {};

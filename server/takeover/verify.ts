@@ -9,16 +9,18 @@ import { IronError } from '../../shared/errors.ts';
 import { revocations, tree } from '../../shared/layout.ts';
 import { METADATA_LIMITS, PUBLISHED_LIMITS } from '../../shared/limits.ts';
 import type { Instant } from '../../shared/time.ts';
-import { type DelegatedRole, isBin } from '../../shared/tuf/delegations.ts';
+import type { DelegatedRole } from '../../shared/tuf/delegations.ts';
 import type { SignedCommon } from '../../shared/tuf/envelope.ts';
 import { verifyMetaFile } from '../../shared/tuf/meta-file.ts';
-import { parseVendorName, quoted, TOP_LEVEL_ROLES, vendorOfRole } from '../../shared/tuf/names.ts';
+import { parseVendorName, quoted, TOP_LEVEL_ROLES } from '../../shared/tuf/names.ts';
+import { patternsOf } from '../../shared/tuf/nested.ts';
 import { parseRoot, type Root } from '../../shared/tuf/root.ts';
 import { parseTargets, type Targets } from '../../shared/tuf/targets.ts';
 import { driveAsync } from '../../shared/verify/drive.ts';
 import { TrustedMetadata } from '../../shared/verify/trusted.ts';
 import { loadDelegated, type Request, refresh } from '../../shared/verify/workflow.ts';
 import { demandFirstRoot } from '../storage/first-root.ts';
+import { type LoadRole, RolesBelow } from './below.ts';
 import type { Obstacles } from './obstacles.ts';
 import type { Source } from './source.ts';
 
@@ -171,7 +173,7 @@ class Verification {
     }
   }
 
-  /** Vendors are delegated to by name, each with its own namespace; below them are hash bins only. */
+  /** Vendors are delegated to by name, each with its own namespace; below them are roles of theirs. */
   async #delegated(trusted: TrustedMetadata, targets: Targets): Promise<void> {
     const { delegations } = targets;
     if (delegations?.succinct !== undefined) {
@@ -189,34 +191,21 @@ class Verification {
   }
 
   async #vendor(trusted: TrustedMetadata, role: DelegatedRole): Promise<void> {
-    const load = async (chain: readonly string[], edge: Parameters<typeof loadDelegated>[2]) => {
+    const load: LoadRole = async (chain, edge) => {
       const loaded = await driveAsync(loadDelegated(trusted, chain, edge), (request) =>
         this.#answer(request, []),
       );
       this.#listing.set(edge.role, loaded);
       return loaded;
     };
-    const { roles } = trusted.snapshot();
-    // Delegated to, and nothing was published yet.
-    if (!roles.has(role.name)) return;
+    const listed = trusted.snapshot().roles;
     const { name, terminating } = role;
-    const { delegations } = await load(['targets'], { role: name, keys: role, terminating });
-    if (delegations === undefined) return;
-    const { succinct } = delegations;
-    if (succinct === undefined || vendorOfRole(succinct.namePrefix) !== name) {
-      if (succinct !== undefined || delegations.roles.length > 0)
-        this.#obstacles.found(
-          name,
-          `it delegates to roles that are no hash bins called ${name}.…: roles nested in a vendor's are not taken over`,
-        );
-      return;
-    }
-    for (const bin of roles.keys()) {
-      if (!isBin(succinct, bin)) continue;
-      await this.#obstacles.guard(bin, () =>
-        load(['targets', name], { role: bin, keys: succinct, terminating: true }),
-      );
-    }
+    // Delegated to, and nothing was published yet.
+    if (!listed.has(name)) return;
+    const file = await load(['targets'], { role: name, keys: role, terminating });
+    const { crypto } = this.#options;
+    const below = new RolesBelow({ crypto, vendor: name, listed, load }, this.#obstacles);
+    await below.take(['targets', name], file, patternsOf(role));
   }
 
   /** What was listed once stays listed (TUF 5.5.5), by the version and hashes of the snapshot. */

@@ -265,8 +265,8 @@ const REFUSED: readonly {
     },
   },
   {
-    name: 'roles below a vendor',
-    says: /nested in a vendor's are not taken over/,
+    name: 'roles below a vendor that are not called by its name',
+    says: /"deeper" is no role of acme/,
     options: {
       bend: (role, signed) => {
         if (role === 'acme') signed.delegations = nested();

@@ -48,6 +48,8 @@ export interface ForeignOptions {
   readonly files?: Readonly<Record<string, string>>;
   readonly roots?: number;
   readonly consistent?: boolean;
+  /** Roles nested below acme's, each after the one that delegates to it. */
+  readonly nested?: readonly ForeignRole[];
   /** Changes the signed part of a file before it is signed. */
   readonly bend?: (role: string, signed: Record<string, unknown>) => void;
   /** Targets whose bytes are left out, or are others. */
@@ -59,6 +61,23 @@ export interface ForeignOptions {
     readonly targets: number;
     readonly acme?: number;
   };
+}
+
+/** A role that is nested in acme's, or in one that is. */
+export interface ForeignRole {
+  readonly name: string;
+  /** The role that delegates to it. */
+  readonly in: string;
+  readonly paths: readonly string[];
+  /** Of the files, those that it lists. */
+  readonly lists?: readonly string[];
+  readonly terminating?: boolean;
+  readonly version?: number;
+}
+
+/** Who signs a nested role. */
+export function foreignKeysOf(name: string): readonly Signer[] {
+  return [testKey(`old ${name}`)];
 }
 
 export const FOREIGN_FILES: Readonly<Record<string, string>> = {
@@ -106,7 +125,7 @@ export async function writeForeign(
   options: ForeignOptions,
 ): Promise<ReadonlyMap<number, Uint8Array>> {
   const { style, keys = FOREIGN_KEYS, files = FOREIGN_FILES, roots: count = 3 } = options;
-  const { bend = () => {}, versions = FOREIGN_VERSIONS, consistent = true } = options;
+  const { bend = () => {}, versions = FOREIGN_VERSIONS, consistent = true, nested = [] } = options;
   const expires = formatInstant(options.expires ?? TODAY + 400 * 86_400);
   const common = (type: string, version: number) => ({
     ...{ _type: type, spec_version: '1.0.31', version, expires },
@@ -144,15 +163,28 @@ export async function writeForeign(
     roots.set(version, bytes);
     await put(`metadata/${version}.root.json`, bytes);
   }
-  const listed = (isAcme: boolean) =>
+  const below = new Map(nested.flatMap(({ name, lists = [] }) => lists.map((it) => [it, name])));
+  const ownerOf = (path: string): string =>
+    below.get(path) ?? (path.startsWith('acme/') ? 'acme' : 'targets');
+  const listed = (role: string) =>
     Object.fromEntries(
       Object.entries(files)
-        .filter(([path]) => path.startsWith('acme/') === isAcme)
+        .filter(([path]) => ownerOf(path) === role)
         .map(([path, text]) => [
           path,
           { length: utf8(text).length, hashes: { sha256: sha256(utf8(text)) } },
         ]),
     );
+  const delegationsOf = (role: string): object => {
+    const inIt = nested.filter((one) => one.in === role);
+    if (inIt.length === 0) return {};
+    const keysOf = inIt.map(({ name }) => foreignKeysOf(name));
+    const roles = inIt.map(({ name, paths, terminating = true }) => ({
+      ...{ name, paths, terminating },
+      ...roleOf(foreignKeysOf(name)),
+    }));
+    return { delegations: { keys: tableOf(...keysOf), roles } };
+  };
   const delegation = {
     name: 'acme',
     paths: ['acme/*/*/*'],
@@ -161,21 +193,21 @@ export async function writeForeign(
   };
   const targets = {
     ...common('targets', versions.targets),
-    targets: listed(false),
+    targets: listed('targets'),
     delegations: { keys: tableOf(keys.acme), roles: [delegation] },
   };
   const { acme = 5 } = options.versions ?? {};
-  const meta = {
+  const meta: Record<string, unknown> = {
     'targets.json': await make('targets', versions.targets, targets, keys.targets),
-    'acme.json': await make(
-      ...([
-        'acme',
-        acme,
-        { ...common('targets', acme), targets: listed(true) },
-        keys.acme,
-      ] as const),
-    ),
   };
+  const roles = [
+    { name: 'acme', version: acme, by: keys.acme },
+    ...nested.map(({ name, version = 1 }) => ({ name, version, by: foreignKeysOf(name) })),
+  ];
+  for (const { name, version, by } of roles) {
+    const signed = { ...common('targets', version), targets: listed(name), ...delegationsOf(name) };
+    meta[`${name}.json`] = await make(name, version, signed, by);
+  }
   const snapshot = { ...common('snapshot', versions.snapshot), meta };
   const entry = await make('snapshot', versions.snapshot, snapshot, keys.snapshot);
   const timestamp = {
