@@ -14,7 +14,7 @@ import type { Targets } from '../shared/tuf/targets.ts';
 import { type SignedRole, signRole } from './hand-in.ts';
 import { nextBelow, nextRole, type RoleChange } from './next-role.ts';
 import type { Base } from './rebase/base.ts';
-import { BinLog, digestOf } from './rebase/bin-log.ts';
+import { BinLog, lineOf } from './rebase/bin-log.ts';
 import { PublishedBranch } from './rebase/published-branch.ts';
 import { roleWords, type Session } from './session.ts';
 import { demandSome, type RoleToSign, type SignedBelow, signBelow } from './sign-below.ts';
@@ -98,8 +98,7 @@ async function treesBelow(
   const strange: string[] = [];
   for (const [role, { entries, removed }] of byRole) {
     const before = await branch.below(role);
-    if (!log.isEmpty && !log.knows(role, digestOf(crypto, before.envelope.tree)))
-      strange.push(role);
+    if (!log.isEmpty && !log.knows(lineOf(crypto, role, before))) strange.push(role);
     trees.set(role, nextBelow(before, { entries, removed, expires }));
   }
   if (strange.length > 0)

@@ -15,6 +15,7 @@ import { parseTargets, type Targets } from '../shared/tuf/targets.ts';
 import { inReview, keepInReview } from './in-review.ts';
 import type { Base } from './rebase/base.ts';
 import { remember } from './rebase/floor.ts';
+import { noteSigned } from './rebase/note-signed.ts';
 import { type Session, verifiedBase } from './session.ts';
 import type { SignedBelow } from './sign-below.ts';
 import type { Api } from './upload/api.ts';
@@ -39,7 +40,7 @@ export async function signRole(
   const signatures = await sign(crypto, signed, await signers.here('tuf'));
   const bytes = formatMetadata(signed, signatures);
   const counted = countSignatures(base, bytes, config.vendor);
-  await remember(dir, 'lastSigned', bytes);
+  await noteSigned(dir, config.vendor, counted);
   return counted;
 }
 

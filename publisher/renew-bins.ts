@@ -13,7 +13,7 @@ import { renewedRole } from './next-role.ts';
 import { overlap } from './overlap.ts';
 import type { Base } from './rebase/base.ts';
 import { loadBelow } from './rebase/below.ts';
-import { BinLog, digestOf } from './rebase/bin-log.ts';
+import { BinLog, lineOf } from './rebase/bin-log.ts';
 import type { Session } from './session.ts';
 import {
   areEnoughHere,
@@ -192,7 +192,7 @@ async function signGroup(
   const roles = new Map<string, RoleToSign>();
   await beside(group, async (name) => {
     const bin = await loadBelow(crypto, fetcher, base, succinct, name);
-    if (!adopt && !log.knows(name, digestOf(crypto, bin.envelope.tree))) throw foreign(name);
+    if (!adopt && !log.knows(lineOf(crypto, name, bin))) throw foreign(name);
     roles.set(name, { tree: renewedRole(bin, expires), keys: succinct });
   });
   const signed = await signBelow(session, roles, log);

@@ -22,7 +22,7 @@ import type { VendorConfig } from './config.ts';
 import { renewedRole } from './next-role.ts';
 import type { Base } from './rebase/base.ts';
 import { loadBelow } from './rebase/below.ts';
-import { BinLog, digestOf } from './rebase/bin-log.ts';
+import { BinLog, lineOf } from './rebase/bin-log.ts';
 import { apiOf, type Session } from './session.ts';
 import { type SignedBelow, signBelow } from './sign-below.ts';
 import { BatchSender } from './upload/batch.ts';
@@ -119,7 +119,7 @@ async function signBins(
     const found = new Map<string, JsonObject>();
     await beside(group, async (name) => {
       const bin = await loadBelow(crypto, fetcher, base, old, name);
-      if (!adopt && !log.knows(name, digestOf(crypto, bin.envelope.tree)))
+      if (!adopt && !log.knows(lineOf(crypto, name, bin)))
         throw new IronError('E_CONFLICT', `what ${name} says was not signed in this folder last`, {
           why: 'to sign it would be to vouch for what this machine has not seen before',
           hint: 'nothing was written; look at what is published, and give --adopt if it is yours',

@@ -18,7 +18,7 @@ import {
 import { handIn } from './hand-in.ts';
 import { renewedRole } from './next-role.ts';
 import type { Base } from './rebase/base.ts';
-import { BinLog, digestOf } from './rebase/bin-log.ts';
+import { BinLog, lineOf } from './rebase/bin-log.ts';
 import type { PublishedBranch } from './rebase/published-branch.ts';
 import { type RenewedBins, renewBins } from './renew-bins.ts';
 import { roleWords, type Session } from './session.ts';
@@ -160,7 +160,7 @@ async function findNested(
       }
       const role = await branch.below(name);
       before.set(name, role);
-      if (!context.flag('adopt') && !log.knows(name, digestOf(crypto, role.envelope.tree))) {
+      if (!context.flag('adopt') && !log.knows(lineOf(crypto, name, role))) {
         context.ui.warn(
           `${name} says what was not signed in this folder, and is left as it is: look at what is published, and give --adopt if it is yours`,
         );

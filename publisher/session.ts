@@ -10,12 +10,14 @@ import { readFileCapped } from '../shared/node/files.ts';
 import { withLock } from '../shared/node/lock.ts';
 import { systemRandom } from '../shared/node/random.ts';
 import { formatInstant } from '../shared/time.ts';
+import { formatMetadata } from '../shared/tuf/build.ts';
 import { diffText, type RoleFile, trustDiff } from '../shared/tuf/diff/trust-diff.ts';
 import type { Targets } from '../shared/tuf/targets.ts';
 import { loadConfig, type VendorConfig } from './config.ts';
 import { saysTheSame } from './next-role.ts';
 import { type Base, loadBase } from './rebase/base.ts';
-import { loadFloor, loadRemembered, raiseFloor } from './rebase/floor.ts';
+import { BinLog, lineOf } from './rebase/bin-log.ts';
+import { loadFloor, loadRemembered, raiseFloor, remember } from './rebase/floor.ts';
 import { TrustStore } from './rebase/trust-store.ts';
 import { VendorSigners } from './signers.ts';
 import { Api } from './upload/api.ts';
@@ -126,8 +128,16 @@ export async function isOwnWork({ context, dir, config }: Session, base: Base): 
   if (last !== undefined && last.version > (role?.version ?? 0))
     ui.note(`${vendor} ${last.version} was signed here and not published; it is made anew`);
   if (role === undefined) return true;
+  if (published !== undefined && saysTheSame(published, role)) return true;
+  const isLast = last !== undefined && saysTheSame(last, role);
+  // Of several that waited, for reviewers or for signatures, another one than the last may be published.
+  if (isLast || (await BinLog.load(dir)).signed(lineOf(crypto, vendor, role))) {
+    const { tree, signatures } = role.envelope;
+    // Others may have brought the last signature: what is signed next must not make it forgotten.
+    await remember(dir, 'lastPublished', formatMetadata(tree, signatures));
+    return true;
+  }
   const known = [last, published].filter((file) => file !== undefined);
-  if (known.some((file) => saysTheSame(file, role))) return true;
 
   const before = known.find((file) => file.version <= role.version);
   if (before === undefined) {

@@ -23,7 +23,7 @@ import {
 import { handIn, signRole } from '../hand-in.ts';
 import { nestKeys } from '../nest-keys.ts';
 import { isNestedSo, type Nested, type NestInput, type Nesting, renest } from '../nest-role.ts';
-import { BinLog, digestOf } from '../rebase/bin-log.ts';
+import { BinLog, lineOf } from '../rebase/bin-log.ts';
 import type { PublishedBranch } from '../rebase/published-branch.ts';
 import {
   apiOf,
@@ -182,7 +182,7 @@ async function standing(session: Session, role: string): Promise<Found> {
   const within = above === undefined ? [] : patternsOf(above);
   const log = await BinLog.load(dir);
   const knows = (name: string, one: Targets | undefined): boolean =>
-    one === undefined || log.knows(name, digestOf(crypto, one.envelope.tree));
+    one === undefined || log.knows(lineOf(crypto, name, one));
   const isKnown = parent === config.vendor ? isOurs : knows(parent, own);
   const found = { branch, parent, own, within, before, file };
   if ((isKnown && knows(role, file)) || context.flag('adopt')) return found;

@@ -15,14 +15,12 @@ import { table } from '../../shared/cli/table.ts';
 import { IronError } from '../../shared/errors.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { writeFileExclusive } from '../../shared/node/files.ts';
-import { addSignatures } from '../../shared/tuf/build.ts';
 import { shortKeyId } from '../../shared/tuf/key.ts';
 import { isBinName } from '../../shared/tuf/nested.ts';
 import { parseTargets } from '../../shared/tuf/targets.ts';
 import { countOf, countOfDraft, type SignedTogether, waitingText } from '../co-sign.ts';
-import { countedSoFar, countSignatures, type SignedRole, seePublished } from '../hand-in.ts';
+import { countedSoFar, seePublished } from '../hand-in.ts';
 import type { Base } from '../rebase/base.ts';
-import { remember } from '../rebase/floor.ts';
 import {
   apiOf,
   REPOSITORY_OPTION,
@@ -33,7 +31,8 @@ import {
   withSession,
 } from '../session.ts';
 import { type DraftedFile, type ShownFile, showDraft } from '../show-draft.ts';
-import { type BelowToSign, coSignBelow, counted } from '../sign-below.ts';
+import { counted } from '../sign-below.ts';
+import { draftNames, MANY, namesOf, signShown } from '../sign-shown.ts';
 import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
 import type { Api } from '../upload/api.ts';
 import { bringRoles, findDraft, listDrafts } from '../upload/pending.ts';
@@ -166,41 +165,6 @@ function countedTogether(base: Base, vendor: string, files: readonly ShownFile[]
   };
 }
 
-/** Adds the signatures of the keys that are here, at least one of which must count on something. */
-async function signShown(
-  session: Session,
-  base: Base,
-  files: readonly ShownFile[],
-): Promise<SignedTogether> {
-  const { dir, config, signers } = session;
-  const below: BelowToSign[] = [];
-  let own: SignedRole | undefined;
-  let isSigned = false;
-  for (const { role, file, bytes, keys } of files) {
-    if (keys !== undefined) {
-      below.push({ role, file, keys });
-      continue;
-    }
-    // Where a nested role waits with it, this may be the folder of those who sign that one.
-    const here = files.length === 1 ? await signers.here('tuf') : await signers.among('tuf');
-    const signedBytes =
-      here.length === 0 ? bytes : await addSignatures(crypto, file.envelope, here);
-    own =
-      here.length === 0
-        ? countedSoFar(base, bytes, config.vendor)
-        : countSignatures(base, signedBytes, config.vendor);
-    isSigned ||= here.length > 0;
-    if (here.length > 0) await remember(dir, 'lastSigned', signedBytes);
-  }
-  const { signed: nested, count } = await coSignBelow(session, below);
-  if (!isSigned && count === 0)
-    throw new IronError('E_KEY', 'no key that could sign it is in this folder', {
-      why: `vendor.json names none of the keys of ${rolesText(files)}`,
-      hint: 'nothing was signed',
-    });
-  return { own, nested };
-}
-
 interface Loaded {
   readonly draft: DraftReply;
   readonly files: readonly DraftedFile[];
@@ -254,33 +218,6 @@ function row(draft: DraftReply): string[] {
     isOpen ? `lacks ${lacking(draft)}` : draft.state,
     isOpen ? `until ${draft.until}` : (draft.error?.message ?? ''),
   ];
-}
-
-/** More roles than these are counted, and not named one by one. */
-const MANY = 6;
-
-function draftNames(files: readonly DraftedFile[]): string {
-  return namesOf(
-    files.map(({ role, file }) => ({ role, version: file.version })),
-    ' and ',
-  );
-}
-
-/** `acme 4 and acme.wifi 2`; of many roles how many there are. */
-function namesOf(
-  files: readonly { readonly role: string; readonly version: number }[],
-  and: string,
-): string {
-  const shown = files.slice(0, files.length > MANY ? 1 : MANY);
-  const words = shown.map(({ role, version }) => `${role} ${version}`);
-  if (files.length > MANY) words.push(`${files.length - 1} more roles`);
-  return words.join(and);
-}
-
-function rolesText(files: readonly { readonly role: string }[]): string {
-  const words = files.slice(0, MANY).map(({ role }) => role);
-  if (files.length > MANY) words.push(`${files.length - MANY} more`);
-  return words.join(' and ');
 }
 
 /** A draft for `--json`, without its bytes. */

@@ -12,7 +12,7 @@ import { countOfDraft, leaveWaiting, waitingData, waitingText } from '../co-sign
 import { handIn, signRole } from '../hand-in.ts';
 import { renewedRole } from '../next-role.ts';
 import type { Base } from '../rebase/base.ts';
-import { remember } from '../rebase/floor.ts';
+import { noteSigned } from '../rebase/note-signed.ts';
 import { type RenewedBins, renewBins } from '../renew-bins.ts';
 import { exchanged } from '../renew-exchanged.ts';
 import { type Left, renewNested } from '../renew-nested.ts';
@@ -27,6 +27,7 @@ import {
   withSession,
 } from '../session.ts';
 import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
+import { type WaitsAlready, waitingAlready, waitsWords } from '../waiting-already.ts';
 
 export const renew: CommandSpec = {
   name: 'renew',
@@ -71,8 +72,11 @@ async function renewRole(session: Session): Promise<CommandResult> {
   const out = context.text('out');
   if (out !== undefined)
     return await writeOnly(session, { ...base, role: base.role }, expires, out);
-  const signed = await signRole(session, base, renewedRole(base.role, expires));
   const api = await apiOf(session);
+  // A date must not lapse because something waits; who waits for it is to hear of it.
+  const beside = await waitingAlready(session, api, base);
+  for (const one of beside) context.ui.warn(waitsWords(one));
+  const signed = await signRole(session, base, renewedRole(base.role, expires));
   const succinct = binsOf(base);
   const adopt = context.flag('adopt');
   if (signed.have < signed.need) {
@@ -98,6 +102,7 @@ async function renewRole(session: Session): Promise<CommandResult> {
         bins: bins?.renewed ?? 0,
         nested: nested.map(({ data }) => data),
         left: left.map(leftData),
+        ...besideData(beside),
         ...waitingData(waiting),
         ...(bins === undefined ? {} : { also_pending: others.map(({ draft }) => draft.id) }),
       },
@@ -126,6 +131,7 @@ async function renewRole(session: Session): Promise<CommandResult> {
       bins,
       nested: nested.map(({ data }) => data),
       left: left.map(leftData),
+      ...besideData(beside),
       ...published,
       ...(waiting.length === 0 ? {} : { also_pending: waiting.map(({ draft }) => draft.id) }),
     },
@@ -148,6 +154,10 @@ async function hasOwnKeys({ signers, config }: Session): Promise<boolean> {
 function exitFor(left: readonly Left[], bins?: RenewedBins): { exit?: number } {
   if (bins !== undefined && bins.left > 0) return { exit: CODES.E_QUOTA.exit };
   return left.every(({ why }) => why === 'elsewhere') ? {} : { exit: CODES.E_CONFLICT.exit };
+}
+
+function besideData(beside: readonly WaitsAlready[]): object {
+  return beside.length === 0 ? {} : { beside };
 }
 
 function leftData({ role, why, expires }: Left): object {
@@ -188,7 +198,7 @@ async function writeOnly(
   const { config, dir, context } = session;
   const made = await exchanged(session, base, expires, { adopt: context.flag('adopt') });
   const { role, own, bytes, bins, left } = made;
-  await remember(dir, 'lastSigned', own);
+  await noteSigned(dir, config.vendor, { bytes: own, role });
   await writeFileExclusive(out, bytes);
   if (left > 0)
     context.ui.warn(

@@ -1,6 +1,6 @@
 /**
- * What this folder signed of the roles below its own, bins and nested ones: a line for each, with a
- * digest of what it says, dates and numbers apart. Written before one is sent. A role of a million
+ * What this folder signed, of its own role and of those below it, bins and nested ones: a line for each, with
+ * a digest of what it says, dates and numbers apart. Written before one is sent. A role of a million
  * targets has thousands of bins, of which no copy is kept.
  */
 
@@ -15,11 +15,22 @@ import { vendorFolder } from '../../shared/layout.ts';
 import { PUBLISHER_LIMITS } from '../../shared/limits.ts';
 import { onPath } from '../../shared/node/file-system.ts';
 import { readFileCapped, writeFileAtomic } from '../../shared/node/files.ts';
+import { parentRole } from '../../shared/tuf/nested.ts';
+import type { Targets } from '../../shared/tuf/targets.ts';
 
 export interface SignedBinLine {
   readonly role: string;
   readonly version: number;
   readonly says: string;
+}
+
+/** What is noted of a role file. */
+export function lineOf(
+  crypto: Crypto,
+  role: string,
+  { version, envelope }: Targets,
+): SignedBinLine {
+  return { role, version, says: digestOf(crypto, envelope.tree) };
 }
 
 /** A digest of what a role says, dates and numbers apart. */
@@ -30,7 +41,7 @@ export function digestOf(crypto: Crypto, tree: JsonObject): string {
 
 export class BinLog {
   readonly #path: string;
-  /** Of each role the last two that were signed: the last one may not have been published. */
+  /** Of each role those that were signed last, or may be published yet. */
   readonly #lines: Map<string, SignedBinLine[]>;
 
   private constructor(path: string, lines: Map<string, SignedBinLine[]>) {
@@ -54,21 +65,35 @@ export class BinLog {
         });
       const [, role, version, says] = match as unknown as [string, string, string, string];
       const line = { role, version: Number(version), says };
-      lines.set(role, [...(lines.get(role) ?? []).slice(-1), line]);
+      lines.set(role, kept([...(lines.get(role) ?? []), line]));
       total += 1;
     }
     const log = new BinLog(path, lines);
-    if (total > 4 * lines.size + 1000) await log.#compact();
+    const useful = [...lines.values()].reduce((sum, { length }) => sum + length, 0);
+    if (total > 2 * useful + 1000) await log.#compact();
     return log;
   }
 
-  /** Whether this folder signed what a published role says. */
-  knows(role: string, says: string): boolean {
-    return this.#lines.get(role)?.some((line) => line.says === says) ?? false;
+  /**
+   * Whether this folder signed what a published role says: in this very version, or as one of the last two. What it
+   * signed longer ago counts in no other version: a thief could bring back what was withdrawn since.
+   */
+  knows({ role, version, says }: SignedBinLine): boolean {
+    const lines = this.#lines.get(role) ?? [];
+    return lines.some(
+      (line, i) => line.says === says && (line.version === version || i >= lines.length - LAST),
+    );
   }
 
+  /** Whether this folder signed this file, or another one of this version that says the same. */
+  signed({ role, version, says }: SignedBinLine): boolean {
+    const lines = this.#lines.get(role) ?? [];
+    return lines.some((line) => line.says === says && line.version === version);
+  }
+
+  /** Whether nothing is known of any role below the own one. */
   get isEmpty(): boolean {
-    return this.#lines.size === 0;
+    return [...this.#lines.keys()].every((role) => parentRole(role) === undefined);
   }
 
   /** Notes what was signed, durably. */
@@ -84,13 +109,37 @@ export class BinLog {
       }
     });
     for (const line of lines)
-      this.#lines.set(line.role, [...(this.#lines.get(line.role) ?? []).slice(-1), line]);
+      this.#lines.set(line.role, kept([...(this.#lines.get(line.role) ?? []), line]));
   }
 
   async #compact(): Promise<void> {
     const text = [...this.#lines.values()].flat().map(textOf).join('');
     await writeFileAtomic(this.#path, utf8(text), { mode: 0o600 });
   }
+}
+
+/** So many that were signed last count in whatever version they are published. */
+const LAST = 2;
+/** Most lines that are kept of a role. */
+const MOST = 16;
+
+/**
+ * What is kept of a role: the last ones, the last of which may not have been published; and what may be
+ * published yet, or was when the last one was signed. Of several that wait for reviewers, or for signatures,
+ * any may be.
+ */
+function kept(lines: readonly SignedBinLine[]): SignedBinLine[] {
+  const newest = lines.reduce((most, { version }) => Math.max(most, version), 0);
+  const last = lines.length - LAST;
+  return lines
+    .filter(({ version, says }, i) => {
+      if (i >= last) return true;
+      const isSaidAgain = lines.some(
+        (other, at) => at > i && other.version === version && other.says === says,
+      );
+      return version >= newest - 1 && !isSaidAgain;
+    })
+    .slice(-MOST);
 }
 
 async function readLog(path: string): Promise<string> {
