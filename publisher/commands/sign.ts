@@ -1,9 +1,12 @@
 /** `sign`: one signature more on a role that several must sign. */
 
+import { stat } from 'node:fs/promises';
 import type { CommandContext, CommandResult, CommandSpec } from '../../shared/cli/command.ts';
 import { confirm, YES_OPTION } from '../../shared/cli/confirm.ts';
+import { IronError } from '../../shared/errors.ts';
 import { METADATA_LIMITS } from '../../shared/limits.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
+import { onPath } from '../../shared/node/file-system.ts';
 import { readFileCapped, writeFileAtomic, writeFileExclusive } from '../../shared/node/files.ts';
 import { addSignatures } from '../../shared/tuf/build.ts';
 import { nestedRole } from '../../shared/tuf/nested.ts';
@@ -18,7 +21,7 @@ import {
 } from '../co-sign.ts';
 import { loadConfig } from '../config.ts';
 import { handIn } from '../hand-in.ts';
-import { remember } from '../rebase/floor.ts';
+import { noteSigned } from '../rebase/note-signed.ts';
 import {
   apiOf,
   REPOSITORY_OPTION,
@@ -27,6 +30,7 @@ import {
   verifiedBase,
   withSession,
 } from '../session.ts';
+import { signFolder } from '../sign-folder.ts';
 import {
   bringNested,
   coSignNested,
@@ -40,8 +44,10 @@ export const sign: CommandSpec = {
   summary:
     "add a signature to the vendor's role, or a nested one, and hand it in when it has enough",
   description:
-    'Shows what the role changes and signs it with the TUF keys of this folder, or with those of the nested role. With --repository it is compared with what is published, as verified from the pinned root, and handed in once it has all of its signatures; without, it is only signed.',
-  arguments: [{ name: 'file', description: 'the role file that another signer passed on' }],
+    'Shows what the role changes and signs it with the TUF keys of this folder, or with those of the nested role. With --repository it is compared with what is published, as verified from the pinned root, and handed in once it has all of its signatures; without, it is only signed. Of a folder, as `ironport split --out` makes one, all roles are shown and signed together.',
+  arguments: [
+    { name: 'file', description: 'the role file, or the folder, that another signer passed on' },
+  ],
   options: [
     DIR_OPTION,
     { flags: '--role <name>', description: 'it is of the nested role VENDOR.NAME' },
@@ -56,13 +62,36 @@ export const sign: CommandSpec = {
     'ironport sign acme/signed/last.json --dir acme-second --repository http://127.0.0.1:8080',
     'ironport sign 5.acme.json --dir acme-second --against 4.acme.json',
     'ironport sign carried.json --role wifi --dir wifi-team --repository http://127.0.0.1:8080',
+    'ironport sign division --dir acme-second --repository http://127.0.0.1:8080',
   ],
   schema: 'ironport/sign/v1',
   async run(context) {
+    const path = context.args[0] as string;
+    const isFolder = await onPath(
+      path,
+      async () => (await stat(path)).isDirectory(),
+      'E_NOT_FOUND',
+    );
+    if (isFolder) demandForFolder(context);
     if (context.text('repository') === undefined) return signAlone(context);
-    return withSession(context, signAndHandIn);
+    return withSession(context, (session) =>
+      isFolder ? signFolder(session, path) : signAndHandIn(session),
+    );
   },
 };
+
+/** What many roles change is told against what is published, and they say themselves which they are. `E_USAGE`. */
+function demandForFolder(context: CommandContext): void {
+  const option = ['role', 'against', 'out'].find((name) => context.text(name) !== undefined);
+  if (option !== undefined)
+    throw new IronError('E_USAGE', `--${option} is said of a file, and this is a folder`, {
+      hint: 'nothing was signed; a folder is signed in its place',
+    });
+  if (context.text('repository') === undefined)
+    throw new IronError('E_USAGE', 'the roles of a folder are compared with what is published', {
+      hint: 'nothing was signed; give --repository',
+    });
+}
 
 async function signAlone(context: CommandContext): Promise<CommandResult> {
   const dir = context.need('dir');
@@ -105,7 +134,7 @@ async function signAndHandIn(session: Session): Promise<CommandResult> {
   const file = await write(context, path, bytes);
   const signatures = { have: signed.have, need: signed.need };
   const facts = { file, role: vendor, version: role.version, signatures };
-  await remember(dir, 'lastSigned', bytes);
+  await noteSigned(dir, vendor, signed);
   const api = await apiOf(session);
   if (signed.have < signed.need) {
     const waiting = await leaveWaiting(session, api, { own: signed, nested: [] });

@@ -18,8 +18,9 @@ import { fittingBits } from '../fitting-bins.ts';
 import { handIn, signRole } from '../hand-in.ts';
 import type { Base } from '../rebase/base.ts';
 import { loadBelow } from '../rebase/below.ts';
-import { BinLog, digestOf } from '../rebase/bin-log.ts';
+import { BinLog, lineOf } from '../rebase/bin-log.ts';
 import { nextSigning, type Signing, type Survey, surveyBins } from '../rekey-bins.ts';
+import { makeRoleFolder } from '../role-folder.ts';
 import {
   apiOf,
   isOwnWork,
@@ -30,6 +31,7 @@ import {
   withSession,
 } from '../session.ts';
 import { demandSome, type RoleToSign, signBelow } from '../sign-below.ts';
+import { folderText } from '../sign-folder.ts';
 import { DIR_OPTION, PASSPHRASE_OPTION } from '../signers.ts';
 import { divide, entriesOf, rekeyed } from '../split-role.ts';
 import { BatchSender } from '../upload/batch.ts';
@@ -40,7 +42,7 @@ export const split: CommandSpec = {
   summary:
     'divide the own role, or a nested one, into hash bins, so that a publication costs the same at any size',
   description:
-    'With N bins (TAP 15) a publication signs and sends the bins that change and nothing else. N is a power of two; --targets chooses it by how large the role will become, so that snapshot and bins together are short. N of 1 puts everything back into one file. Bins of an earlier number stay in the snapshot for ever. With the number that there is, the bins are signed anew by the keys that are here, once after an exchange of keys. What other keys must sign, too, waits at the service (`ironport pending`), up to 512 files together; where more bins than that go over to new keys, it says what comes next, and is run once more when `ironport renew` has had them signed.',
+    'With N bins (TAP 15) a publication signs and sends the bins that change and nothing else. N is a power of two; --targets chooses it by how large the role will become, so that snapshot and bins together are short. N of 1 puts everything back into one file. Bins of an earlier number stay in the snapshot for ever. With the number that there is, the bins are signed anew by the keys that are here, once after an exchange of keys. What other keys must sign, too, waits at the service (`ironport pending`), up to 512 files together; where more bins than that go over to new keys, it says what comes next, and is run once more when `ironport renew` has had them signed. A division into more than that goes around with --out.',
   options: [
     { flags: '--bins <n>', description: 'how many bins: 1, 2, 4 … 16384' },
     {
@@ -51,6 +53,11 @@ export const split: CommandSpec = {
     REPOSITORY_OPTION,
     DIR_OPTION,
     ROOT_OPTION,
+    {
+      flags: '-o, --out <folder>',
+      description:
+        'write role and bins to FOLDER and hand in nothing: for other signers, who sign it in turn with `ironport sign FOLDER`; the last one hands it in',
+    },
     { flags: '--adopt', description: 'divide what is published although it was not signed here' },
     PASSPHRASE_OPTION,
   ],
@@ -81,7 +88,8 @@ async function splitRole(session: Session): Promise<CommandResult> {
   if (bins?.bitLength === bits && here.length < it.keys.threshold) {
     const wanted = { keys: keysOfRole(it), threshold: it.keys.threshold };
     const survey = await surveyBins(session, base, bins, wanted);
-    if (!survey.fits) return await rekey(session, it, bins, wanted, survey);
+    if (!survey.fits && context.text('out') === undefined)
+      return await rekey(session, it, bins, wanted, survey);
   }
   const entries = await publishedEntries(session, it);
   // Where too few are here, bins are signed by those that sign the role, wherever they are.
@@ -104,8 +112,18 @@ async function splitRole(session: Session): Promise<CommandResult> {
   const count = succinct === undefined ? 1 : division.bins.size;
   const version = tree.version as number;
   const facts = { role: name, version, bins: count, targets: entries.size };
-  const api = await apiOf(session);
   const together = { own, ...apart(signed) };
+  const out = context.text('out');
+  if (out !== undefined) {
+    const ofOwn = own === undefined ? [] : [{ role: name, version, bytes: own.bytes }];
+    await makeRoleFolder(out, [...ofOwn, ...signed]);
+    const signatures = countOf(together);
+    return {
+      data: { ...facts, signatures, published: false, folder: out },
+      text: folderText(out, signatures),
+    };
+  }
+  const api = await apiOf(session);
   if (!isComplete(together)) {
     const waiting = await leaveWaiting(session, api, together);
     return {
@@ -178,7 +196,7 @@ async function toDivide(session: Session): Promise<ToDivide> {
   const branch = publishedBranch(session, base);
   const file = name === vendor ? base.role : await branch.below(name);
   const log = await BinLog.load(dir);
-  const isKnown = name === vendor ? isOurs : log.knows(name, digestOf(crypto, file.envelope.tree));
+  const isKnown = name === vendor ? isOurs : log.knows(lineOf(crypto, name, file));
   if (!isKnown && !context.flag('adopt'))
     throw new IronError('E_CONFLICT', `what ${name} says was not signed in this folder last`, {
       hint: 'nothing was signed; look at what is published, and give --adopt if it is yours',

@@ -43,7 +43,7 @@ export function bringRoles(
   if (!canWait([...(own === undefined ? [] : [{ bytes: own }]), ...below]))
     throw new IronError('E_TOO_LARGE', `the roles of ${vendor} are too large to wait together`, {
       why: `at most ${DRAFT_LIMITS.files} files of ${PROPOSAL} bytes wait as one change`,
-      hint: 'nothing was sent; divide into fewer bins, or sign where all the keys are: vendor.json can name keys of an agent or a token beside files. Later they need not be together: `ironport renew`, and `ironport split` after an exchange of keys, go on in as many changes as it takes',
+      hint: 'nothing was sent; publish fewer artifacts at a time. A division goes around in a folder: `ironport split --out FOLDER`, and each signer in turn `ironport sign FOLDER`. `ironport renew`, and `ironport split` after an exchange of keys, go on in as many changes as it takes',
     });
   const others = below.map(({ role, bytes }) => ({ role, metadata: toBase64(bytes) }));
   const document = {

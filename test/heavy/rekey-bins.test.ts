@@ -48,24 +48,32 @@ async function part(first: string, second: string): Promise<void> {
   await rename(scene.at('second', first), scene.at('away-first.json'));
 }
 
-// All keys are together once, to divide it.
 await vendor(...publishing('1.0.0', 'acme'));
 await part('keys/tuf-1.json', 'keys/tuf-2.json');
-const refused = await ironport('split', '--bins', `${BINS}`, ...to('acme'));
-await rename(scene.at('away-second.json'), scene.at('acme', 'keys', 'tuf-2.json'));
-await vendor('split', '--bins', `${BINS}`, ...to('acme'));
-await part('keys/tuf-1.json', 'keys/tuf-2.json');
 
-t.test('a division that is too large to wait is refused, with the ways round', async (t) => {
-  const hint = /fewer bins, or sign where all the keys are/;
-  t.match(refused.error, { code: 'E_TOO_LARGE', hint });
+t.test('a division that is too large to wait goes around in a folder', async (t) => {
+  const refused = await ironport('split', '--bins', `${BINS}`, ...to('acme'));
+  t.match(refused.error, { code: 'E_TOO_LARGE', hint: /ironport split --out FOLDER/ });
+  const folder = scene.at('division');
+  const made = await vendor('split', '--bins', `${BINS}`, '--out', folder, ...to('acme'));
+  t.match(made.data, {
+    ...{ bins: BINS, published: false, folder },
+    signatures: { have: BINS + 1, need: 2 * BINS + 2 },
+  });
+  t.equal((await own()).delegations, undefined, 'nothing was handed in');
+  t.equal(await scene.fetched('acme/edu/1.0.0/edu.js'), 'verified');
+  const signed = await vendor('sign', folder, '--yes', ...to('second'));
+  t.match(signed.data, { published: true });
+  t.equal((await own()).delegations?.succinct?.bitLength, Math.log2(BINS));
+  t.equal(await scene.fetched('acme/edu/1.0.0/edu.js'), 'verified');
+  t.same((await operator('fsck', '--dir', scene.at('repo'))).data.findings, []);
 });
 
 t.test('a renewal that has no room for all begins with those that end first', async (t) => {
   // Of what one key began only so many wait.
   for (let i = 1; i < DRAFT_LIMITS.openByKey; i++) await vendor(...publishing(`2.${i}.0`, 'acme'));
   // What waits was signed here last of their bins, and not what is published.
-  const one = await ironport('renew', '--adopt', ...to('acme'));
+  const one = await ironport('renew', ...to('acme'));
   t.match(one.data, { bins: BINS - 1 }, JSON.stringify(one.error));
   t.equal(one.exit, 0, 'the one that is left has most of its time before it');
   await signIn(one.data.pending.id);
