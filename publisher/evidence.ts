@@ -56,7 +56,7 @@ export const ARTIFACT_OPTIONS: readonly OptionSpec[] = [
   {
     flags: '--release <purl>',
     description:
-      'state that the package of this package URL, at VERSION, is this file (in-toto release v0.1)',
+      'state that the package of this package URL, at the version in it, is this file (in-toto release v0.1)',
   },
   {
     flags: '--module-certificate <file>',

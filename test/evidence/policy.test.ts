@@ -233,6 +233,24 @@ t.test('each rule refuses for its own reason', async (t) => {
       ),
     )),
     ['text that is no package URL', { sbom: unlisted }, 'component', { sbom: purl('pkg:') }],
+    [
+      'the same where packages without one are let through',
+      { sbom: { ...unlisted, without_purl: 'allow' } },
+      'component',
+      { sbom: purl('PKG:npm/left-pad@9.9.9') },
+    ],
+    [
+      'a forbidden component with a slash too many',
+      { sbom: { ...unlisted, without_purl: 'allow' } },
+      'component',
+      { sbom: purl('pkg:npm//left-pad@9.9.9') },
+    ],
+    [
+      'a forbidden component that does not say of which architecture it is',
+      { sbom: { forbid: ['pkg:deb/debian/x?arch=arm64'], without_purl: 'allow' } },
+      'component',
+      { sbom: purl('pkg:deb/debian/x@1') },
+    ],
     ['an expression that is false', expression('artifact.length < 0'), 'expression'],
     ['an expression about nothing', expression('artifact.absent == 1'), 'expression'],
     ['an answer that is no answer', expression('artifact.length'), 'expression'],
@@ -267,6 +285,21 @@ t.test('each rule refuses for its own reason', async (t) => {
     ['sources', 'source'],
   ]);
   t.match(refused(t, () => requirePolicy('x', both), 'E_POLICY', 'both').why, /sources/);
+});
+
+t.test('a component is not forbidden by a qualifier that it does not have', async (t) => {
+  const policy = policyWith({ sbom: { forbid: ['pkg:deb/debian/x?arch=arm64'] } });
+  const found = async (text: string) =>
+    failing(
+      await judge(policy, {
+        sbom: (document: { packages: { externalRefs: object[] }[] }) => {
+          for (const one of document.packages)
+            one.externalRefs = [{ referenceType: 'purl', referenceLocator: text }];
+        },
+      }),
+    );
+  t.strictSame(await found('pkg:deb/debian/x@1?arch=amd64'), []);
+  t.strictSame(await found('pkg:deb/debian/x@1?arch=arm64'), [['sbom.forbid', 'component']]);
 });
 
 function expression(cel: string): JsonObject {

@@ -111,6 +111,25 @@ t.test('SPDX 3.0.1 is a sidecar too, CycloneDX a line', async (t) => {
   t.equal(cdx.statements[1]?.statement.predicateType, 'https://cyclonedx.org/bom');
 });
 
+t.test(
+  'a release is signed with the version that its type has, where no host compares that',
+  async (t) => {
+    for (const purl of [
+      'pkg:deb/debian/edu-dkms@1:2.0.0-3',
+      'pkg:golang/acme.example/edu@v1.0.0',
+    ]) {
+      const { statements } = await verdictOf(await attest('edu.ko', '--release', purl), 'edu.ko');
+      const release = statements.find(({ statement }) =>
+        statement.predicateType.includes('release'),
+      );
+      t.same(release?.statement.predicate.value, { purl });
+      t.match((await attest('edu.ko', '--release', purl.replace(/@.*/, ''))).error, {
+        code: 'E_USAGE',
+      });
+    }
+  },
+);
+
 t.test('what a host would refuse is refused here, and nothing is written', async (t) => {
   const before = readFileSync(at('out', 'edu.ko.intoto.jsonl'));
   const refused = async (code: string, ...more: string[]) => {

@@ -45,8 +45,11 @@ function judgeComponents(rule: ComponentRule, packages: readonly SbomPackage[]):
   const forbidden: string[] = [];
   for (const { name, purls } of packages) {
     const read = purls.map(parsePurl);
+    // What cannot be read may be what is forbidden: only a package that has none may be let through.
+    const isUnreadable = rule.forbid.length > 0 && read.includes(undefined);
     const isUnknown = read.length === 0 || read.includes(undefined);
-    if (isUnknown && rule.without === 'refuse') untold.push(`${name}: no package URL`);
+    if (isUnreadable || (isUnknown && rule.without === 'refuse'))
+      untold.push(`${name}: no package URL`);
     else if (purls.length > 0) {
       const found = rule.forbid.find(({ purl }) =>
         read.some((one) => one !== undefined && isPackage(purl, one)),
