@@ -36,17 +36,22 @@ function readComponents(list: readonly Node[], into: SbomPackage[]): void {
       name: node.get('name').string(),
       ...(version !== undefined && { version }),
       purls: purl === undefined ? [] : [purl],
-      licences: (node.maybe('licenses')?.items() ?? []).map(readLicence).filter(saysLicence),
+      licences: (node.maybe('licenses')?.items() ?? []).flatMap(readLicences).filter(saysLicence),
     });
     readComponents(node.maybe('components')?.items() ?? [], into);
   }
 }
 
-/** An expression, or the id or name of one licence (CycloneDX 1.6, licenseChoice). */
-function readLicence(node: Node): string {
+/** An expression, or one licence (CycloneDX 1.6, licenseChoice); where both stand, both are said. */
+function readLicences(node: Node): string[] {
   const expression = node.maybe('expression')?.string();
-  if (expression !== undefined) return expression;
-  const licence = node.get('license');
+  if (expression === undefined) return [readLicence(node.get('license'))];
+  const licence = node.maybe('license');
+  return licence === undefined ? [expression] : [expression, readLicence(licence)];
+}
+
+/** Its id or its name. */
+function readLicence(licence: Node): string {
   const id = licence.maybe('id')?.string();
   // A name is no identifier of SPDX's list: as a reference it equals nothing on it.
   return (

@@ -64,6 +64,11 @@ export function plainContents(value: JsonValue): SbomPackage | undefined {
   return version === undefined ? { name, purls, licences } : { name, version, purls, licences };
 }
 
+/** SPDX 2.3, annex F.3.5: `purl`, or the URI for which that is short. */
+export function isPurlType(type: string): boolean {
+  return type === 'purl' || type === 'http://spdx.org/rdf/references/purl';
+}
+
 function plainPurls(references: JsonValue | undefined): string[] | undefined {
   if (references === undefined) return [];
   if (!Array.isArray(references)) return undefined;
@@ -72,7 +77,7 @@ function plainPurls(references: JsonValue | undefined): string[] | undefined {
     if (!isJsonObject(reference)) return undefined;
     const { referenceLocator: locator, referenceType: type } = reference;
     if (typeof locator !== 'string' || typeof type !== 'string') return undefined;
-    if (type !== 'purl') continue;
+    if (!isPurlType(type)) continue;
     // A literal has room for the one that most packages have, where `push` makes some for 17.
     if (purls === undefined) purls = [locator];
     else purls.push(locator);

@@ -15,6 +15,7 @@ import { type Sbom, type SbomPackage, type SbomSubject, saysLicence } from './sb
 import {
   CHECKSUM,
   ELEMENT_ID,
+  isPurlType,
   plainContents,
   plainFileId,
   plainPackageId,
@@ -146,7 +147,7 @@ function readContents(node: Node): SbomPackage {
   const version = node.maybe('versionInfo')?.string();
   const purls = (node.maybe('externalRefs')?.items() ?? []).flatMap((reference) => {
     const locator = reference.get('referenceLocator').string();
-    return reference.get('referenceType').string() === 'purl' ? [locator] : [];
+    return isPurlType(reference.get('referenceType').string()) ? [locator] : [];
   });
   // Concluded by somebody who looked, or else as declared by the package's own authors.
   const concluded = node.maybe('licenseConcluded')?.string() ?? '';

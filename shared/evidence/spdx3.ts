@@ -35,12 +35,12 @@ export function readSpdx3(node: Node): Sbom {
   creation.get('specVersion').oneOf('3.0.1');
 
   const licences = licencesOf(typed('Relationship'), elements);
-  const packages = typed('software_Package').map((one) => readPackage(one, licences));
+  const packages = all.filter(isPackage).map((one) => readPackage(one, licences));
   const described = rootsOf([...typed('SpdxDocument'), ...typed('software_Sbom')]).flatMap((id) => {
     const element = elements.get(id);
-    const type = element?.get('type').string();
-    const isThing = type === 'software_Package' || type === 'software_File';
-    return element !== undefined && isThing ? [readSubject(element)] : [];
+    if (element === undefined) return [];
+    const isThing = isPackage(element) || element.get('type').string() === 'software_File';
+    return isThing ? [readSubject(element)] : [];
   });
   return { format: 'SPDX 3.0.1', described, packages };
 }
@@ -51,33 +51,59 @@ function rootsOf(collections: readonly Node[]): string[] {
   return [...new Set(ids.map((id) => id.string()))];
 }
 
-/** Licence expressions by the element that has them; concluded before declared. */
+/** A package and what is one too (SPDX 3.0.1, AIPackage and DatasetPackage are subclasses of Package). */
+function isPackage(element: Node): boolean {
+  return PACKAGES.has(element.get('type').string());
+}
+
+const PACKAGES: ReadonlySet<string> = new Set([
+  'software_Package',
+  'ai_AIPackage',
+  'dataset_DatasetPackage',
+]);
+
+/** Where SPDX's list of licences names each, and the two that say nothing (NoneLicense, NoAssertionLicense). */
+const LISTED = 'https://spdx.org/licenses/';
+const SAYS_NOTHING =
+  /^(?:https:\/\/spdx\.org\/rdf\/3\.0\.1\/terms\/\w+\/|expandedlicensing_)(?:None|NoAssertion)(?:License|Element)$/;
+
+/**
+ * Licence expressions by the element that has them; concluded before declared. Several licences at once
+ * all hold, in one relationship or in more (SPDX 3.0.1, hasConcludedLicense). They stay apart: put
+ * together as one text, the brackets of one could take another's meaning.
+ */
 function licencesOf(
   relationships: readonly Node[],
   elements: ReadonlyMap<string, Node>,
-): ReadonlyMap<string, string> {
-  const found = new Map<string, string>();
+): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, readonly string[]>();
   for (const type of ['hasConcludedLicense', 'hasDeclaredLicense']) {
+    const said = new Map<string, string[]>();
     for (const relationship of relationships) {
       if (relationship.get('relationshipType').string() !== type) continue;
       const from = relationship.get('from').string();
-      const texts = relationship
-        .get('to')
-        .items()
-        .map((to) =>
-          elements.get(to.string())?.maybe('simplelicensing_licenseExpression')?.string(),
-        )
-        .filter((text) => text !== undefined && saysLicence(text));
-      // Several licences at once: all of them hold (SPDX 3.0.1, hasConcludedLicense).
-      if (texts.length > 0 && !found.has(from)) {
-        found.set(from, texts.map((text) => `(${text})`).join(' AND '));
+      const texts = said.get(from) ?? [];
+      said.set(from, texts);
+      for (const to of relationship.get('to').items()) {
+        const text = licenceText(to.string(), elements);
+        if (saysLicence(text)) texts.push(text);
       }
     }
+    for (const [from, texts] of said)
+      if (texts.length > 0 && !found.has(from)) found.set(from, texts);
   }
   return found;
 }
 
-function readPackage(node: Node, licences: ReadonlyMap<string, string>): SbomPackage {
+/** A licence that is described in another way than by an expression is its identifier: no rule takes that. */
+function licenceText(id: string, elements: ReadonlyMap<string, Node>): string {
+  const expression = elements.get(id)?.maybe('simplelicensing_licenseExpression')?.string();
+  if (expression !== undefined) return expression;
+  if (SAYS_NOTHING.test(id)) return '';
+  return id.startsWith(LISTED) ? id.slice(LISTED.length) : id;
+}
+
+function readPackage(node: Node, licences: ReadonlyMap<string, readonly string[]>): SbomPackage {
   const version = node.maybe('software_packageVersion')?.string();
   const own = node.maybe('software_packageUrl')?.string();
   const others = (node.maybe('externalIdentifier')?.items() ?? []).flatMap((item) =>
@@ -85,12 +111,11 @@ function readPackage(node: Node, licences: ReadonlyMap<string, string>): SbomPac
       ? [item.get('identifier').string()]
       : [],
   );
-  const licence = licences.get(node.get('spdxId').string());
   return {
     name: node.get('name').string(),
     ...(version !== undefined && { version }),
     purls: [...(own === undefined ? [] : [own]), ...others],
-    licences: licence === undefined ? [] : [licence],
+    licences: licences.get(node.get('spdxId').string()) ?? [],
   };
 }
 
@@ -98,7 +123,8 @@ function readSubject(node: Node): SbomSubject {
   const checksums = new Map<string, string>();
   for (const item of node.maybe('verifiedUsing')?.items() ?? []) {
     if (item.get('type').string() !== 'Hash') continue;
-    const algorithm = item.get('algorithm').string().toUpperCase();
+    // In ASCII: there are other letters of which the upper case is an S or a K.
+    const algorithm = item.get('algorithm').matching(/^\w+$/, 'an algorithm').toUpperCase();
     // Two values of one algorithm would let a reader choose.
     if (checksums.has(algorithm)) throw item.error(`a second ${algorithm} of one element`);
     checksums.set(
