@@ -24,6 +24,8 @@ export class BatchSender {
   #blobs = new Map<string, BatchBlob>();
   #length = 0;
   readonly #underWay = new Set<Promise<void>>();
+  /** Rooms for bodies that no request uses: to be given new megabytes for each costs more than to hash them. */
+  readonly #rooms: Uint8Array[] = [];
   /** What one of them failed with, for whoever comes next. */
   #failure: { readonly error: unknown } | undefined;
 
@@ -54,7 +56,11 @@ export class BatchSender {
     this.#length = 0;
     while (this.#underWay.size >= UNDER_WAY) await Promise.race(this.#underWay);
     this.#demandWhole();
-    const sending = send(this.#api, blobs)
+    // What it asks of the system is what is written into it.
+    const room = this.#rooms.pop() ?? new Uint8Array(SERVER_LIMITS.body);
+    const sending = send(this.#api, blobs.length, formatBatch(blobs, room))
+      // One that failed may be read still by what is left of its request.
+      .then(() => void this.#rooms.push(room))
       .catch((error) => {
         this.#failure ??= { error };
       })
@@ -67,8 +73,7 @@ export class BatchSender {
   }
 }
 
-async function send(api: Api, blobs: readonly BatchBlob[]): Promise<void> {
-  const body = formatBatch(blobs);
+async function send(api: Api, count: number, body: Uint8Array): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       const reply = await api.send({
@@ -79,7 +84,7 @@ async function send(api: Api, blobs: readonly BatchBlob[]): Promise<void> {
       });
       if (reply.status !== 200) throw await api.failure(reply);
       const { received } = parseBody(batchReply, await reply.bytes(SERVER_LIMITS.body));
-      if (received !== blobs.length)
+      if (received !== count)
         throw new IronError('E_NETWORK', 'the service did not take all blobs of a batch');
       return;
     } catch (error) {

@@ -10,7 +10,7 @@ import { api } from '../../shared/layout.ts';
 import { SERVER_LIMITS } from '../../shared/limits.ts';
 import type { BlobState, Piece } from '../intake/receive.ts';
 import type { AppParts } from './app.ts';
-import { BodyRoom, bodyOf, readBody } from './body.ts';
+import { BodyBuffers, BodyRoom, bodyOf, readBody } from './body.ts';
 import { errorDocument } from './errors.ts';
 import { headOf } from './head.ts';
 import { isTus, readCreation, speakTus, TUS_FIELDS } from './tus.ts';
@@ -18,6 +18,7 @@ import { isTus, readCreation, speakTus, TUS_FIELDS } from './tus.ts';
 export function addBlobRoutes(app: FastifyInstance, parts: AppParts): void {
   const { intake, names, crypto } = parts;
   const room = new BodyRoom(SERVER_LIMITS.bodies);
+  const buffers = new BodyBuffers();
   // Before a byte of a body is looked at.
   const callerOf = (request: FastifyRequest): Promise<string> =>
     intake.authenticate(headOf(request.raw, names()));
@@ -40,9 +41,11 @@ export function addBlobRoutes(app: FastifyInstance, parts: AppParts): void {
       throw new IronError('E_USAGE', `a batch of blobs has the content type ${BATCH_TYPE}`);
     const head = headOf(request.raw, names());
     const vendor = await intake.authenticate(head);
-    const body = await readBody(request.raw, room);
-    verifyBody(crypto, head, body);
-    const answer = await intake.receiver.receiveBatch(vendor, parseBatch(body));
+    const answer = await buffers.lend(async (buffer) => {
+      const body = await readBody(request.raw, room, SERVER_LIMITS.body, buffer);
+      verifyBody(crypto, head, body);
+      return await intake.receiver.receiveBatch(vendor, parseBatch(body));
+    });
     return reply.header('cache-control', 'no-store').send(answer);
   });
 

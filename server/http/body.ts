@@ -41,14 +41,39 @@ export class BodyRoom {
   }
 }
 
+/** Bodies that are kept to be used again: two of one vendor are under way at a time. */
+const KEPT = 2;
+
+/**
+ * Memory that bodies of uploads share, one after the other: to be given new megabytes for each, and to
+ * give them back, costs more than to hash and to write them.
+ */
+export class BodyBuffers {
+  /** Those that no request uses. */
+  readonly #free: Uint8Array[] = [];
+
+  /** Runs `act` with a buffer that is its own until then; nothing of it may be kept. */
+  async lend<T>(act: (buffer: Uint8Array) => Promise<T>): Promise<T> {
+    // What it asks of the system is what is written into it.
+    const buffer = this.#free.pop() ?? new Uint8Array(SERVER_LIMITS.body);
+    try {
+      return await act(buffer);
+    } finally {
+      if (this.#free.length < KEPT) this.#free.push(buffer);
+    }
+  }
+}
+
 /**
  * The whole of a small body, for whose bytes there must be `room` while they come. `E_TOO_LARGE`,
  * as soon as that is known; `E_TRY_AGAIN`.
+ * @param buffer for at least `limit` bytes: the body is in it then
  */
 export async function readBody(
   request: IncomingMessage,
   room: BodyRoom,
   limit: number = SERVER_LIMITS.body,
+  buffer?: Uint8Array,
 ): Promise<Uint8Array> {
   const tooLarge = (): IronError =>
     new IronError('E_TOO_LARGE', `a body of more than ${limit} bytes`, { context: { limit } });
@@ -59,10 +84,11 @@ export async function readBody(
     for await (const part of bodyOf(request)) {
       if (length + part.length > limit) throw tooLarge();
       room.take(part.length);
+      if (buffer === undefined) parts.push(part);
+      else buffer.set(part, length);
       length += part.length;
-      parts.push(part);
     }
-    return concatBytes(...parts);
+    return buffer?.subarray(0, length) ?? concatBytes(...parts);
   } finally {
     room.giveBack(length);
   }

@@ -27,6 +27,7 @@ import {
   realpathSync,
   renameSync,
   type Stats,
+  statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
@@ -99,6 +100,7 @@ export const promptFiles = {
   makeFolders: (path: string, mode: number) => systemFiles.makeFolders(path, mode),
   chmod: (path: string, mode: number) => make(() => chmodSync(path, mode)),
   lstat: (path: string) => make(() => lstatSync(path)),
+  stat: (path: string) => make(() => statSync(path)),
   realpath: (path: string) => make(() => realpathSync.native(path)),
   /** Throws when it is not there, or may not be seen. */
   access: (path: string) => make(() => accessSync(path)),

@@ -1,10 +1,10 @@
 /** Makes many files and names durable at once: one wait for the disk instead of one for each. */
 
-import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { beside } from './beside.ts';
 import { onPath } from './file-system.ts';
 import { promptFiles } from './prompt-files.ts';
+import { syncFileSystem } from './sync-file-system.ts';
 
 /** From so many on, all of the file system is synced: that costs one wait, however many they are. */
 const MANY = 64;
@@ -16,7 +16,8 @@ let hasProgram: boolean | undefined;
 
 /**
  * Syncs every file and folder of `paths`, all of which lie in the file system of `folder`. Node
- * has no syncfs(2); `sync -f` is that call, and where there is none each path is synced by itself.
+ * has no syncfs(2); `sync -f` is that call (sync-file-system.ts), and where there is none each path is synced by
+ * itself.
  */
 export async function syncAll(folder: string, paths: readonly string[]): Promise<void> {
   if (paths.length >= MANY && hasProgram !== false) {
@@ -35,12 +36,5 @@ async function syncPath(path: string): Promise<void> {
     } finally {
       await file.close();
     }
-  });
-}
-
-/** syncfs(2) of the file system of `folder`; false when it did not work, and nothing is known. */
-function syncFileSystem(folder: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    execFile('sync', ['-f', folder], { timeout: 600_000 }, (error) => resolve(error === null));
   });
 }

@@ -1,6 +1,6 @@
 /** Hash bins and batches of blobs at the service: what is taken, and every way of being refused. */
 
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { demandListable } from '../../server/intake/checks/roles.ts';
@@ -9,7 +9,7 @@ import { SUBMISSION_SCHEMA, submissionReply } from '../../shared/api/upload.ts';
 import { concatBytes, toHex, utf8 } from '../../shared/bytes.ts';
 import { Node } from '../../shared/json/decode.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
-import { api } from '../../shared/layout.ts';
+import { api, data } from '../../shared/layout.ts';
 import { BIN_LIMITS, SERVER_LIMITS } from '../../shared/limits.ts';
 import { platformCrypto as crypto } from '../../shared/node/crypto.ts';
 import { DAY } from '../../shared/time.ts';
@@ -26,6 +26,8 @@ t.test('a batch of blobs as bytes', async (t) => {
   const blobs = [blob('one'), blob(''), blob('three')];
   t.same(parseBatch(formatBatch(blobs)), blobs);
   const body = formatBatch(blobs);
+  const room = new Uint8Array(1000).fill(0xff);
+  t.same(formatBatch(blobs, room), body, 'in memory that was used before');
   for (let length = 0; length < body.length; length++) {
     // Cut at the end of a blob it is a shorter batch, anywhere else it is none.
     const ends = [39, 75];
@@ -50,6 +52,25 @@ async function sendBatch(caller: Caller, body: Uint8Array, type = BATCH_TYPE) {
     body,
   );
 }
+
+t.test('batches whose bodies share memory, at once and one after the other', async (t) => {
+  const { caller, home } = await running(t);
+  const folder = join(home, data.quarantine, 'acme');
+  const sets = Array.from({ length: 9 }, (_, set) =>
+    // The larger ones first: what they leave behind is no part of those that follow.
+    Array.from({ length: 9 - set }, (_, i) => blob(`${set} ${i} `.repeat(2000))),
+  );
+  for (let at = 0; at < sets.length; at += 3)
+    for (const { status } of await Promise.all(
+      sets.slice(at, at + 3).map((set) => sendBatch(caller, formatBatch(set))),
+    ))
+      t.equal(status, 200);
+  const lie = { ...blob('lie'), sha256: sha256(utf8('truth')) };
+  t.not((await sendBatch(caller, formatBatch([lie]))).status, 200);
+  for (const { sha256: digest, bytes } of sets.flat())
+    t.same(new Uint8Array(await readFile(join(folder, digest))), bytes);
+  t.equal((await readdir(folder)).length, sets.flat().length);
+});
 
 t.test('a batch of blobs at the service', async (t) => {
   const { caller, repository, clock } = await running(t);
