@@ -8,7 +8,6 @@ import { errorBodyOf, type SubmissionReply } from '../../shared/api/upload.ts';
 import { toHex } from '../../shared/bytes.ts';
 import { IronError, isIronError } from '../../shared/errors.ts';
 import { REVIEW_LIMITS } from '../../shared/limits.ts';
-import { parseCeiling } from '../../shared/manifest/ceiling.ts';
 import type { Random } from '../../shared/node/random.ts';
 import type { Clock, Instant } from '../../shared/time.ts';
 import type { Nonces } from '../db/nonces.ts';
@@ -18,6 +17,7 @@ import type { CurrentTree, Published } from '../storage/published.ts';
 import type { Suspended } from '../storage/suspended.ts';
 import { type ApiKeys, apiKeysOf, authenticate } from './authenticate.ts';
 import { type Judged, refusal } from './check.ts';
+import { ceilingOf } from './checks/ceiling.ts';
 import { type Examined, examine, type RoleSubmission, type Shelves } from './examine.ts';
 import { noteAboutVendors, type OperatorChange, verifyOperatorFiles } from './operator-files.ts';
 import { RequestRate } from './rate.ts';
@@ -152,7 +152,7 @@ export class Intake {
     const added: NewCeiling[] = [];
     const checked = await examine(this.#parts, published, submission, now, (path, evidence) => {
       if (policy !== 'off' && added.length <= REVIEW_LIMITS.artifacts)
-        added.push({ path, ceiling: parseCeiling(evidence.ceiling) });
+        added.push({ path, ceiling: ceilingOf(evidence) });
     });
     if (checked.error !== undefined) return { examined: checked, review: undefined };
     const scanned = await scanner.scan(submission.vendor, published, checked.roles);

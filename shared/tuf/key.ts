@@ -102,8 +102,15 @@ export function signedMessage(crypto: Crypto, key: PublicKey, canonical: Uint8Ar
  * (TAP 12) and never recomputed: what counts is the key.
  */
 export function keyId(crypto: Crypto, key: PublicKey): string {
-  return toHex(crypto.sha256(canonicalBytes(keyObject(key))));
+  const known = ids.get(key);
+  if (known !== undefined) return known;
+  const id = toHex(crypto.sha256(canonicalBytes(keyObject(key))));
+  ids.set(key, id);
+  return id;
 }
+
+/** By key, which nobody changes: verdicts about a thousand artifacts name the same few. */
+const ids = new WeakMap<PublicKey, string>();
 
 /** For messages: enough of an id to recognise it. */
 export function shortKeyId(keyid: string): string {

@@ -1,8 +1,10 @@
 /** The evidence of a new artifact is there and true (shared/evidence). */
 
+import type { PublicKey } from '../../../shared/crypto/key.ts';
 import { IronError } from '../../../shared/errors.ts';
 import type { EvidenceVerdict } from '../../../shared/evidence/evidence.ts';
 import { parseEvidenceKeys } from '../../../shared/evidence/keys.ts';
+import type { Targets } from '../../../shared/tuf/targets.ts';
 import { evidenceWithoutDenied } from '../../../shared/verify/revoked.ts';
 import type { NewArtifact } from '../check.ts';
 import type { EvidenceOwner } from '../judge-submission.ts';
@@ -14,7 +16,7 @@ export function verifyNewArtifact(
 ): EvidenceVerdict {
   const { entry, sidecars } = artifact;
   if (own === undefined) throw new IronError('E_INTERNAL', `no role of ${vendor} to stand`);
-  const { active } = parseEvidenceKeys(own.envelope.signed);
+  const active = activeKeysOf(own);
   // With the keys that are not denied; what needs a denied one is refused for that, after this.
   return evidenceWithoutDenied(
     crypto,
@@ -31,6 +33,17 @@ export function verifyNewArtifact(
       evidenceKeys: { active, retired: [] },
     },
   );
+}
+
+/** By role file, which nobody changes: its keys are read once, and not for each of its artifacts. */
+const activeKeys = new WeakMap<Targets, readonly PublicKey[]>();
+
+function activeKeysOf(own: Targets): readonly PublicKey[] {
+  const known = activeKeys.get(own);
+  if (known !== undefined) return known;
+  const { active } = parseEvidenceKeys(own.envelope.signed);
+  activeKeys.set(own, active);
+  return active;
 }
 
 /** What a verdict says in one line. */

@@ -1,7 +1,7 @@
 /** Beside every artifact stand all of its sidecars, as targets of the same vendor's role or bins. */
 
 import { IronError } from '../../../shared/errors.ts';
-import { parseTargetCustom } from '../../../shared/evidence/custom.ts';
+import { type Measured, parseTargetCustom } from '../../../shared/evidence/custom.ts';
 import { SIDECARS, type Sidecar, sidecarPath } from '../../../shared/layout.ts';
 import type { TargetEntry } from '../../../shared/tuf/targets.ts';
 import { some } from '../check.ts';
@@ -13,9 +13,11 @@ export async function sidecars(delta: Delta): Promise<string> {
   for (const path of delta.artifacts()) {
     const entry = await delta.entry(path);
     if (entry !== undefined) artifacts += 1;
+    const listed = entry?.custom?.maybe('ironport');
+    const custom = listed && parseTargetCustom(listed);
     for (const sidecar of Object.keys(SIDECARS) as Sidecar[]) {
       const beside = await delta.entry(sidecarPath(path, sidecar));
-      if (entry !== undefined) demand(entry, sidecar, beside);
+      if (entry !== undefined) demand(entry, custom?.sidecars[sidecar], sidecar, beside);
       else if (beside !== undefined) {
         throw new IronError('E_EVIDENCE', `${beside.path} stands beside no artifact`, {
           why: `the role does not list ${path}`,
@@ -27,10 +29,13 @@ export async function sidecars(delta: Delta): Promise<string> {
 }
 
 /** The sidecar is a target, and the very one that the artifact's entry lists. */
-function demand(entry: TargetEntry, sidecar: Sidecar, target: TargetEntry | undefined): void {
+function demand(
+  entry: TargetEntry,
+  named: Measured | undefined,
+  sidecar: Sidecar,
+  target: TargetEntry | undefined,
+): void {
   const path = sidecarPath(entry.path, sidecar);
-  const listed = entry.custom?.maybe('ironport');
-  const named = listed === undefined ? undefined : parseTargetCustom(listed).sidecars[sidecar];
   const why =
     named === undefined
       ? `the entry of ${entry.path} does not list it`
