@@ -19,8 +19,9 @@ import { lintCeiling } from '../shared/manifest/lint-ceiling.ts';
 import { systemClock } from '../shared/node/clock.ts';
 import { platformCrypto as crypto } from '../shared/node/crypto.ts';
 import { onPath } from '../shared/node/file-system.ts';
-import { readJsonFile } from '../shared/node/files.ts';
+import { readFileCapped, readJsonFile } from '../shared/node/files.ts';
 import { hashFile } from '../shared/node/hash.ts';
+import { promptFiles } from '../shared/node/prompt-files.ts';
 import { type FileMeta, targetEntry } from '../shared/tuf/build.ts';
 import { coversDevice, formatHardwareId } from '../shared/tuf/hardware-id.ts';
 import { parseArtifactPath } from '../shared/tuf/names.ts';
@@ -89,6 +90,9 @@ export interface Said {
   readonly stated: StatedFiles;
 }
 
+/** Ceilings by the path of their file: many artifacts of a list have one. */
+export type Ceilings = Map<string, Pick<Claim, 'ceiling' | 'ceilingTree'>>;
+
 /** Reads the options and the small files. Nothing of the artifact is read yet. */
 export async function loadClaim(context: CommandContext, config: VendorConfig): Promise<Claim> {
   return await loadSaid(context, config, {
@@ -102,11 +106,15 @@ export async function loadClaim(context: CommandContext, config: VendorConfig): 
   });
 }
 
-/** The same of what was said elsewhere. */
+/**
+ * The same of what was said elsewhere.
+ * @param ceilings those that were read before
+ */
 export async function loadSaid(
   context: CommandContext,
   config: VendorConfig,
   said: Said,
+  ceilings: Ceilings = new Map(),
 ): Promise<Claim> {
   const { file, product, version, ceiling: ceilingPath } = said;
   const path = `${config.vendor}/${product}/${version}/${said.as ?? basename(file)}`;
@@ -115,21 +123,27 @@ export async function loadSaid(
     throw new IronError('E_NAME', `${path} has the name of evidence, not of an artifact`, {
       hint: 'nothing was signed; give another name with --as',
     });
-  const ceilingTree = new Node(
-    await readJsonFile(ceilingPath, EVIDENCE_LIMITS.ceiling),
-    ceilingPath,
-  );
-  const ceiling = parseCeiling(ceilingTree);
-  for (const advice of lintCeiling(ceiling)) context.ui.note(`${ceilingPath}: ${advice}`);
-  refuseForeignHardware(config, ceiling);
+  const known = ceilings.get(ceilingPath) ?? (await loadCeiling(context, config, ceilingPath));
+  ceilings.set(ceilingPath, known);
   return {
     file,
     path,
-    ceiling,
-    ceilingTree: ceilingTree.object(),
+    ...known,
     provenance: await loadProvenance(context, said),
     stated: await loadStated(said.stated, path),
   };
+}
+
+async function loadCeiling(
+  context: CommandContext,
+  config: VendorConfig,
+  path: string,
+): Promise<Pick<Claim, 'ceiling' | 'ceilingTree'>> {
+  const node = new Node(await readJsonFile(path, EVIDENCE_LIMITS.ceiling), path);
+  const ceiling = parseCeiling(node);
+  for (const advice of lintCeiling(ceiling)) context.ui.note(`${path}: ${advice}`);
+  refuseForeignHardware(config, ceiling);
+  return { ceiling, ceilingTree: node.object() };
 }
 
 /** The operators and every host would refuse it; better to hear of it here. */
@@ -165,6 +179,16 @@ async function loadProvenance(
   return { predicate, isSigned: false };
 }
 
+/** A small artifact, read once: what is measured is what is attested and sent. */
+export async function readArtifact(
+  file: string,
+  cap: number,
+): Promise<{ readonly measured: FileMeta; readonly bytes: Uint8Array }> {
+  const bytes = await readFileCapped(file, cap, { files: promptFiles });
+  const sha256 = toHex(crypto.sha256(bytes));
+  return { measured: { length: bytes.length, sha256 }, bytes };
+}
+
 /** Measures the artifact, in one pass, with progress. */
 export async function measureArtifact(context: CommandContext, file: string): Promise<FileMeta> {
   const { size } = await onPath(file, () => stat(file), 'E_NOT_FOUND');
@@ -191,15 +215,21 @@ export interface SidecarFile extends FileMeta {
   readonly bytes: Uint8Array;
 }
 
-/** Makes and signs the evidence for a measured artifact. */
+/**
+ * Makes and signs the evidence for a measured artifact.
+ * @param held its bytes, where they are at hand
+ */
 export async function attestArtifact(
   claim: Claim,
   measured: FileMeta,
   signer: Signer,
+  held?: Uint8Array,
 ): Promise<Attested> {
   const { stated } = claim;
   requireAbout(claim.provenance, claim.file, measured);
-  const signature = await moduleSignatureClaim(claim.file, measured, stated.certificates);
+  const signature = await moduleSignatureClaim(
+    ...([claim.file, measured, stated.certificates, held] as const),
+  );
   const evidence = await makeEvidence(crypto, {
     artifact: { path: claim.path, ...measured },
     generation: claim.ceiling.generation,

@@ -50,7 +50,7 @@ export function countSignatures(base: Base, bytes: Uint8Array, vendor: string): 
   if (signed.have > 0) return signed;
   throw new IronError('E_NOT_AUTHORISED', 'none of the keys here may sign for this vendor', {
     why: `the operators' targets name other TUF keys for ${vendor}`,
-    hint: 'nothing was sent; compare vendor.json with what was admitted',
+    hint: 'nothing was handed in; compare vendor.json with what was admitted',
   });
 }
 

@@ -17,18 +17,27 @@ import { onPath } from '../shared/node/file-system.ts';
 import { readFileCapped } from '../shared/node/files.ts';
 import { readSignature } from './sbom/make-bill.ts';
 
+/** Bytes at the end of a file that say whether a signature is appended. */
+const END = 64;
+
 /**
  * Undefined when nothing is appended. `E_SIGNATURE` when a certificate was given and it does not
  * verify by it, or there is nothing to verify; `E_SCHEMA`, `E_HASH`.
+ * @param held the bytes that were measured, where they are at hand
  */
 export async function moduleSignatureClaim(
   file: string,
   measured: { readonly length: number; readonly sha256: string },
   certificates: readonly X509Certificate[],
+  held?: Uint8Array,
 ): Promise<Claimed | undefined> {
   // Most artifacts are no modules, and may be large: their end says so.
-  if (certificates.length === 0 && !(await endsSigned(file, measured.length))) return undefined;
-  const bytes = await readFileCapped(file, ELF_LIMITS.file);
+  const isSigned = async (): Promise<boolean> =>
+    held === undefined
+      ? await endsSigned(file, measured.length)
+      : hasModuleSignature(held.subarray(-END));
+  if (certificates.length === 0 && !(await isSigned())) return undefined;
+  const bytes = held ?? (await readFileCapped(file, ELF_LIMITS.file));
   if (toHex(crypto.sha256(bytes)) !== measured.sha256)
     throw new IronError('E_HASH', `${file} was changed while it was attested`, {
       hint: 'nothing was signed; attest a file that nobody writes to',
@@ -52,7 +61,7 @@ export async function moduleSignatureClaim(
 }
 
 async function endsSigned(path: string, length: number): Promise<boolean> {
-  const end = new Uint8Array(Math.min(64, length));
+  const end = new Uint8Array(Math.min(END, length));
   return await onPath(path, async () => {
     const file = await open(path, 'r');
     try {

@@ -73,7 +73,7 @@ export function demandSome(below: readonly SignedBelow[]): void {
   if (isBinName(role)) throw noneCounts(role);
   throw new IronError('E_KEY', `no key of ${role} is in this folder`, {
     why: 'these paths are given to that role, and its own keys sign it',
-    hint: `nothing was sent; publish from a folder whose vendor.json names keys of ${role}`,
+    hint: `nothing was handed in; publish from a folder whose vendor.json names keys of ${role}`,
     context: { role },
   });
 }

@@ -7,7 +7,7 @@ import { Node } from '../../shared/json/decode.ts';
 import { PUBLISHER_LIMITS } from '../../shared/limits.ts';
 import { readJsonFile } from '../../shared/node/files.ts';
 import { countOf, waitingData, waitingText } from '../co-sign.ts';
-import { type Claim, loadSaid, type Said } from '../evidence.ts';
+import { type Ceilings, type Claim, loadSaid, type Said } from '../evidence.ts';
 import { publishClaims } from '../publish-claims.ts';
 import { floorsOf, loadRelease, RELEASE_OPTIONS } from '../release.ts';
 import { REPOSITORY_OPTION, ROOT_OPTION, type Session, withSession } from '../session.ts';
@@ -30,8 +30,9 @@ export const publishBatch: CommandSpec = {
 async function publishList(session: Session): Promise<CommandResult> {
   const { context, config } = session;
   const claims: Claim[] = [];
+  const ceilings: Ceilings = new Map();
   for (const said of await loadList(context.args[0] as string))
-    claims.push(await loadSaid(context, config, said));
+    claims.push(await loadSaid(context, config, said, ceilings));
   const { made, signed, published, waiting } = await publishClaims(
     session,
     claims,
