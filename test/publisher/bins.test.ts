@@ -175,6 +175,18 @@ t.test('a list is published together', async (t) => {
     (await ironport(...(await list({ schema, artifacts: [{ file: 'x' }] })))).error?.code,
     'E_SCHEMA',
   );
+  // What is wrong with the last one is found before anything of the first one is sent.
+  const edu = { ...artifacts[1], product: 'edu', as: 'driver.bin' };
+  for (const [wrong, code] of [
+    [artifacts[0], 'E_USAGE'],
+    [edu, 'E_EXISTS'],
+    [{ ...artifacts[1], file: 'nowhere.bin' }, 'E_NOT_FOUND'],
+  ] as const) {
+    const refused = await ironport(...(await list({ schema, artifacts: [artifacts[0], wrong] })));
+    t.equal(refused.error?.code, code);
+    const there = await readdir(scene.at('repo', 'private', 'quarantine', 'acme'));
+    t.same(there, [], `${code}: nothing was sent`);
+  }
   const { version } = await snapshot();
   const { data } = await vendor(...(await list({ schema, artifacts })));
   t.match(data, { published: true, targets: 60, snapshot: version + 1, version: null });
